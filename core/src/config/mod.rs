@@ -1,0 +1,420 @@
+//! Every bound and default of the core, by name.
+//!
+//! A [`Config`] is plain data: it can be written in code, read from a file by `serde` (unknown keys are
+//! refused) or printed back. Nothing is checked until [`Config::validate`]; a machine is only made from a
+//! [`ValidConfig`]. Times are integers in milliseconds and say so (`_ms`), sizes in bytes (`_bytes`); limits
+//! are inclusive maxima; "no limit" is `None`, never a magic number.
+
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use serde::{Deserialize, Serialize};
+
+pub use validate::{ConfigError, ValidConfig};
+
+/// All settings of a server. `Config::default()` is what an unconfigured server runs with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What each listener offers, by [`crate::ListenerId`]. Empty means one listener with defaults.
+    #[serde(skip)]
+    pub listeners: Vec<ListenerConfig>,
+    /// Sizes and counts.
+    pub limits: Limits,
+    /// Deadlines of the connection lifecycle.
+    pub timeouts: Timeouts,
+    /// Pings and their answers.
+    pub heartbeat: Heartbeat,
+    /// How often clients may speak.
+    pub rate_limit: RateLimit,
+    /// Which pages may connect.
+    pub origin: OriginPolicy,
+    /// How the server leaves.
+    pub drain: Drain,
+    /// Which room names exist.
+    pub room_names: RoomNames,
+    /// Rules for rooms by pattern; the first whose pattern matches a room's name applies, then
+    /// [`RoomRule::default`].
+    #[serde(rename = "room")]
+    pub rooms: Vec<RoomRule>,
+    /// Direct messages only reach clients that share a room with the sender. Default `false`.
+    pub private_messages_need_shared_room: bool,
+    /// `broadcast` is allowed. Default `true` (nobody is authenticated, everyone may).
+    pub broadcast: Permission,
+    /// Message types that an embedding program answers itself (JSON dialect: the `type` field). Types of the
+    /// protocol cannot be taken.
+    #[serde(skip)]
+    pub application_types: Vec<String>,
+}
+
+/// Whether something is allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Everyone may.
+    #[default]
+    Allow,
+    /// Nobody may.
+    Deny,
+}
+
+/// What one listener offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenerConfig {
+    /// Deliver `broadcast` and `room_message` as the bare `data`, without the server's envelope. Default `false`.
+    pub raw_payloads: bool,
+    /// Serve `/echo`, a plain WebSocket echo endpoint. Default `false`.
+    pub echo: bool,
+    /// Serve `/health`, `/health/live`, `/health/ready`. Default `true`.
+    pub health: bool,
+    /// Text that is not JSON becomes an application message of type `text` when that type is registered,
+    /// instead of `bad_json`. Default `false`.
+    pub plain_text: bool,
+}
+
+impl Default for ListenerConfig {
+    fn default() -> Self {
+        Self {
+            raw_payloads: false,
+            echo: false,
+            health: true,
+            plain_text: false,
+        }
+    }
+}
+
+/// Sizes and counts. Each is a maximum, tested at the limit and one past it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections of all stages. `None`: what the driver can hold. Refused connections are closed unanswered.
+    pub max_connections: Option<u32>,
+    /// Connections of one address (IPv6: one /64). `None`: 1,024, loopback unlimited.
+    pub max_connections_per_ip: Option<u32>,
+    /// An HTTP request's head. Default 16 KiB, then 431.
+    pub max_head_bytes: usize,
+    /// Header fields of a request. Default 64, then 431.
+    pub max_headers: usize,
+    /// The body of a plain request, which is read and discarded. Default 64 KiB, then 413.
+    pub max_body_bytes: u64,
+    /// A message from a client, after reassembly. Default 1 MiB, then close code 1009.
+    pub max_message_bytes: usize,
+    /// One frame from a client. `None`: as `max_message_bytes`. Then close code 1009.
+    pub max_frame_bytes: Option<usize>,
+    /// Nesting of a JSON message. Default 64, then `bad_message`.
+    pub max_json_depth: u32,
+    /// Fields at the top level of a JSON message. Default 64, then `bad_message`.
+    pub max_json_fields: u32,
+    /// A request's `id` as it stands in the message. Default 128, then `bad_message`.
+    pub max_id_bytes: usize,
+    /// Rooms one client may be in. Default 256, then `too_many_rooms`.
+    pub max_rooms_per_client: u32,
+    /// Members of one room. Default 100,000, then `room_full`.
+    pub max_members_per_room: u32,
+    /// Rooms of the server. Default 1,000,000, then `too_many_rooms`.
+    pub max_rooms: u32,
+    /// Client ids in a `joined_room` reply or one `members` page. Default 100; `total` tells the rest.
+    pub max_members_listed: u32,
+    /// A client's metadata as JSON. Default 4 KiB, then `too_large`.
+    pub max_metadata_bytes: usize,
+    /// Keys of a client's metadata. Default 32, then `too_large`.
+    pub max_metadata_keys: usize,
+    /// The `user` of a `hello`, as JSON. Default 256, then `too_large`.
+    pub max_user_bytes: usize,
+    /// Bytes queued for one connection, checked before queueing. Default 4 MiB, then the room's slow-reader policy.
+    pub max_queued_bytes: usize,
+    /// Messages queued for one connection. Default 65,536, then the room's slow-reader policy.
+    pub max_queued_messages: u32,
+    /// Memory of all queues and unfinished messages. Default 256 MiB; over it, the connection that has been
+    /// stalled longest is closed with 1013.
+    pub max_buffered_bytes: usize,
+    /// Events that wait for the embedding program. Default 1,024, then reading stops.
+    pub max_queued_events: usize,
+    /// Application requests of one client without an answer yet. Default 64, then `rate_limited`.
+    pub max_pending_requests: u32,
+    /// Messages that are refused as malformed, per client and minute, before close code 1008. Default 20.
+    pub max_bad_messages: u32,
+    /// Unknown message types, per client and minute, before close code 1008. `None`: no limit of their own.
+    pub max_unknown_types: Option<u32>,
+    /// Addresses remembered after their last connection ended, so that a reconnect gains no fresh quota.
+    /// Default 65,536; the oldest go first.
+    pub max_idle_addresses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: None,
+            max_connections_per_ip: None,
+            max_head_bytes: 16 * 1024,
+            max_headers: 64,
+            max_body_bytes: 64 * 1024,
+            max_message_bytes: 1024 * 1024,
+            max_frame_bytes: None,
+            max_json_depth: 64,
+            max_json_fields: 64,
+            max_id_bytes: 128,
+            max_rooms_per_client: 256,
+            max_members_per_room: 100_000,
+            max_rooms: 1_000_000,
+            max_members_listed: 100,
+            max_metadata_bytes: 4 * 1024,
+            max_metadata_keys: 32,
+            max_user_bytes: 256,
+            max_queued_bytes: 4 * 1024 * 1024,
+            max_queued_messages: 65_536,
+            max_buffered_bytes: 256 * 1024 * 1024,
+            max_queued_events: 1_024,
+            max_pending_requests: 64,
+            max_bad_messages: 20,
+            max_unknown_types: None,
+            max_idle_addresses: 65_536,
+        }
+    }
+}
+
+/// Deadlines, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From accept to a complete request head. Default 10,000, then 408.
+    pub handshake_ms: u64,
+    /// Between two plain requests on one connection. Default 15,000, then closed.
+    pub keep_alive_ms: u64,
+    /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
+    pub linger_ms: u64,
+    /// How long the first message is held for a client that has not spoken. Default 10; 0: not held.
+    pub welcome_delay_ms: u64,
+    /// Until a typing notice expires on its own. Default 5,000.
+    pub typing_ms: u64,
+    /// For an embedding program to answer an application request. Default 10,000, then `error internal`.
+    pub application_reply_ms: u64,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            handshake_ms: 10_000,
+            keep_alive_ms: 15_000,
+            linger_ms: 5_000,
+            welcome_delay_ms: 10,
+            typing_ms: 5_000,
+            application_reply_ms: 10_000,
+        }
+    }
+}
+
+/// Pings and their answers. A dead peer is gone within `interval_ms + timeout_ms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Heartbeat {
+    /// Between the last sign of life after a ping and the next ping. Default 30,000. Spread by connection
+    /// over 0.9 to 1.0 of it. 0: no pings.
+    pub interval_ms: u64,
+    /// From a ping to the end of a connection that showed no sign of life. Default 30,000.
+    pub timeout_ms: u64,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self {
+            interval_ms: 30_000,
+            timeout_ms: 30_000,
+        }
+    }
+}
+
+/// How often clients may speak: three buckets, each refilled evenly (GCRA).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// `false`: nothing is limited. Default `true`.
+    pub enabled: bool,
+    /// Messages of one connection per `per_ms`, all at once if it likes. Default 100.
+    pub messages: u32,
+    /// The window. Default 60,000.
+    pub per_ms: u64,
+    /// The bucket of all connections of one user or address is this many times as large. Default 20.
+    pub address_factor: u32,
+    /// Pings and WebSocket control frames of one connection per `per_ms`, a bucket of their own. Default 300,
+    /// then close code 1008.
+    pub pings: u32,
+    /// Deliveries that the messages of one user or address may cause per second. Default 100,000.
+    pub deliveries_per_second: u32,
+    /// Refusals of one connection per `per_ms` before close code 1008. Default 100.
+    pub refusals: u32,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            messages: 100,
+            per_ms: 60_000,
+            address_factor: 20,
+            pings: 300,
+            deliveries_per_second: 100_000,
+            refusals: 100,
+        }
+    }
+}
+
+impl RateLimit {
+    /// Nothing is limited.
+    pub fn off() -> Self {
+        Self {
+            enabled: false,
+            ..Self::default()
+        }
+    }
+
+    /// People typing: 10 messages a second.
+    pub fn chat() -> Self {
+        Self {
+            messages: 600,
+            per_ms: 60_000,
+            pings: 1_200,
+            ..Self::default()
+        }
+    }
+
+    /// Positions and inputs: 120 messages a second.
+    pub fn game() -> Self {
+        Self {
+            messages: 1_200,
+            per_ms: 10_000,
+            pings: 1_200,
+            deliveries_per_second: 1_000_000,
+            ..Self::default()
+        }
+    }
+
+    /// `messages` per `per_ms`.
+    pub fn custom(messages: u32, per_ms: u64) -> Self {
+        Self {
+            messages,
+            per_ms,
+            ..Self::default()
+        }
+    }
+}
+
+/// Which pages may connect: the `Origin` header of an upgrade, answered with 403 otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OriginPolicy {
+    /// Exact origins (`https://app.example.com`), `*` for every origin. Default: none besides the flags below.
+    pub allow: Vec<String>,
+    /// An origin whose host is the request's `Host`. Default `true`.
+    pub allow_same_host: bool,
+    /// `localhost`, `127.0.0.1` and `[::1]` on any port. Default `true`.
+    pub allow_localhost: bool,
+    /// A request without `Origin`, as programs that are not browsers send it. Default `true`.
+    pub allow_missing: bool,
+}
+
+impl Default for OriginPolicy {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            allow_same_host: true,
+            allow_localhost: true,
+            allow_missing: true,
+        }
+    }
+}
+
+/// How the server leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drain {
+    /// The close code of a drain. Default 1012 (service restart).
+    pub code: u16,
+    /// How long clients get before what is left is reset. Default 10,000.
+    pub timeout_ms: u64,
+    /// The shortest reconnect delay that clients are told. Default 500.
+    pub reconnect_min_ms: u64,
+    /// The longest; each client is told its own, spread evenly. Default 5,000.
+    pub reconnect_max_ms: u64,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            code: 1012,
+            timeout_ms: 10_000,
+            reconnect_min_ms: 500,
+            reconnect_max_ms: 5_000,
+        }
+    }
+}
+
+/// Which room names exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomNames {
+    /// The longest name. Default 255, then `invalid_room`.
+    pub max_bytes: usize,
+    /// Allowed characters beside ASCII letters and digits; `None`: everything but control characters. Default `None`.
+    pub allowed_punctuation: Option<String>,
+    /// Names that begin with one of these are refused with `reserved`. Default: `user:`.
+    pub reserved_prefixes: Vec<String>,
+}
+
+impl Default for RoomNames {
+    fn default() -> Self {
+        Self {
+            max_bytes: 255,
+            allowed_punctuation: None,
+            reserved_prefixes: vec!["user:".to_owned()],
+        }
+    }
+}
+
+/// Rules for the rooms whose name matches a pattern.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomRule {
+    /// A name, or a prefix followed by `*`. Default `*`.
+    pub pattern: String,
+    /// What happens when a member reads too slowly. Default `close`.
+    pub slow_reader: SlowReader,
+    /// How long an empty room is kept. Default 0.
+    pub linger_ms: u64,
+    /// From this many members on, joins and leaves are told as one `members_changed` a while. Default 1,000.
+    pub notice_members: u32,
+    /// How long that while is. Default 1,000.
+    pub notice_interval_ms: u64,
+    /// Members are told when a member's metadata changes. Default `true`.
+    pub metadata_notices: bool,
+}
+
+impl Default for RoomRule {
+    fn default() -> Self {
+        Self {
+            pattern: "*".to_owned(),
+            slow_reader: SlowReader::Close,
+            linger_ms: 0,
+            notice_members: 1_000,
+            notice_interval_ms: 1_000,
+            metadata_notices: true,
+        }
+    }
+}
+
+/// What happens to a member whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlowReader {
+    /// The queue is discarded except for the rest of a started message, then close code 1013.
+    #[default]
+    Close,
+    /// Whole messages of the room that have not been started make way for new ones.
+    DropOldest,
+    /// What does not fit is dropped.
+    DropNewest,
+    /// While the connection is blocked nothing is queued; when it drains it gets the room's last message.
+    Latest,
+}

@@ -1,0 +1,1 @@
+//! Wire dialects: bytes to neutral messages and back.

@@ -1,0 +1,1 @@
+//! Limits as pure functions of state, time and config.

@@ -1,0 +1,2 @@
+//! One client's connection.
+pub(crate) mod outbox;

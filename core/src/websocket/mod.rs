@@ -1,0 +1,1 @@
+//! WebSocket (RFC 6455): frames, messages, close codes. Knows nothing of rooms.

@@ -1,1 +1,3 @@
 //! Who may connect.
+
+pub mod origin;

@@ -1,0 +1,195 @@
+//! Extension offers: the syntax of `Sec-WebSocket-Extensions` (RFC 6455 9.1), and which of them are accepted.
+//!
+//! Reading the list and deciding about it are kept apart. Offers are walked where they stand in the request.
+
+use std::borrow::Cow;
+
+use crate::http::syntax::{is_ows, is_token, is_token_byte};
+use crate::http::{Headers, Refusal, RequestHead};
+
+/// Decides which offers are accepted: the value of the response's `Sec-WebSocket-Extensions` header, or `None`
+/// for no extension.
+///
+/// No extension is served today, so every offer is declined, which RFC 6455 9.1 allows and every client copes
+/// with: the connection works without. An extension that is served gets its rule here: walk `offers` in the
+/// client's order of preference, return the answer to the first acceptable one.
+pub fn negotiate(_offers: Offers<'_>) -> Option<String> {
+    None
+}
+
+/// The extensions that a client offers, in its order of preference, from all header fields; the syntax has been
+/// checked. Iterating allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Offers<'a> {
+    fields: Headers<'a>,
+    /// What is left of the field at hand.
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Offers<'a> {
+    /// Collects the offers of a request. O(head).
+    ///
+    /// # Errors
+    ///
+    /// 400 if one is malformed.
+    pub fn of(head: &RequestHead<'a>) -> Result<Self, Refusal> {
+        const MALFORMED: Refusal =
+            Refusal::bad_request("The Sec-WebSocket-Extensions header is malformed");
+        for value in head.values(NAME) {
+            let mut cursor = Cursor::new(value).ok_or(MALFORMED)?;
+            let mut count = 0_usize;
+            while cursor.skip_commas() {
+                cursor.offer().ok_or(MALFORMED)?;
+                count += 1;
+            }
+            if count == 0 {
+                return Err(MALFORMED);
+            }
+        }
+        Ok(Self {
+            fields: head.headers(),
+            cursor: Cursor { rest: "" },
+        })
+    }
+}
+
+impl<'a> Iterator for Offers<'a> {
+    type Item = Offer<'a>;
+
+    fn next(&mut self) -> Option<Offer<'a>> {
+        while !self.cursor.skip_commas() {
+            let (_, value) = self
+                .fields
+                .find(|(name, _)| name.eq_ignore_ascii_case(NAME))?;
+            self.cursor = Cursor::new(value)?;
+        }
+        self.cursor.offer()
+    }
+}
+
+/// One extension and its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer<'a> {
+    name: &'a str,
+    /// `; name=value; name`, or nothing.
+    parameters: &'a str,
+}
+
+impl<'a> Offer<'a> {
+    /// The extension's registered name.
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Its parameters in order, duplicates included. O(parameters) to walk; allocates only for a value with
+    /// escapes, which none needs.
+    pub fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> + use<'a> {
+        let mut cursor = Cursor {
+            rest: self.parameters,
+        };
+        core::iter::from_fn(move || cursor.parameter())
+    }
+}
+
+/// Reads one header field from the front.
+#[derive(Clone, Debug)]
+struct Cursor<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Cursor<'a> {
+    /// `None` for a field that is not ASCII.
+    fn new(value: &'a [u8]) -> Option<Self> {
+        let rest = core::str::from_utf8(value).ok()?;
+        rest.is_ascii().then_some(Self { rest })
+    }
+
+    /// Passes empty list elements; whether anything follows.
+    fn skip_commas(&mut self) -> bool {
+        self.rest = self.rest.trim_start_matches([' ', '\t', ',']);
+        !self.rest.is_empty()
+    }
+
+    /// `token *( ";" parameter )`, up to a comma or the end. `None` if malformed.
+    fn offer(&mut self) -> Option<Offer<'a>> {
+        let name = self.token()?;
+        let start = self.rest;
+        while self.peek() == Some(b';') {
+            self.parameter()?;
+        }
+        let parameters = start.get(..start.len() - self.rest.len())?;
+        matches!(self.peek(), None | Some(b',')).then_some(Offer { name, parameters })
+    }
+
+    /// `";" token [ "=" ( token / quoted-string ) ]`. A quoted value, unquoted, must be a token too.
+    fn parameter(&mut self) -> Option<(&'a str, Option<Cow<'a, str>>)> {
+        self.eat(b';')?;
+        let name = self.token()?;
+        if self.eat(b'=').is_none() {
+            return Some((name, None));
+        }
+        let value = if self.peek() == Some(b'"') {
+            self.quoted()?
+        } else {
+            Cow::Borrowed(self.token()?)
+        };
+        Some((name, Some(value)))
+    }
+
+    fn token(&mut self) -> Option<&'a str> {
+        self.skip_spaces();
+        let is_end = |c: char| !u8::try_from(c).is_ok_and(is_token_byte);
+        let end = self.rest.find(is_end).unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        (!token.is_empty()).then_some(token)
+    }
+
+    fn quoted(&mut self) -> Option<Cow<'a, str>> {
+        self.eat(b'"')?;
+        let mut escaped = false;
+        let end = self.rest.find(|c| {
+            let ends = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        })?;
+        let (text, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest;
+        self.eat(b'"')?;
+        let value = unescape(text)?;
+        is_token(value.as_bytes()).then_some(value)
+    }
+
+    /// Passes `byte`, if that is next after white space.
+    fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then_some(())?;
+        self.rest = self.rest.get(1..)?;
+        Some(())
+    }
+
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_spaces();
+        self.rest.bytes().next()
+    }
+
+    fn skip_spaces(&mut self) {
+        self.rest = self
+            .rest
+            .trim_start_matches(|c| u8::try_from(c).is_ok_and(is_ows));
+    }
+}
+
+/// Undoes `\c`. `None` for a backslash at the end.
+fn unescape(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        plain.push(if c == '\\' { chars.next()? } else { c });
+    }
+    Some(Cow::Owned(plain))
+}
+
+const NAME: &str = "sec-websocket-extensions";

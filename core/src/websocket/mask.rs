@@ -1,0 +1,44 @@
+//! Masking (RFC 6455 section 5.3): XOR with a repeated key of four bytes. Knows nothing of frames.
+
+/// Masks or unmasks `bytes` in place; doing it twice gives the original back.
+///
+/// The first byte meets the first byte of `key`: for a later part of a split payload, pass the key through
+/// [`rotate_mask`]. An all-zero key costs nothing. O(`bytes`), in a form that compiles to vector instructions.
+#[inline]
+pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
+    if key == [0; 4] {
+        return;
+    }
+    let word = u64::from(u32::from_ne_bytes(key));
+    let word = word << 32 | word;
+    let (blocks, rest) = bytes.as_chunks_mut::<BLOCK_BYTES>();
+    for block in blocks {
+        xor_words(block, word);
+    }
+    let tail = xor_words(rest, word);
+    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= key;
+    }
+}
+
+/// The key as it applies `offset` payload bytes further on. O(1).
+#[inline]
+pub const fn rotate_mask(key: [u8; 4], offset: usize) -> [u8; 4] {
+    // The first byte is the highest: rotating left brings the byte at `offset` to the front.
+    let by = 8 * (offset % 4) as u32;
+    u32::from_be_bytes(key).rotate_left(by).to_be_bytes()
+}
+
+/// XORs every whole word; returns what is left, fewer than eight bytes.
+#[inline]
+fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
+    let (words, tail) = bytes.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
+    tail
+}
+
+/// A multiple of 8, and of 4, so that the key starts over with every block. Blocks of a fixed size are
+/// unrolled without a test per word.
+const BLOCK_BYTES: usize = 128;

@@ -68,6 +68,12 @@ impl ClientId {
         core::str::from_utf8(&self.text).unwrap_or_default()
     }
 
+    /// Reads an address as [`as_str`](Self::as_str) writes it; `None` for text that is none. Whether anyone has
+    /// it is another question. O(1).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::decode(text).map(|bytes| Self::encode(&bytes))
+    }
+
     /// From its 18 bytes.
     pub(crate) fn encode(bytes: &[u8; 18]) -> Self {
         let mut text = [0; Self::LEN];

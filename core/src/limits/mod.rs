@@ -1,1 +1,7 @@
 //! Limits as pure functions of state, time and config.
+//!
+//! Nothing here knows what is limited: no connections, messages or timers.
+
+pub mod budget;
+pub mod heartbeat;
+pub mod rate;

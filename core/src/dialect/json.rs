@@ -1,0 +1,104 @@
+//! The JSON dialect, server side: one text message is one JSON object with a `type`.
+//!
+//! Owns the spelling of every message; must not know what a message does. A message is read in one pass
+//! over its top-level fields (RFC 8259); nothing below them is looked into, so application data goes
+//! through byte-exact. No tree is built and nothing recurses. Of equal keys the last one counts, unknown
+//! keys are skipped.
+
+mod decode;
+mod encode;
+mod metadata;
+mod object;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use core::fmt;
+
+pub use decode::{MAX_TIMESTAMP_BYTES, decode};
+pub use encode::encode;
+pub use metadata::{Metadata, MetadataLimits};
+pub use types::{is_reserved_type, is_server_type};
+
+use crate::config::Limits;
+use crate::error::ErrorCode;
+
+/// What clients are told when their text is not JSON.
+pub const NOT_JSON: &str = "Invalid message format";
+
+/// Bounds of one JSON message. Its size is bounded where frames are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// Nesting, the message's own object being level 1.
+    pub max_depth: u32,
+    /// Fields at the top level, equal and unknown keys included.
+    pub max_fields: u32,
+    /// An `id` as it stands in the message, quotes included.
+    pub max_id_bytes: usize,
+}
+
+impl From<&Limits> for JsonLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            max_depth: limits.max_json_depth,
+            max_fields: limits.max_json_fields,
+            max_id_bytes: limits.max_id_bytes,
+        }
+    }
+}
+
+/// Why something was refused, without the request it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// From the closed list.
+    pub code: ErrorCode,
+    /// For people. Never the client's own text.
+    pub message: &'static str,
+}
+
+impl Refusal {
+    const fn new(code: ErrorCode, message: &'static str) -> Self {
+        Self { code, message }
+    }
+
+    const fn bad_message(message: &'static str) -> Self {
+        Self::new(ErrorCode::BadMessage, message)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// A message that is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected<'a> {
+    /// The message's `id`, as raw JSON, if it had a valid one: the error echoes it.
+    pub id: Option<&'a str>,
+    /// [`ErrorCode::BadJson`], [`ErrorCode::BadMessage`] or [`ErrorCode::UnknownType`].
+    pub code: ErrorCode,
+    /// For people. Never the client's own text.
+    pub message: &'static str,
+}
+
+impl<'a> Rejected<'a> {
+    const fn new(id: Option<&'a str>, refusal: Refusal) -> Self {
+        Self {
+            id,
+            code: refusal.code,
+            message: refusal.message,
+        }
+    }
+}
+
+impl fmt::Display for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl core::error::Error for Rejected<'_> {}

@@ -1,0 +1,218 @@
+//! A client's text to a request.
+//!
+//! Names of rooms and clients are only taken out of the text here; whether they exist is decided elsewhere.
+
+use std::borrow::Cow;
+
+use super::object::{
+    Malformed, for_each_field, is_deeper_than, is_number, is_object, is_scalar, is_string, string,
+};
+use super::{JsonLimits, NOT_JSON, Refusal, Rejected};
+use crate::error::ErrorCode;
+use crate::message::{ClientMessage, Request};
+
+/// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
+pub const MAX_TIMESTAMP_BYTES: usize = 64;
+
+/// Reads one message. `is_application_type` tells which types an embedding program registered; it is asked
+/// for types that are none of the protocol's own.
+///
+/// The fields of a type are its own: others are skipped. An optional field that is `null` is absent, except
+/// where any value may stand. Linear in `text`; allocates only for strings with escapes and to skip `data`
+/// nested three levels or more.
+///
+/// # Errors
+/// - [`ErrorCode::BadJson`]: not JSON; the message is [`NOT_JSON`].
+/// - [`ErrorCode::BadMessage`]: no object, over a limit, or a field that is missing or of the wrong type;
+///   the message names it.
+/// - [`ErrorCode::UnknownType`]: no such type.
+pub fn decode<'a>(
+    text: &'a str,
+    limits: &JsonLimits,
+    is_application_type: &impl Fn(&str) -> bool,
+) -> Result<Request<'a>, Rejected<'a>> {
+    let fields = Fields::read(text).map_err(|refusal| Rejected::new(None, refusal))?;
+    let id = fields
+        .id(limits)
+        .map_err(|refusal| Rejected::new(None, refusal))?;
+    fields
+        .check(text, limits)
+        .and_then(|()| fields.message(text, is_application_type))
+        .map(|message| Request { id, message })
+        .map_err(|refusal| Rejected::new(id, refusal))
+}
+
+/// Every top-level field that a message can have, raw.
+#[derive(Default)]
+struct Fields<'a> {
+    count: usize,
+    kind: Option<&'a str>,
+    id: Option<&'a str>,
+    room: Option<&'a str>,
+    data: Option<&'a str>,
+    to: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    metadata: Option<&'a str>,
+    user: Option<&'a str>,
+    after: Option<&'a str>,
+    limit: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(text: &'a str) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        for_each_field(text, |key, value| fields.set(key, value)).map_err(|malformed| {
+            match malformed {
+                Malformed::NotJson => Refusal::new(ErrorCode::BadJson, NOT_JSON),
+                Malformed::NotAnObject => Refusal::bad_message("a message must be an object"),
+            }
+        })?;
+        Ok(fields)
+    }
+
+    fn set(&mut self, key: &str, value: &'a str) {
+        self.count = self.count.saturating_add(1);
+        // A key that is no text is no key of ours.
+        let Some(key) = string(key) else { return };
+        let slot = match key.as_ref() {
+            "type" => &mut self.kind,
+            "id" => &mut self.id,
+            "room" => &mut self.room,
+            "data" => &mut self.data,
+            "to" => &mut self.to,
+            "timestamp" => &mut self.timestamp,
+            "metadata" => &mut self.metadata,
+            "user" => &mut self.user,
+            "after" => &mut self.after,
+            "limit" => &mut self.limit,
+            _ => return,
+        };
+        *slot = Some(value);
+    }
+
+    fn id(&self, limits: &JsonLimits) -> Result<Option<&'a str>, Refusal> {
+        match self.id {
+            Some(id) if !is_string(id) && !is_number(id) => {
+                Err(Refusal::bad_message("`id` must be a string or a number"))
+            }
+            Some(id) if id.len() > limits.max_id_bytes => {
+                Err(Refusal::bad_message("`id` is too long"))
+            }
+            id => Ok(id),
+        }
+    }
+
+    fn check(&self, text: &str, limits: &JsonLimits) -> Result<(), Refusal> {
+        if self.count > usize::try_from(limits.max_fields).unwrap_or(usize::MAX) {
+            return Err(Refusal::bad_message("the message has too many fields"));
+        }
+        if is_deeper_than(text, limits.max_depth) {
+            return Err(Refusal::bad_message("the message is nested too deeply"));
+        }
+        Ok(())
+    }
+
+    fn message(
+        &self,
+        text: &'a str,
+        is_application_type: &impl Fn(&str) -> bool,
+    ) -> Result<ClientMessage<'a>, Refusal> {
+        let raw = self
+            .kind
+            .filter(|raw| is_string(raw))
+            .ok_or(Refusal::bad_message("`type` must be a string"))?;
+        let kind = string(raw).ok_or(UNKNOWN_TYPE)?;
+        Ok(match kind.as_ref() {
+            "ping" => ClientMessage::Ping {
+                timestamp: self.timestamp()?,
+            },
+            "join" => ClientMessage::Join { room: self.room()? },
+            "leave" => ClientMessage::Leave { room: self.room()? },
+            "broadcast" => ClientMessage::Broadcast { data: self.data()? },
+            "room_message" => ClientMessage::RoomMessage {
+                room: self.room()?,
+                data: self.data()?,
+            },
+            "private_message" => ClientMessage::PrivateMessage {
+                to: text_field(self.to, "`to` must be a string")?,
+                data: self.data()?,
+            },
+            "set_metadata" => ClientMessage::SetMetadata {
+                metadata: self
+                    .metadata
+                    .filter(|raw| is_object(raw))
+                    .ok_or(Refusal::bad_message("`metadata` must be an object"))?,
+            },
+            "hello" => ClientMessage::Hello { user: self.user },
+            "members" => self.members()?,
+            "typing_start" => ClientMessage::TypingStart { room: self.room()? },
+            "typing_stop" => ClientMessage::TypingStop { room: self.room()? },
+            other if is_application_type(other) => ClientMessage::Application {
+                kind,
+                message: text,
+            },
+            _ => return Err(UNKNOWN_TYPE),
+        })
+    }
+
+    fn room(&self) -> Result<Cow<'a, str>, Refusal> {
+        text_field(self.room, "`room` must be a string")
+    }
+
+    fn data(&self) -> Result<&'a str, Refusal> {
+        self.data.ok_or(Refusal::bad_message("`data` is missing"))
+    }
+
+    fn timestamp(&self) -> Result<Option<&'a str>, Refusal> {
+        match self.timestamp {
+            Some(raw) if !is_scalar(raw) => Err(Refusal::bad_message(
+                "`timestamp` must be a number, a string, true, false or null",
+            )),
+            Some(raw) if raw.len() > MAX_TIMESTAMP_BYTES => {
+                Err(Refusal::bad_message("`timestamp` is too long"))
+            }
+            timestamp => Ok(timestamp),
+        }
+    }
+
+    fn members(&self) -> Result<ClientMessage<'a>, Refusal> {
+        let after = present(self.after)
+            .map(|raw| text_field(Some(raw), "`after` must be a string"))
+            .transpose()?;
+        let limit = match present(self.limit) {
+            None => None,
+            // More digits than fit are as good as the largest number: the server has its own cap.
+            Some(raw) if raw.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(raw.parse().unwrap_or(u32::MAX))
+            }
+            Some(_) => {
+                return Err(Refusal::bad_message(
+                    "`limit` must be a whole number from 0 on",
+                ));
+            }
+        };
+        let metadata = match present(self.metadata) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Refusal::bad_message("`metadata` must be true or false")),
+        };
+        Ok(ClientMessage::Members {
+            room: self.room()?,
+            after,
+            limit,
+            metadata,
+        })
+    }
+}
+
+fn text_field<'a>(raw: Option<&'a str>, wrong: &'static str) -> Result<Cow<'a, str>, Refusal> {
+    raw.and_then(string)
+        .ok_or_else(|| Refusal::bad_message(wrong))
+}
+
+/// An optional field: `null` is absent.
+fn present(raw: Option<&str>) -> Option<&str> {
+    raw.filter(|raw| *raw != "null")
+}
+
+const UNKNOWN_TYPE: Refusal = Refusal::new(ErrorCode::UnknownType, "unknown message type");

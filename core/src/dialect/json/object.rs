@@ -1,0 +1,126 @@
+//! Raw access to JSON text: the fields of one object, strings, nesting.
+//!
+//! Knows JSON (RFC 8259) and no message. Every function is total and linear in its input.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2, memchr2_iter};
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Why text has no fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Malformed {
+    /// Not JSON.
+    NotJson,
+    /// JSON, but no object.
+    NotAnObject,
+}
+
+/// Calls `visit` with key and value of every field of the object `text`, in order, both raw (a key has its
+/// quotes). On an error some fields may have been visited.
+///
+/// Values are checked to be JSON and skipped without recursion. The skipping remembers one byte per level
+/// of nesting, at most as many as `text` has.
+pub(super) fn for_each_field<'a>(
+    text: &'a str,
+    visit: impl FnMut(&'a str, &'a str),
+) -> Result<(), Malformed> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(match serde_json::from_str::<&RawValue>(text) {
+            Ok(_) => Malformed::NotAnObject,
+            Err(_) => Malformed::NotJson,
+        });
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    deserializer
+        .deserialize_map(Fields(visit))
+        .and_then(|()| deserializer.end())
+        .map_err(|_| Malformed::NotJson)
+}
+
+/// The text of a raw JSON string. `None` for anything else, and for a string with a lone surrogate, which
+/// no text can hold. Copies only when there are escapes.
+pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
+    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if memchr(b'\\', text.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(text));
+    }
+    serde_json::from_str(raw).ok().map(Cow::Owned)
+}
+
+/// Whether raw JSON is a string.
+pub(super) fn is_string(raw: &str) -> bool {
+    raw.starts_with('"')
+}
+
+/// Whether raw JSON is an object.
+pub(super) fn is_object(raw: &str) -> bool {
+    raw.starts_with('{')
+}
+
+/// Whether raw JSON is a number.
+pub(super) fn is_number(raw: &str) -> bool {
+    raw.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+/// Whether raw JSON is neither an object nor an array.
+pub(super) fn is_scalar(raw: &str) -> bool {
+    !raw.starts_with(['{', '['])
+}
+
+/// Whether the JSON `text` is nested deeper than `max_depth`.
+pub(super) fn is_deeper_than(text: &str, max_depth: u32) -> bool {
+    // Text with no more brackets than levels, as nearly every message is, cannot be deeper.
+    let levels = usize::try_from(max_depth).unwrap_or(usize::MAX);
+    let mut brackets = memchr2_iter(b'[', b'{', text.as_bytes());
+    brackets.nth(levels).is_some() && depth_exceeds(text.as_bytes(), max_depth)
+}
+
+fn depth_exceeds(mut rest: &[u8], max_depth: u32) -> bool {
+    let mut depth = 0_u32;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'[' | b'{' if depth >= max_depth => return true,
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => rest = after_string(rest),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// What follows the string whose opening quote stood before `rest`.
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr2(b'"', b'\\', rest) {
+        let (_, tail) = rest.split_at_checked(at).unwrap_or_default();
+        match tail {
+            [b'\\', _, tail @ ..] => rest = tail,
+            [_, tail @ ..] => return tail,
+            [] => break,
+        }
+    }
+    &[]
+}
+
+struct Fields<F>(F);
+
+impl<'de, F: FnMut(&'de str, &'de str)> Visitor<'de> for Fields<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        // A key is taken raw too: a string type would refuse a key with a lone surrogate, which is JSON.
+        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+            (self.0)(key.get(), value.get());
+        }
+        Ok(())
+    }
+}

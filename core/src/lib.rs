@@ -6,12 +6,16 @@ mod machine;
 mod message;
 mod time;
 
+mod arena;
 pub mod auth;
 pub mod config;
 pub mod dialect;
 pub mod http;
 pub mod limits;
-pub(crate) mod session;
+mod room;
+pub mod server;
+mod session;
+mod stats;
 pub mod websocket;
 
 pub use config::{Config, ConfigError, ValidConfig};
@@ -21,4 +25,6 @@ pub use machine::{
     Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
 };
 pub use message::{ClientMessage, LeaveReason, Request, ServerMessage, Welcome};
+pub use server::Server;
+pub use stats::Stats;
 pub use time::{Instant, Now};

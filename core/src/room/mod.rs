@@ -1,0 +1,124 @@
+//! Rooms: who is in them, and how a message reaches them once per wire form.
+//!
+//! Knows connections as numbers and messages as encoded bytes; nothing of dialects, sockets or limits on
+//! speaking. Room 0 is the lobby: everyone, for broadcasts; it has no name and is never listed.
+
+pub(crate) mod audience;
+pub(crate) mod registry;
+
+use core::time::Duration;
+
+use audience::Audience;
+
+use crate::config::SlowReader;
+use crate::time::Instant;
+
+/// How a message stands on the wire. A connection has one form for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WireForm {
+    /// JSON text with the server's envelope.
+    Json,
+    /// JSON text, room messages and broadcasts without the envelope.
+    JsonRaw,
+}
+
+impl WireForm {
+    pub(crate) const ALL: [Self; 2] = [Self::Json, Self::JsonRaw];
+}
+
+/// The room of everyone.
+pub(crate) const LOBBY: u32 = 0;
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    audiences: [Audience; WireForm::ALL.len()],
+    pub(crate) rule: Rule,
+    /// In the list of rooms that wait for a seal.
+    pub(crate) dirty: bool,
+    /// Joins and leaves since the last summed-up notice.
+    pub(crate) joined: u64,
+    pub(crate) left: u64,
+    /// When the next summed-up notice is due.
+    pub(crate) notice_due: Option<Instant>,
+    /// When the empty room goes.
+    pub(crate) linger_due: Option<Instant>,
+    /// The last message in each form, for the policy `latest`.
+    last: [Vec<u8>; WireForm::ALL.len()],
+}
+
+/// The rule that applies to a room, resolved once when it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rule {
+    pub(crate) slow_reader: SlowReader,
+    pub(crate) linger: Duration,
+    pub(crate) notice_members: usize,
+    pub(crate) notice_interval: Duration,
+    pub(crate) metadata_notices: bool,
+}
+
+/// A client's place in a room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: u32,
+    pub(crate) slot: u32,
+}
+
+impl Room {
+    pub(crate) fn new(rule: Rule) -> Self {
+        Self {
+            audiences: [const { Audience::new() }; WireForm::ALL.len()],
+            rule,
+            dirty: false,
+            joined: 0,
+            left: 0,
+            notice_due: None,
+            linger_due: None,
+            last: [const { Vec::new() }; WireForm::ALL.len()],
+        }
+    }
+
+    /// Members of all forms.
+    pub(crate) fn len(&self) -> usize {
+        self.audiences.iter().map(Audience::len).sum()
+    }
+
+    pub(crate) fn audience(&mut self, form: WireForm) -> &mut Audience {
+        &mut self.audiences[form as usize]
+    }
+
+    pub(crate) fn audiences(&mut self) -> impl Iterator<Item = &mut Audience> {
+        self.audiences.iter_mut()
+    }
+
+    /// Keeps a message for members that are blocked, where the rule asks for it.
+    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8]) {
+        if self.rule.slow_reader == SlowReader::Latest {
+            let last = &mut self.last[form as usize];
+            last.clear();
+            last.extend_from_slice(payload);
+        }
+    }
+
+    /// What [`keep_last`](Self::keep_last) kept.
+    pub(crate) fn last_of(&self, form: WireForm) -> &[u8] {
+        &self.last[form as usize]
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.audiences.iter().any(Audience::is_dirty)
+    }
+
+    /// Members as connection numbers, in no promised order.
+    pub(crate) fn connections(&self) -> impl Iterator<Item = u32> {
+        self.audiences.iter().flat_map(Audience::connections)
+    }
+}
+
+/// Whether `name` matches `pattern`: a name, or a prefix followed by `*`.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}

@@ -1,0 +1,262 @@
+//! What the embedding program asks for, and the requests that it answers.
+
+use std::collections::BTreeMap;
+
+use super::admission::Refused;
+use super::closing::Goodbye;
+use super::event::{Command, Event, Outcome as Answer, RequestToken};
+use super::membership::Leaving;
+use super::messages::{Outcome, refusal};
+use super::poll::Deadline;
+use super::{Drain, News, Server};
+use crate::error::ErrorCode;
+use crate::id::ConnectionId;
+use crate::message::{LeaveReason, ServerMessage};
+use crate::session::connection::{CloseCause, Session, Stage};
+use crate::session::outbox::flag;
+use crate::time::Instant;
+use crate::websocket::is_sendable_close_code;
+
+/// Application requests that wait for an answer, by token. Tokens count up, so old ones never match.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    next: u64,
+    requests: BTreeMap<u64, Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    connection: ConnectionId,
+    id: Option<Box<str>>,
+    due: Instant,
+}
+
+impl Server {
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Send {
+                connection,
+                message,
+            } => {
+                if let Some(index) = self.resolve_client(connection) {
+                    self.send(
+                        index,
+                        &ServerMessage::Application { message: &message },
+                        None,
+                    );
+                }
+            }
+            Command::Publish { room, message } => {
+                if let Some(room) = self.rooms.find(&room) {
+                    self.publish(
+                        room,
+                        None,
+                        &ServerMessage::Application { message: &message },
+                    );
+                }
+            }
+            Command::Reply { request, outcome } => self.reply(request, &outcome),
+            Command::Kick { connection, room } => self.kick(connection, &room),
+            Command::Close {
+                connection,
+                code,
+                reason,
+                reconnect_after_ms,
+            } => {
+                if let Some(index) = self.resolve_client(connection) {
+                    let code = if is_sendable_close_code(code) {
+                        code
+                    } else {
+                        1000
+                    };
+                    let goodbye =
+                        Goodbye::announced(CloseCause::Command, code, &reason, reconnect_after_ms);
+                    self.close_session(index, &goodbye);
+                }
+            }
+            Command::Drain => self.start_drain(),
+        }
+    }
+
+    /// The slot of a client that was welcomed; others are as good as gone.
+    fn resolve_client(&mut self, id: ConnectionId) -> Option<u32> {
+        let index = self.resolve(id)?;
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let welcome = session.is_some_and(Session::is_welcome);
+        self.stats.stale += u64::from(!welcome);
+        welcome.then_some(index)
+    }
+
+    fn kick(&mut self, id: ConnectionId, name: &str) {
+        let room = self.rooms.find(name);
+        let (Some(index), Some(room)) = (self.resolve_client(id), room) else {
+            return;
+        };
+        let Some(client) = self
+            .client_id(index)
+            .filter(|_| self.is_member(index, room))
+        else {
+            return;
+        };
+        let leaving = Leaving {
+            index,
+            client,
+            reason: LeaveReason::Kicked,
+        };
+        self.send(index, &ServerMessage::LeftRoom { room: name }, None);
+        self.leave_room(room, &leaving);
+    }
+
+    // ---- application requests
+
+    /// Hands a message of a registered type to the embedding program.
+    pub(super) fn application(
+        &mut self,
+        index: u32,
+        kind: &str,
+        message: &str,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let limit = self.config.limits.max_pending_requests;
+        let (Some(connection), Some(client)) = (self.connections.id(index), self.client_id(index))
+        else {
+            return Ok(Outcome::Later);
+        };
+        let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        else {
+            return Ok(Outcome::Later);
+        };
+        if session.pending_requests >= limit {
+            let message = "Too many requests wait for an answer";
+            return Err(refusal(ErrorCode::RateLimited, message));
+        }
+        session.pending_requests += 1;
+        let token = self.pending.next;
+        self.pending.next += 1;
+        let wait = core::time::Duration::from_millis(self.config.timeouts.application_reply_ms);
+        let due = self.now.mono + wait;
+        self.deadlines.insert((due, Deadline::Reply(token)));
+        let waiting = Waiting {
+            connection,
+            id: id.map(Box::from),
+            due,
+        };
+        self.pending.requests.insert(token, waiting);
+        self.application_news += 1;
+        self.news
+            .push_back(News::Application(Box::new(Event::Application {
+                connection,
+                client,
+                request: RequestToken(token),
+                kind: kind.to_owned(),
+                message: message.to_owned(),
+            })));
+        Ok(Outcome::Later)
+    }
+
+    fn reply(&mut self, request: RequestToken, outcome: &Answer) {
+        let Some((index, waiting)) = self.take_request(request.0) else {
+            self.stats.stale += 1;
+            return;
+        };
+        let id = waiting.id.as_deref();
+        match outcome {
+            Answer::Ack if id.is_none() => {}
+            Answer::Ack => self.send(index, &ServerMessage::Ack, id),
+            Answer::Reply(message) => {
+                self.send(index, &ServerMessage::Application { message }, id);
+            }
+            Answer::Error { code, message } => {
+                let error = ServerMessage::Error {
+                    code: *code,
+                    message,
+                    retry_after_ms: None,
+                };
+                self.send(index, &error, id);
+            }
+        }
+    }
+
+    /// The embedding program did not answer in time.
+    pub(super) fn reply_overdue(&mut self, token: u64) {
+        if let Some((index, waiting)) = self.take_request(token) {
+            let error = ServerMessage::Error {
+                code: ErrorCode::Internal,
+                message: "The server did not answer in time",
+                retry_after_ms: None,
+            };
+            self.send(index, &error, waiting.id.as_deref());
+        }
+    }
+
+    fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
+        let waiting = self.pending.requests.remove(&token)?;
+        self.deadlines
+            .remove(&(waiting.due, Deadline::Reply(token)));
+        let index = self.connections.resolve(waiting.connection)?;
+        let session = self.connections.get_mut(index)?.session_mut()?;
+        session.pending_requests -= 1;
+        Some((index, waiting))
+    }
+
+    /// A client is gone, and its requests with it. O(requests waiting), only if it has any.
+    pub(super) fn forget_requests(&mut self, index: u32, session: &Session) {
+        let Some(connection) = self.connections.id(index) else {
+            return;
+        };
+        if session.pending_requests == 0 {
+            return;
+        }
+        let deadlines = &mut self.deadlines;
+        self.pending.requests.retain(|&token, waiting| {
+            let keep = waiting.connection != connection;
+            if !keep {
+                deadlines.remove(&(waiting.due, Deadline::Reply(token)));
+            }
+            keep
+        });
+    }
+
+    // ---- leaving
+
+    fn start_drain(&mut self) {
+        if self.drain == Drain::No {
+            self.drain = Drain::Telling(0);
+            let timeout = core::time::Duration::from_millis(self.config.drain.timeout_ms);
+            let due = self.now.mono + timeout;
+            self.deadlines.insert((due, Deadline::Drain));
+        }
+    }
+
+    /// When a client may come back: its own share of the configured spread.
+    pub(super) fn reconnect_delay(&self, index: u32) -> u64 {
+        let drain = &self.config.drain;
+        let spread = drain.reconnect_max_ms - drain.reconnect_min_ms;
+        let secret = self.connections.get(index).and_then(|c| c.session());
+        let hash = secret.map_or(0, |session| self.keyed_hash(&session.secret));
+        drain.reconnect_min_ms + hash % (spread + 1)
+    }
+
+    /// Time is up: what is left is reset.
+    pub(super) fn drain_overdue(&mut self) {
+        for index in 0..self.connections.slots() {
+            let stage = self.connections.get(index).map(|c| &c.stage);
+            if !matches!(stage, None | Some(Stage::Over(_))) {
+                self.outboxes.raise(index, flag::RESET);
+            }
+        }
+    }
+
+    /// Tells the end of a drain once no connection is left.
+    pub(super) fn check_drained(&mut self) {
+        if self.drain == Drain::Waiting && self.live == 0 {
+            self.drain = Drain::Done;
+            self.deadlines
+                .retain(|&(_, deadline)| deadline != Deadline::Drain);
+            self.news.push_back(News::Drained);
+        }
+    }
+}

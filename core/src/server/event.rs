@@ -1,0 +1,124 @@
+//! What a server tells the program that embeds it, and what that program can ask for.
+
+use core::time::Duration;
+
+use crate::error::ErrorCode;
+use crate::id::{ClientId, ConnectionId};
+use crate::machine::{ListenerId, PeerAddr};
+pub use crate::session::connection::CloseCause;
+
+/// News from a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A client was welcomed.
+    Opened {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its public address.
+        client: ClientId,
+        /// The far end of its socket.
+        peer: PeerAddr,
+        /// Where it came in.
+        listener: ListenerId,
+    },
+    /// A client is gone. Told exactly once for each `Opened`, never dropped.
+    Closed {
+        /// Its connection; stale from now on.
+        connection: ConnectionId,
+        /// Its public address.
+        client: ClientId,
+        /// Why.
+        cause: CloseCause,
+        /// The close code that was sent, or came: 1006 if there was none.
+        code: u16,
+        /// How long it was there.
+        duration: Duration,
+        /// Messages it sent.
+        received: u64,
+    },
+    /// A client sent a message of a registered type. Answer it with [`Command::Reply`]; without an answer in
+    /// time the client gets `error internal`.
+    Application {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its public address.
+        client: ClientId,
+        /// Names the request in the answer.
+        request: RequestToken,
+        /// The registered type.
+        kind: String,
+        /// The whole message, as it came.
+        message: String,
+    },
+    /// A drain is over: no connection is left.
+    Drained,
+}
+
+/// Names one application request; stale once it was answered or its client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestToken(pub(crate) u64);
+
+/// What an embedding program asks of a server. A command that names a connection which is gone is a counted
+/// no-op.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Sends one client a message. O(size).
+    Send {
+        /// Its connection.
+        connection: ConnectionId,
+        /// A JSON object; sent as it is.
+        message: String,
+    },
+    /// Sends every member of a room a message. Unknown rooms are a no-op. O(size).
+    Publish {
+        /// The room's name.
+        room: String,
+        /// A JSON object; sent as it is.
+        message: String,
+    },
+    /// Answers an application request: its single outcome.
+    Reply {
+        /// From [`Event::Application`].
+        request: RequestToken,
+        /// The answer.
+        outcome: Outcome,
+    },
+    /// Takes a client out of a room; the others are told with reason `kicked`.
+    Kick {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The room's name.
+        room: String,
+    },
+    /// Closes a client's connection.
+    Close {
+        /// Its connection.
+        connection: ConnectionId,
+        /// The close code: 1000, 1008, 1011, 1012, 1013 or 3000 to 4999; anything else is sent as 1000.
+        code: u16,
+        /// For people, at most 123 bytes are sent.
+        reason: String,
+        /// When the client may come back; `None`: it should not.
+        reconnect_after_ms: Option<u64>,
+    },
+    /// Stops accepting and says goodbye to everyone; ends in [`Event::Drained`].
+    Drain,
+}
+
+/// The answer to an application request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `ack`, sent only if the request carried an `id`.
+    Ack,
+    /// A reply: a JSON object; the request's `id` is put in.
+    Reply(String),
+    /// `error` with a code from the closed list.
+    Error {
+        /// The code.
+        code: ErrorCode,
+        /// For people.
+        message: String,
+    },
+}

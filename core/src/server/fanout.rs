@@ -1,0 +1,199 @@
+//! Messages on their way out: to one client, to a room, to everyone.
+//!
+//! A message is encoded once per wire form that has a receiver. Before a client gets a message of its own it
+//! is cut from its dirty rooms, so that the message does not overtake what they published before it.
+
+use super::Server;
+use crate::dialect::json;
+use crate::message::ServerMessage;
+use crate::room::WireForm;
+use crate::session::connection::{Kind, Stage};
+use crate::websocket::{Data, OpCode, put_frame, put_header};
+
+/// Who published a message and does not get it.
+pub(super) type Publisher = Option<u32>;
+
+impl Server {
+    /// Sends one client a message; `id` is the request it answers.
+    pub(super) fn send(&mut self, index: u32, message: &ServerMessage<'_>, id: Option<&str>) {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(message, id, &mut scratch);
+        self.send_text(index, &scratch);
+        self.scratch = scratch;
+    }
+
+    /// Sends one client text that is already encoded.
+    pub(super) fn send_text(&mut self, index: u32, text: &[u8]) {
+        self.cut_client(index);
+        self.stats.direct += 1;
+        self.outboxes
+            .direct(index, |out| put_frame(out, TEXT, text));
+    }
+
+    /// Publishes a message that is the same for all forms.
+    pub(super) fn publish(&mut self, room: u32, from: Publisher, message: &ServerMessage<'_>) {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(message, None, &mut scratch);
+        self.publish_text(room, from, &scratch);
+        self.scratch = scratch;
+    }
+
+    /// Publishes encoded text, the same for all forms.
+    pub(super) fn publish_text(&mut self, room: u32, from: Publisher, text: &[u8]) {
+        for form in WireForm::ALL {
+            self.publish_form(room, from, form, text);
+        }
+        self.stats.published += 1;
+    }
+
+    /// Publishes a client's data: with the envelope, and bare where that is the form.
+    pub(super) fn publish_data(
+        &mut self,
+        room: u32,
+        from: Publisher,
+        message: &ServerMessage<'_>,
+        data: &str,
+    ) {
+        if self.has_receivers(room, from, WireForm::Json) {
+            let mut scratch = core::mem::take(&mut self.scratch);
+            scratch.clear();
+            json::encode(message, None, &mut scratch);
+            self.publish_form(room, from, WireForm::Json, &scratch);
+            self.keep_last(room, WireForm::Json, &scratch);
+            self.scratch = scratch;
+        }
+        self.publish_form(room, from, WireForm::JsonRaw, data.as_bytes());
+        self.keep_last(room, WireForm::JsonRaw, data.as_bytes());
+        self.stats.published += 1;
+    }
+
+    fn publish_form(&mut self, room: u32, from: Publisher, form: WireForm, payload: &[u8]) {
+        let except = from.and_then(|index| self.slot_in(index, room, form));
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let policy = entry.rule.slow_reader;
+        let audience = entry.audience(form);
+        let receivers = audience.len() - usize::from(except.is_some());
+        if receivers == 0 {
+            return;
+        }
+        audience.publish(room, except, &mut self.outboxes, policy, |out| {
+            put_header(out, TEXT, true, false, payload.len() as u64);
+            out.extend_from_slice(payload);
+        });
+        self.stats.deliveries += receivers as u64;
+        if !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push(room);
+        }
+    }
+
+    fn keep_last(&mut self, room: u32, form: WireForm, payload: &[u8]) {
+        if let Some((_, entry)) = self.rooms.get_mut(room) {
+            entry.keep_last(form, payload);
+        }
+    }
+
+    /// Whether anybody but the publisher gets messages of a room in a form.
+    fn has_receivers(&mut self, room: u32, from: Publisher, form: WireForm) -> bool {
+        let publisher = from.and_then(|index| self.slot_in(index, room, form));
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return false;
+        };
+        entry.audience(form).len() > usize::from(publisher.is_some())
+    }
+
+    /// A connection's slot in a room's audience of one form.
+    fn slot_in(&self, index: u32, room: u32, form: WireForm) -> Option<u32> {
+        let session = self.connections.get(index)?.session()?;
+        match session.kind {
+            Kind::Client(own) if own == form => session.slot(room),
+            _ => None,
+        }
+    }
+
+    /// Queues for a client what its rooms have published so far. Looks at its rooms or at the dirty rooms,
+    /// whichever are fewer.
+    pub(super) fn cut_client(&mut self, index: u32) {
+        if self.dirty.is_empty() && self.sealing.is_empty() {
+            return;
+        }
+        let Some(connection) = self.connections.get(index) else {
+            return;
+        };
+        let Stage::Session(session) = &connection.stage else {
+            return;
+        };
+        let Kind::Client(form) = session.kind else {
+            return;
+        };
+        let (rooms, outboxes) = (&mut self.rooms, &mut self.outboxes);
+        let mut cut = |room: u32, slot: u32| {
+            if let Some((_, entry)) = rooms.get_mut(room)
+                && entry.dirty
+            {
+                let policy = entry.rule.slow_reader;
+                entry.audience(form).cut(slot, outboxes, policy);
+            }
+        };
+        if self.dirty.len() + self.sealing.len() < session.memberships.len() {
+            for &room in self.sealing.iter().chain(&self.dirty) {
+                if let Some(slot) = session.slot(room) {
+                    cut(room, slot);
+                }
+            }
+        } else {
+            for membership in &session.memberships {
+                cut(membership.room, membership.slot);
+            }
+        }
+    }
+
+    /// Seals what the rooms published, for at most `budget` members. `true` when none is left.
+    pub(super) fn seal(&mut self, mut budget: u32) -> bool {
+        if self.sealing.is_empty() {
+            if self.dirty.is_empty() {
+                self.outboxes.begin_seal();
+                return true;
+            }
+            core::mem::swap(&mut self.sealing, &mut self.dirty);
+            self.outboxes.begin_seal();
+        }
+        while budget > 0
+            && let Some(&room) = self.sealing.last()
+        {
+            // A room costs at least one, so that many empty ones are bounded too.
+            budget -= 1;
+            if !self.seal_room(room, &mut budget) {
+                return false;
+            }
+            self.sealing.pop();
+        }
+        self.sealing.is_empty()
+    }
+
+    fn seal_room(&mut self, room: u32, budget: &mut u32) -> bool {
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return true;
+        };
+        let policy = entry.rule.slow_reader;
+        for audience in entry.audiences() {
+            if !audience.seal(&mut self.outboxes, policy, budget) {
+                return false;
+            }
+        }
+        entry.dirty = entry.has_waiting();
+        if entry.dirty {
+            self.dirty.push(room);
+        }
+        true
+    }
+}
+
+/// Frames of JSON text.
+pub(super) const TEXT: OpCode = OpCode::Data(Data::Text);
+/// Frames of bytes.
+pub(super) const BINARY: OpCode = OpCode::Data(Data::Binary);

@@ -1,0 +1,64 @@
+//! Client ids: made, hidden, found again.
+//!
+//! An id holds 96 random bits, and the connection's slot hidden by a keyed hash of them. Finding a client by
+//! its id takes no table, and an id that was never given out, or whose client is gone, matches nothing.
+
+use core::hash::BuildHasher;
+
+use foldhash::quality::SeedableRandomState;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::Rng;
+
+use super::Server;
+use crate::id::ClientId;
+
+impl Server {
+    /// 96 fresh bits.
+    pub(super) fn new_secret(&mut self) -> [u8; 12] {
+        let mut secret = [0; 12];
+        self.rng.fill_bytes(&mut secret);
+        secret
+    }
+
+    /// The public id of the session in a slot. `None` if there is no session.
+    pub(super) fn client_id(&self, index: u32) -> Option<ClientId> {
+        let session = self.connections.get(index)?.session()?;
+        Some(self.encode_id(&session.secret, index))
+    }
+
+    pub(super) fn encode_id(&self, secret: &[u8; 12], index: u32) -> ClientId {
+        let mut bytes = [0; 18];
+        let (random, place) = bytes.split_at_mut(12);
+        random.copy_from_slice(secret);
+        let hidden = u64::from(index) ^ self.mask(secret);
+        place.copy_from_slice(&hidden.to_be_bytes()[2..]);
+        ClientId::encode(&bytes)
+    }
+
+    /// The slot of the client called `text`, if it is there. O(1).
+    pub(super) fn find_client(&self, text: &str) -> Option<u32> {
+        let bytes = ClientId::decode(text)?;
+        let (random, place) = bytes.split_at(12);
+        let secret: [u8; 12] = random.try_into().ok()?;
+        let mut hidden = [0; 8];
+        hidden[2..].copy_from_slice(place);
+        let index = u32::try_from(u64::from_be_bytes(hidden) ^ self.mask(&secret)).ok()?;
+        let session = self.connections.get(index)?.session()?;
+        (session.secret == secret && session.is_welcome()).then_some(index)
+    }
+
+    /// 48 bits that only this server can compute.
+    fn mask(&self, secret: &[u8; 12]) -> u64 {
+        self.keyed_hash(secret) >> 16
+    }
+
+    /// A hash that others cannot predict.
+    pub(super) fn keyed_hash(&self, bytes: &[u8]) -> u64 {
+        let shared = foldhash::SharedSeed::global_fixed();
+        SeedableRandomState::with_seed(self.key, shared).hash_one(bytes)
+    }
+}
+
+pub(super) fn next_u64(rng: &mut ChaCha12Rng) -> u64 {
+    rng.next_u64()
+}

@@ -1,0 +1,339 @@
+//! Bytes from a connection: to the stage that it is in, and from stage to stage what is left over.
+
+use super::Server;
+use super::closing::{ABNORMAL, Goodbye};
+use crate::limits::heartbeat::Event as LifeEvent;
+use crate::machine::Turn;
+use crate::session::connection::{CloseCause, Hold, Kind, Stage};
+use crate::session::outbox::flag;
+use crate::websocket::{CloseCode, Decoder, Role, Step};
+
+impl Server {
+    /// Bytes arrived.
+    pub(super) fn received(&mut self, index: u32, bytes: &mut [u8]) {
+        self.stats.received_bytes += bytes.len() as u64;
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        if let Stage::Closing(_) = &connection.stage {
+            self.discard_input(index, bytes.len());
+            return;
+        }
+        if connection.paused {
+            self.keep(index, bytes);
+        } else if connection.tail.is_empty() {
+            let taken = self.read(index, bytes);
+            if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+                self.keep(index, rest);
+            }
+        } else {
+            self.keep(index, bytes);
+            self.read_tail(index);
+        }
+    }
+
+    /// Processes the tail; what is left of it stays.
+    fn read_tail(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        let mut tail = core::mem::take(&mut connection.tail);
+        self.input_bytes -= tail.capacity();
+        let taken = self.read(index, &mut tail);
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        let waits = matches!(connection.stage, Stage::Request(_) | Stage::Session(_));
+        if waits && taken < tail.len() {
+            tail.drain(..taken);
+            self.input_bytes += tail.capacity();
+            connection.tail = tail;
+        }
+    }
+
+    /// Processes bytes in the connection's stage, and in those that it comes to. Returns how many were taken;
+    /// the rest has to wait.
+    fn read(&mut self, index: u32, bytes: &mut [u8]) -> usize {
+        let mut taken = 0;
+        if let Some(Stage::Request(_)) = self.connections.get(index).map(|c| &c.stage) {
+            taken = self.read_requests(index, bytes);
+        }
+        match bytes.get_mut(taken..) {
+            Some(rest) if !rest.is_empty() => taken + self.read_session(index, rest),
+            _ => taken,
+        }
+    }
+
+    fn read_session(&mut self, index: u32, bytes: &mut [u8]) -> usize {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        match session.map(|session| session.hold) {
+            None => 0,
+            Some(Hold::Response) => {
+                self.pause(index);
+                0
+            }
+            Some(Hold::Delay) => {
+                self.welcome(index);
+                self.read_frames(index, bytes)
+            }
+            Some(Hold::Released) => {
+                self.sign_of_life(index, LifeEvent::Received);
+                self.read_frames(index, bytes)
+            }
+        }
+    }
+
+    /// Keeps input for later.
+    pub(super) fn keep(&mut self, index: u32, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        let before = connection.tail.capacity();
+        connection.tail.extend_from_slice(bytes);
+        self.input_bytes += connection.tail.capacity() - before;
+    }
+
+    /// Stops reading from a connection until its tail has been processed.
+    pub(super) fn pause(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        if !connection.paused {
+            connection.paused = true;
+            self.outboxes.lower(index, flag::READ);
+            self.outboxes.raise(index, flag::PAUSE);
+        }
+    }
+
+    /// Puts a connection with a tail in line to go on.
+    pub(super) fn resume_later(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        if !connection.in_backlog {
+            connection.in_backlog = true;
+            self.backlog.push_back(index);
+        }
+    }
+
+    /// Goes on with a tail, then with reading.
+    pub(super) fn resume(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        connection.in_backlog = false;
+        if !connection.paused || self.echo_is_full(index) {
+            return; // a full echo goes on when it has drained
+        }
+        self.read_tail(index);
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        if !connection.paused || !connection.tail.is_empty() {
+            return;
+        }
+        connection.paused = false;
+        if connection.read_ended {
+            self.lost(index);
+            return;
+        }
+        self.outboxes.lower(index, flag::PAUSE);
+        self.outboxes.raise(index, flag::READ);
+        self.sign_of_life(index, LifeEvent::Resumed);
+    }
+
+    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own.
+    fn must_wait(&self, index: u32) -> bool {
+        self.turn() == Turn::Full || self.echo_is_full(index)
+    }
+
+    /// An echo is not closed for reading slowly: it is read no faster than it reads.
+    fn echo_is_full(&self, index: u32) -> bool {
+        let full = self.config.limits.max_queued_bytes / 2;
+        self.outboxes.queued_bytes(index) as usize >= full && self.is_echo(index)
+    }
+
+    /// Decodes frames in place and handles what they say. Returns how many bytes it took.
+    fn read_frames(&mut self, index: u32, bytes: &mut [u8]) -> usize {
+        let session = self.connections.get_mut(index);
+        let Some(session) = session.and_then(|connection| connection.session_mut()) else {
+            return bytes.len();
+        };
+        let kind = session.kind;
+        let mut decoder = core::mem::replace(&mut session.decoder, Decoder::new(Role::Server));
+        let before = decoder.buffered_bytes();
+        let taken = self.decode(index, kind, &mut decoder, bytes);
+        let after = decoder.buffered_bytes();
+        self.input_bytes -= before;
+        // The session is gone if a message closed it, and its unfinished message with it.
+        let session = self.connections.get_mut(index);
+        if let Some(session) = session.and_then(|connection| connection.session_mut()) {
+            session.decoder = decoder;
+            self.input_bytes += after;
+            let over = self.buffered_bytes() > self.config.limits.max_buffered_bytes;
+            if over && after > before && self.outboxes.longest_stalled().is_none() {
+                self.close_over_budget(index);
+            }
+        }
+        taken
+    }
+
+    fn decode(&mut self, index: u32, kind: Kind, decoder: &mut Decoder, bytes: &mut [u8]) -> usize {
+        let limits = self.message_limits;
+        let mut at = 0;
+        while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
+            if self.must_wait(index) {
+                self.pause(index);
+                if self.turn() == Turn::Full {
+                    self.resume_later(index);
+                }
+                return at;
+            }
+            match decoder.decode(rest, &limits) {
+                Ok((step, consumed)) => {
+                    at += consumed;
+                    if !self.step(index, kind, step) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    let code = u16::from(error.close_code());
+                    let reason = error.to_string();
+                    let goodbye = Goodbye::frame(CloseCause::Protocol, code, &reason);
+                    self.close_session(index, &goodbye);
+                    break;
+                }
+            }
+        }
+        bytes.len()
+    }
+
+    /// Handles one message or control frame; `false` when the session has ended.
+    fn step(&mut self, index: u32, kind: Kind, step: Step<'_>) -> bool {
+        match step {
+            Step::NeedMore => return true,
+            Step::Text(text) => match kind {
+                Kind::Client(_) => self.text(index, &text),
+                Kind::Echo => self.echo(index, super::fanout::TEXT, text.as_bytes()),
+            },
+            Step::Binary(bytes) => match kind {
+                Kind::Client(_) => self.binary(index),
+                Kind::Echo => self.echo(index, super::fanout::BINARY, &bytes),
+            },
+            Step::Ping(payload) => self.ping_frame(index, kind, &payload),
+            Step::Pong(_) => self.count_control_frame(index, kind),
+            Step::Close(frame) => {
+                self.closed_by_peer(index, frame.map(|frame| frame.code));
+                return false;
+            }
+            // Never without an extension, and none is negotiated.
+            Step::Compressed { .. } => self.protocol_error(index),
+        }
+        let connection = self.connections.get(index);
+        connection.is_some_and(|connection| connection.session().is_some())
+    }
+
+    fn protocol_error(&mut self, index: u32) {
+        let code = u16::from(CloseCode::Protocol);
+        let goodbye = Goodbye::frame(CloseCause::Protocol, code, "unexpected compressed message");
+        self.close_session(index, &goodbye);
+    }
+
+    fn ping_frame(&mut self, index: u32, kind: Kind, payload: &[u8]) {
+        let mut frame = [0; 127];
+        let length = payload.len().min(125);
+        if let Some((head, body)) = frame.split_first_chunk_mut::<2>()
+            && let (Some(body), Some(payload)) = (body.get_mut(..length), payload.get(..length))
+        {
+            *head = [0x8A, length as u8];
+            body.copy_from_slice(payload);
+        }
+        self.outboxes
+            .control(index, frame.get(..length + 2).unwrap_or_default());
+        self.count_control_frame(index, kind);
+    }
+
+    /// Control frames have a bucket of their own; a client that overdraws it is closed.
+    fn count_control_frame(&mut self, index: u32, kind: Kind) {
+        if kind != Kind::Echo && self.admit_ping(index).is_err() {
+            let goodbye = Goodbye::announced(CloseCause::Abuse, 1008, "too many pings", None);
+            self.close_session(index, &goodbye);
+        }
+    }
+
+    /// The peer finished writing.
+    pub(super) fn read_end(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        connection.read_ended = true;
+        match &connection.stage {
+            Stage::Over(_) => {}
+            Stage::Session(_) if connection.paused => self.resume_later(index),
+            Stage::Session(_) => self.lost(index),
+            Stage::Request(_) => self.close_quietly(index),
+            Stage::Closing(_) => {
+                self.set_peer_done(index);
+                if self.outboxes.is_empty(index) {
+                    self.goodbye_sent(index);
+                }
+            }
+        }
+    }
+
+    /// A session whose peer can no longer say anything: what is queued still goes out.
+    fn lost(&mut self, index: u32) {
+        self.disconnect(index, CloseCause::Lost, ABNORMAL);
+        self.set_peer_done(index);
+        if self.outboxes.is_empty(index) {
+            self.goodbye_sent(index);
+        }
+    }
+
+    /// The answer to a transmit.
+    pub(super) fn sent(&mut self, index: u32, bytes: usize, blocked: bool) {
+        let sent = self.outboxes.sent(index, bytes);
+        self.stats.sent_bytes += bytes as u64;
+        self.stats.clamped += u64::from(sent.clamped);
+        if blocked {
+            self.outboxes.block(index);
+        }
+        if sent.drained {
+            self.drained(index);
+        } else if !blocked {
+            self.outboxes.raise(index, flag::TRANSMIT);
+        }
+    }
+
+    /// A blocked socket takes bytes again.
+    pub(super) fn writable(&mut self, index: u32) {
+        self.outboxes.unblock(index);
+        if self.outboxes.is_empty(index) {
+            self.drained(index);
+        } else {
+            self.outboxes.raise(index, flag::TRANSMIT);
+        }
+    }
+
+    /// Everything queued has left.
+    fn drained(&mut self, index: u32) {
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
+        let paused = connection.paused;
+        match &mut connection.stage {
+            Stage::Closing(_) => self.goodbye_sent(index),
+            Stage::Session(session) => {
+                if session.hold == Hold::Response {
+                    self.response_left(index);
+                } else if !session.missed.is_empty() {
+                    self.tell_missed(index);
+                }
+                if paused {
+                    self.resume_later(index);
+                }
+            }
+            Stage::Request(_) | Stage::Over(_) => {}
+        }
+    }
+}

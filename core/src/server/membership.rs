@@ -1,0 +1,325 @@
+//! Joining and leaving rooms: each change is one step that produces its reply and its notices.
+
+use core::time::Duration;
+
+use super::Server;
+use super::admission::Refused;
+use super::messages::{Outcome, refusal};
+use super::poll::Deadline;
+use crate::config::{RoomNames, RoomRule, SlowReader};
+use crate::error::ErrorCode;
+use crate::id::ClientId;
+use crate::message::{LeaveReason, ServerMessage};
+use crate::room::registry::Registry;
+use crate::room::{self, LOBBY, Room, Rule, WireForm};
+use crate::session::connection::{Kind, Session};
+use crate::session::outbox::Outboxes;
+
+/// Someone who is leaving.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    pub(super) index: u32,
+    pub(super) client: ClientId,
+    pub(super) reason: LeaveReason,
+}
+
+impl Server {
+    /// Joins a room, made if there is none. A member that joins again gets the reply and nobody a notice.
+    pub(super) fn join(
+        &mut self,
+        index: u32,
+        name: &str,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        check_name(name, &self.config.room_names)?;
+        let room = self.rooms.find(name);
+        if let Some(room) = room.filter(|&room| self.is_member(index, room)) {
+            self.admit(index, 0)?;
+            self.reply_joined(index, room, name, id);
+            return Ok(Outcome::Replied);
+        }
+        self.check_join(index, room)?;
+        let others = room.map_or(0, |room| self.notices_for(room));
+        self.admit(index, others)?;
+        let room = match room {
+            Some(room) => room,
+            None => self.rooms.insert(name, Room::new(self.rule(name))),
+        };
+        self.enter(index, room);
+        self.reply_joined(index, room, name, id);
+        Ok(Outcome::Replied)
+    }
+
+    fn check_join(&self, index: u32, room: Option<u32>) -> Result<(), Refused> {
+        let limits = &self.config.limits;
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let joined = session.map_or(0, |session| session.memberships.len() - 1);
+        if joined >= limits.max_rooms_per_client as usize {
+            let message = "You are in as many rooms as you may be: leave one first";
+            return Err(refusal(ErrorCode::TooManyRooms, message));
+        }
+        match room {
+            None if self.rooms.len() > limits.max_rooms as usize => {
+                let message = "The server holds as many rooms as it can";
+                Err(refusal(ErrorCode::TooManyRooms, message))
+            }
+            Some(room) if self.room_len(room) >= limits.max_members_per_room as usize => Err(
+                refusal(ErrorCode::RoomFull, "The room takes no more members"),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn enter(&mut self, index: u32, room: u32) {
+        let (Some(client), Some(form)) = (self.client_id(index), self.form(index)) else {
+            return;
+        };
+        self.tell_joined(room, client);
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
+        if let Some(due) = entry.linger_due.take() {
+            self.deadlines.remove(&(due, Deadline::RoomLinger(room)));
+        }
+        let slot = entry.audience(form).join(index, &self.outboxes);
+        if let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        {
+            session.set_slot(room, slot);
+        }
+    }
+
+    /// Leaves a room.
+    pub(super) fn leave(
+        &mut self,
+        index: u32,
+        name: &str,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let room = self.find_own_room(index, name)?;
+        self.admit(index, 0)?;
+        let Some(client) = self.client_id(index) else {
+            return Ok(Outcome::Done);
+        };
+        self.leave_room(
+            room,
+            &Leaving {
+                index,
+                client,
+                reason: LeaveReason::Left,
+            },
+        );
+        self.send(index, &ServerMessage::LeftRoom { room: name }, id);
+        Ok(Outcome::Replied)
+    }
+
+    /// Takes a member out of a room and tells the others.
+    pub(super) fn leave_room(&mut self, room: u32, leaving: &Leaving) {
+        self.stop_typing(leaving.index, room, leaving.client);
+        let Some(session) = self
+            .connections
+            .get_mut(leaving.index)
+            .and_then(|c| c.session_mut())
+        else {
+            return;
+        };
+        let Kind::Client(form) = session.kind else {
+            return;
+        };
+        if let Some(slot) = session.remove_slot(room) {
+            self.vacate(room, form, slot);
+            self.after_leave(room, leaving);
+        }
+    }
+
+    /// Takes a session that was taken out of its connection out of all its rooms.
+    pub(super) fn leave_all_rooms(&mut self, leaving: &Leaving, session: &mut Session) {
+        let Kind::Client(form) = session.kind else {
+            return;
+        };
+        for (room, due) in core::mem::take(&mut session.typing) {
+            self.deadlines
+                .remove(&(due, Deadline::Typing(leaving.index, room)));
+            self.tell_stopped_typing(room, None, leaving.client);
+        }
+        for membership in core::mem::take(&mut session.memberships) {
+            self.vacate(membership.room, form, membership.slot);
+            self.after_leave(membership.room, leaving);
+        }
+    }
+
+    /// Empties a member's slot; the member that takes it is told its new place.
+    fn vacate(&mut self, room: u32, form: WireForm, slot: u32) {
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let policy = entry.rule.slow_reader;
+        let moved = entry.audience(form).leave(slot, &mut self.outboxes, policy);
+        let moved = moved.and_then(|index| self.connections.get_mut(index));
+        if let Some(session) = moved.and_then(|connection| connection.session_mut()) {
+            session.set_slot(room, slot);
+        }
+    }
+
+    fn after_leave(&mut self, room: u32, leaving: &Leaving) {
+        if room == LOBBY {
+            return;
+        }
+        if self.room_len(room) > 0 {
+            self.tell_left(room, leaving);
+        } else {
+            self.room_is_empty(room);
+        }
+    }
+
+    /// Removes an empty room, at once or after it has lingered.
+    fn room_is_empty(&mut self, room: u32) {
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let linger = entry.rule.linger;
+        if linger.is_zero() {
+            self.remove_room(room);
+            return;
+        }
+        let due = self.now.mono + linger;
+        entry.linger_due = Some(due);
+        self.deadlines.insert((due, Deadline::RoomLinger(room)));
+    }
+
+    /// Removes a room without members.
+    pub(super) fn remove_room(&mut self, room: u32) {
+        let Some(mut removed) = self.rooms.remove(room) else {
+            return;
+        };
+        for audience in removed.audiences() {
+            audience.clear(&mut self.outboxes);
+        }
+        if let Some(due) = removed.notice_due {
+            self.deadlines.remove(&(due, Deadline::RoomNotice(room)));
+        }
+        // Its number may stay among the dirty rooms until the next seal, which finds nothing to do there.
+    }
+
+    fn reply_joined(&mut self, index: u32, room: u32, name: &str, id: Option<&str>) {
+        let cap = self.config.limits.max_members_listed.max(1) as usize;
+        let total = self.room_len(room);
+        let others = self.rooms.get(room).into_iter().flat_map(Room::connections);
+        let others = others.filter(|&other| other != index).take(cap - 1);
+        let members: Vec<ClientId> = others
+            .chain([index])
+            .filter_map(|member| self.client_id(member))
+            .collect();
+        let reply = ServerMessage::JoinedRoom {
+            room: name,
+            members: &members,
+            total,
+        };
+        self.send(index, &reply, id);
+    }
+
+    /// The room called `name`, which the client must be in.
+    pub(super) fn find_own_room(&self, index: u32, name: &str) -> Result<u32, Refused> {
+        check_name(name, &self.config.room_names)?;
+        let Some(room) = self.rooms.find(name) else {
+            return Err(refusal(ErrorCode::NoSuchRoom, "There is no such room"));
+        };
+        if self.is_member(index, room) {
+            Ok(room)
+        } else {
+            Err(refusal(
+                ErrorCode::NotMember,
+                "You are not in that room: join it first",
+            ))
+        }
+    }
+
+    pub(super) fn is_member(&self, index: u32, room: u32) -> bool {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        session.is_some_and(|session| session.slot(room).is_some())
+    }
+
+    /// Members of a room.
+    pub(super) fn room_len(&self, room: u32) -> usize {
+        self.rooms.get(room).map_or(0, Room::len)
+    }
+
+    /// Whether two clients are in a room together. O(rooms of both).
+    pub(super) fn share_a_room(&self, a: u32, b: u32) -> bool {
+        let rooms = |index: u32| {
+            let session = self.connections.get(index).and_then(|c| c.session());
+            let all = session.map_or(&[][..], |session| &session.memberships);
+            all.iter().map(|m| m.room).filter(|&room| room != LOBBY)
+        };
+        let mut theirs = rooms(b).peekable();
+        for room in rooms(a) {
+            while theirs.next_if(|&other| other < room).is_some() {}
+            if theirs.peek() == Some(&room) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn rule(&self, name: &str) -> Rule {
+        let mut rules = self.config.rooms.iter();
+        match rules.find(|rule| room::matches(&rule.pattern, name)) {
+            Some(rule) => resolve(rule),
+            None => resolve(&RoomRule::default()),
+        }
+    }
+}
+
+fn resolve(rule: &RoomRule) -> Rule {
+    Rule {
+        slow_reader: rule.slow_reader,
+        linger: Duration::from_millis(rule.linger_ms),
+        notice_members: rule.notice_members as usize,
+        notice_interval: Duration::from_millis(rule.notice_interval_ms),
+        metadata_notices: rule.metadata_notices,
+    }
+}
+
+/// Broadcasts reach everyone or close who is too slow.
+pub(super) fn lobby_rule() -> Rule {
+    Rule {
+        slow_reader: SlowReader::Close,
+        ..resolve(&RoomRule::default())
+    }
+}
+
+/// Puts a new client into the lobby.
+pub(super) fn lobby_slot(
+    rooms: &mut Registry<Room>,
+    form: WireForm,
+    index: u32,
+    outboxes: &Outboxes,
+) -> u32 {
+    match rooms.get_mut(LOBBY) {
+        Some((_, lobby)) => lobby.audience(form).join(index, outboxes),
+        None => 0,
+    }
+}
+
+fn check_name(name: &str, rules: &RoomNames) -> Result<(), Refused> {
+    if name.is_empty() || name.len() > rules.max_bytes {
+        let message = "room: empty or too long";
+        return Err(refusal(ErrorCode::InvalidRoom, message));
+    }
+    let allowed = |c: char| match &rules.allowed_punctuation {
+        Some(punctuation) => c.is_ascii_alphanumeric() || punctuation.contains(c),
+        None => !c.is_control(),
+    };
+    if !name.chars().all(allowed) {
+        let message = "room: holds characters that are not allowed";
+        return Err(refusal(ErrorCode::InvalidRoom, message));
+    }
+    let mut reserved = rules.reserved_prefixes.iter();
+    if reserved.any(|prefix| name.starts_with(prefix.as_str())) {
+        let message = "room: names that begin so belong to the server";
+        return Err(refusal(ErrorCode::Reserved, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! What clients say: every request gets exactly one outcome.
+//!
+//! The outcome is the natural reply, `ack` where there is none and an `id` asks for it, or `error`.
+
+use super::Server;
+use super::admission::Refused;
+use super::closing::Goodbye;
+use crate::dialect::json::{self, MetadataLimits, Refusal};
+use crate::error::ErrorCode;
+use crate::message::{ClientMessage, Request, ServerMessage};
+use crate::room::{LOBBY, WireForm};
+use crate::session::connection::{CloseCause, Kind};
+use crate::websocket::{OpCode, put_frame};
+
+/// What a request came to.
+pub(super) enum Outcome {
+    /// The reply has been sent.
+    Replied,
+    /// There is no reply: `ack` if it is asked for.
+    Done,
+    /// The outcome follows later.
+    Later,
+}
+
+impl Server {
+    /// A text message of a client.
+    pub(super) fn text(&mut self, index: u32, text: &str) {
+        self.count_received(index);
+        let types = &self.config.application_types;
+        let is_application = |kind: &str| types.iter().any(|known| known == kind);
+        match json::decode(text, &self.json_limits, &is_application) {
+            Ok(request) => self.request(index, &request),
+            Err(rejected) if self.takes_plain_text(index, rejected.code) => {
+                self.plain_text(index, text);
+            }
+            Err(rejected) => {
+                let refusal = Refusal {
+                    code: rejected.code,
+                    message: rejected.message,
+                };
+                self.reject(index, rejected.id, refusal);
+            }
+        }
+    }
+
+    /// A binary message, which the JSON dialect has no use for.
+    pub(super) fn binary(&mut self, index: u32) {
+        self.count_received(index);
+        let message = "Binary messages are not understood here: send JSON text";
+        let code = ErrorCode::BadMessage;
+        self.reject(index, None, Refusal { code, message });
+    }
+
+    fn count_received(&mut self, index: u32) {
+        self.stats.received += 1;
+        if let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        {
+            session.received += 1;
+        }
+    }
+
+    /// A plain echo.
+    pub(super) fn echo(&mut self, index: u32, opcode: OpCode, payload: &[u8]) {
+        self.stats.received += 1;
+        self.outboxes
+            .direct(index, |out| put_frame(out, opcode, payload));
+    }
+
+    fn request(&mut self, index: u32, request: &Request<'_>) {
+        let outcome = match &request.message {
+            ClientMessage::Ping { timestamp } => self.json_ping(index, *timestamp, request.id),
+            message => self.dispatch(index, message, request.id),
+        };
+        match outcome {
+            Ok(Outcome::Replied | Outcome::Later) => {}
+            Ok(Outcome::Done) => {
+                if request.id.is_some() {
+                    self.send(index, &ServerMessage::Ack, request.id);
+                }
+            }
+            Err(refused) => self.refuse_message(index, request.id, refused),
+        }
+    }
+
+    fn dispatch(
+        &mut self,
+        index: u32,
+        message: &ClientMessage<'_>,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        match message {
+            ClientMessage::Ping { .. } => Ok(Outcome::Done),
+            ClientMessage::Join { room } => self.join(index, room, id),
+            ClientMessage::Leave { room } => self.leave(index, room, id),
+            ClientMessage::Broadcast { data } => self.broadcast(index, data),
+            ClientMessage::RoomMessage { room, data } => self.room_message(index, room, data),
+            ClientMessage::PrivateMessage { to, data } => self.private_message(index, to, data),
+            ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, id),
+            ClientMessage::Hello { user } => self.hello(index, *user),
+            ClientMessage::Members {
+                room,
+                after,
+                limit,
+                metadata,
+            } => self.members(index, room, after.as_deref(), *limit, *metadata, id),
+            ClientMessage::TypingStart { room } => self.typing(index, room, true),
+            ClientMessage::TypingStop { room } => self.typing(index, room, false),
+            ClientMessage::Application { kind, message } => {
+                self.admit(index, 0)?;
+                self.application(index, kind, message, id)
+            }
+        }
+    }
+
+    fn json_ping(
+        &mut self,
+        index: u32,
+        timestamp: Option<&str>,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        self.admit_ping(index)?;
+        let pong = ServerMessage::Pong {
+            timestamp: self.now.unix_ms,
+            client_timestamp: timestamp,
+        };
+        self.send(index, &pong, id);
+        Ok(Outcome::Replied)
+    }
+
+    fn broadcast(&mut self, index: u32, data: &str) -> Result<Outcome, Refused> {
+        if self.config.broadcast == crate::config::Permission::Deny {
+            return Err(refusal(ErrorCode::Forbidden, "Broadcasting is not allowed"));
+        }
+        self.check_bare(data)?;
+        self.admit(index, self.clients - 1)?;
+        let Some(from) = self.client_id(index) else {
+            return Ok(Outcome::Done);
+        };
+        let message = ServerMessage::Broadcast {
+            from,
+            data,
+            timestamp: self.now.unix_ms,
+        };
+        self.publish_data(LOBBY, Some(index), &message, data);
+        Ok(Outcome::Done)
+    }
+
+    fn room_message(&mut self, index: u32, name: &str, data: &str) -> Result<Outcome, Refused> {
+        let room = self.find_own_room(index, name)?;
+        self.check_bare(data)?;
+        self.admit(index, self.room_len(room) - 1)?;
+        let Some(from) = self.client_id(index) else {
+            return Ok(Outcome::Done);
+        };
+        let message = ServerMessage::RoomMessage {
+            room: name,
+            from,
+            data,
+            timestamp: self.now.unix_ms,
+        };
+        self.publish_data(room, Some(index), &message, data);
+        Ok(Outcome::Done)
+    }
+
+    fn private_message(&mut self, index: u32, to: &str, data: &str) -> Result<Outcome, Refused> {
+        self.admit(index, 1)?;
+        let reachable = self.find_client(to).filter(|&target| {
+            !self.config.private_messages_need_shared_room || self.share_a_room(index, target)
+        });
+        let (Some(target), Some(from)) = (reachable, self.client_id(index)) else {
+            return Err(refusal(ErrorCode::TargetNotFound, "No such client"));
+        };
+        let message = ServerMessage::PrivateMessage {
+            from,
+            data,
+            timestamp: self.now.unix_ms,
+        };
+        self.send(target, &message, None);
+        Ok(Outcome::Done)
+    }
+
+    fn set_metadata(
+        &mut self,
+        index: u32,
+        patch: &str,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        self.admit(index, self.audience_of(index))?;
+        let limits = MetadataLimits {
+            max_bytes: self.config.limits.max_metadata_bytes,
+            max_keys: self.config.limits.max_metadata_keys,
+        };
+        let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        else {
+            return Ok(Outcome::Done);
+        };
+        session.metadata.merge(patch, &limits)?;
+        let metadata = session.metadata.clone();
+        let reply = ServerMessage::MetadataUpdated {
+            metadata: metadata.as_json(),
+        };
+        self.send(index, &reply, id);
+        self.tell_metadata(index, metadata.as_json());
+        Ok(Outcome::Replied)
+    }
+
+    fn hello(&mut self, index: u32, user: Option<&str>) -> Result<Outcome, Refused> {
+        self.admit(index, 0)?;
+        let limit = self.config.limits.max_user_bytes;
+        if user.is_some_and(|user| user.len() > limit) {
+            return Err(refusal(ErrorCode::TooLarge, "user: too long"));
+        }
+        if let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        {
+            session.user = user.map(Box::from);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Bare data must not look like a message of the server, if any listener delivers it bare.
+    fn check_bare(&self, data: &str) -> Result<(), Refused> {
+        let bare = self.config.listeners.iter().any(|l| l.raw_payloads);
+        if bare && json::is_server_type(data) {
+            let message = "data: its type is one of the server's";
+            return Err(refusal(ErrorCode::Reserved, message));
+        }
+        Ok(())
+    }
+
+    /// Tells a client why its request was refused; one that is refused too often is closed.
+    pub(super) fn refuse_message(&mut self, index: u32, id: Option<&str>, refused: Refused) {
+        let limited = refused.refusal.code == ErrorCode::RateLimited;
+        if limited {
+            self.stats.rate_limited += 1;
+        } else {
+            self.stats.refused += 1;
+        }
+        self.send_error(index, id, refused.refusal, refused.retry_after_ms);
+        if limited && !self.tolerates_refusal(index) {
+            self.close_for_abuse(index, "too many messages");
+        }
+    }
+
+    /// Tells a client that its message was none; one that sends too many is closed.
+    fn reject(&mut self, index: u32, id: Option<&str>, why: Refusal) {
+        let tolerated = if why.code == ErrorCode::UnknownType {
+            self.stats.unknown_types += 1;
+            // An unknown type is a request that the server does not know: it counts as one.
+            if let Err(refused) = self.admit(index, 0) {
+                self.refuse_message(index, id, refused);
+                return;
+            }
+            self.tolerates_unknown_type(index)
+        } else {
+            self.stats.bad_messages += 1;
+            self.tolerates_bad_message(index)
+        };
+        self.send_error(index, id, why, None);
+        if !tolerated {
+            self.close_for_abuse(index, "too many bad messages");
+        }
+    }
+
+    fn close_for_abuse(&mut self, index: u32, reason: &str) {
+        let goodbye = Goodbye::announced(CloseCause::Abuse, 1008, reason, None);
+        self.close_session(index, &goodbye);
+    }
+
+    fn send_error(
+        &mut self,
+        index: u32,
+        id: Option<&str>,
+        why: Refusal,
+        retry_after_ms: Option<u64>,
+    ) {
+        let error = ServerMessage::Error {
+            code: why.code,
+            message: why.message,
+            retry_after_ms,
+        };
+        self.send(index, &error, id);
+    }
+
+    fn takes_plain_text(&self, index: u32, code: ErrorCode) -> bool {
+        let listener = self.connections.get(index).map(|c| c.listener);
+        code == ErrorCode::BadJson
+            && listener.is_some_and(|listener| self.listener(listener).plain_text)
+            && self
+                .config
+                .application_types
+                .iter()
+                .any(|t| t == PLAIN_TEXT)
+    }
+
+    /// Text that is not JSON, on a listener that hands it to the embedding program.
+    fn plain_text(&mut self, index: u32, text: &str) {
+        let outcome = self
+            .admit(index, 0)
+            .and_then(|()| self.application(index, PLAIN_TEXT, text, None));
+        if let Err(refused) = outcome {
+            self.refuse_message(index, None, refused);
+        }
+    }
+
+    /// The wire form of a client.
+    pub(super) fn form(&self, index: u32) -> Option<WireForm> {
+        match self.connections.get(index)?.session()?.kind {
+            Kind::Client(form) => Some(form),
+            Kind::Echo => None,
+        }
+    }
+}
+
+pub(super) const fn refusal(code: ErrorCode, message: &'static str) -> Refused {
+    Refused {
+        refusal: Refusal { code, message },
+        retry_after_ms: None,
+    }
+}
+
+/// The application type that plain text arrives as.
+const PLAIN_TEXT: &str = "text";

@@ -1,0 +1,363 @@
+//! A room server as a [`Machine`]: the composition of everything else.
+//!
+//! This folder only dispatches: each file is one kind of input or one part of the protocol, written as
+//! methods of [`Server`]. Frames, HTTP, JSON, limits, queues and rooms are modules of their own that know
+//! nothing of each other.
+
+mod addresses;
+mod admission;
+mod closing;
+mod commands;
+mod event;
+mod fanout;
+mod identity;
+mod input;
+mod membership;
+mod messages;
+mod poll;
+mod presence;
+mod request;
+mod timing;
+mod welcome;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::arena::Arena;
+use crate::config::{ListenerConfig, ValidConfig};
+use crate::dialect::json::JsonLimits;
+use crate::id::ConnectionId;
+use crate::machine::{
+    Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
+};
+use crate::room::registry::Registry;
+use crate::room::{LOBBY, Room};
+use crate::session::connection::{Connection, Stage};
+use crate::session::outbox::{Outboxes, flag};
+use crate::session::timers::Timers;
+use crate::stats::Stats;
+use crate::time::{Instant, Now};
+use crate::websocket::MessageLimits;
+
+use addresses::{Address, Addresses};
+use admission::Quotas;
+use commands::Pending;
+pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
+use poll::Deadline;
+use timing::class;
+
+/// A room server. Drive it as [`Machine`] says; the crate's front page shows the loop.
+#[derive(Debug)]
+pub struct Server {
+    config: ValidConfig,
+    json_limits: JsonLimits,
+    message_limits: MessageLimits,
+    quotas: Quotas,
+    now: Now,
+    /// The time of the first input, from which uptime counts.
+    started: Option<Instant>,
+    rng: ChaCha12Rng,
+    /// Hides the slot in client ids, and picks ping phases.
+    key: u64,
+
+    connections: Arena<Connection>,
+    outboxes: Outboxes,
+    timers: Timers,
+    /// Deadlines that are no connection's timer.
+    deadlines: BTreeSet<(Instant, Deadline)>,
+    addresses: Addresses,
+
+    rooms: Registry<Room>,
+    /// Rooms with messages that wait for a seal.
+    dirty: Vec<u32>,
+    /// Rooms of the seal under way.
+    sealing: Vec<u32>,
+
+    news: VecDeque<News>,
+    /// Events of `news` that count against the limit.
+    application_news: usize,
+    pending: Pending,
+    /// Connections with a tail to go on with.
+    backlog: VecDeque<u32>,
+    /// What is being handed out: a connection and its flags.
+    handing: Option<(u32, u8)>,
+    /// The transmit that the driver has not answered.
+    awaiting: Option<ConnectionId>,
+    drain: Drain,
+
+    /// Connections whose socket lives.
+    live: usize,
+    clients: usize,
+    /// Memory of tails and unfinished messages.
+    input_bytes: usize,
+    stats: Stats,
+    scratch: Vec<u8>,
+}
+
+/// News that has not been polled yet. What happened to a connection is told from its slot.
+#[derive(Debug)]
+enum News {
+    Opened(u32),
+    Ended(u32),
+    Application(Box<Event>),
+    Drained,
+}
+
+/// How far the server has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    /// Connections below this slot have been told.
+    Telling(u32),
+    Waiting,
+    Done,
+}
+
+impl Server {
+    /// A server with no connections. `seed` must be unpredictable: client ids and hash keys come from it. The
+    /// same seed, config and inputs give the same outputs.
+    pub fn new(config: ValidConfig, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(seed);
+        let key = identity::next_u64(&mut rng);
+        let mut rooms = Registry::new(identity::next_u64(&mut rng));
+        let lobby = rooms.insert("", Room::new(membership::lobby_rule()));
+        debug_assert_eq!(lobby, LOBBY);
+        let limits = &config.limits;
+        Self {
+            json_limits: JsonLimits::from(limits),
+            message_limits: MessageLimits {
+                max_frame_bytes: limits.max_frame_bytes.unwrap_or(limits.max_message_bytes),
+                max_message_bytes: limits.max_message_bytes,
+            },
+            quotas: Quotas::new(&config.rate_limit, limits),
+            now: Now::default(),
+            started: None,
+            rng,
+            key,
+            connections: Arena::new(),
+            outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
+            timers: Timers::new(class::durations(&config)),
+            deadlines: BTreeSet::new(),
+            addresses: Addresses::new(key, limits.max_idle_addresses),
+            rooms,
+            dirty: Vec::new(),
+            sealing: Vec::new(),
+            news: VecDeque::new(),
+            application_news: 0,
+            pending: Pending::default(),
+            backlog: VecDeque::new(),
+            handing: None,
+            awaiting: None,
+            drain: Drain::No,
+            live: 0,
+            clients: 0,
+            input_bytes: 0,
+            stats: Stats::default(),
+            scratch: Vec::new(),
+            config,
+        }
+    }
+
+    /// Counters and gauges as they stand. O(1).
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.live,
+            clients: self.clients,
+            rooms: self.rooms.len() - 1,
+            buffered_bytes: self.buffered_bytes(),
+            discarded: self.outboxes.discarded_messages,
+            coalesced_pongs: self.outboxes.coalesced_pongs,
+            ..self.stats
+        }
+    }
+
+    /// The config it runs with.
+    pub fn config(&self) -> &ValidConfig {
+        &self.config
+    }
+
+    fn listener(&self, listener: ListenerId) -> ListenerConfig {
+        let listeners = &self.config.listeners;
+        listeners
+            .get(listener.0 as usize)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The slot that `id` names, unless its connection ended. Counts stale ids.
+    fn resolve(&mut self, id: ConnectionId) -> Option<u32> {
+        let live = self.connections.resolve(id).filter(|&index| {
+            let connection = self.connections.get(index);
+            connection.is_some_and(|connection| !matches!(connection.stage, Stage::Over(_)))
+        });
+        if live.is_none() {
+            self.stats.stale += 1;
+        }
+        live
+    }
+
+    fn advance(&mut self, now: Now) {
+        if now.mono < self.now.mono {
+            self.stats.time_went_back += 1;
+        }
+        self.now = Now {
+            mono: now.mono.max(self.now.mono),
+            unix_ms: now.unix_ms,
+        };
+        self.started.get_or_insert(self.now.mono);
+    }
+
+    /// Why a new connection cannot be taken, counted.
+    fn has_room_for(&mut self, address: u32, peer: PeerAddr) -> bool {
+        let full = self
+            .config
+            .limits
+            .max_connections
+            .is_some_and(|max| self.live >= max as usize);
+        if full || self.drain != Drain::No {
+            self.stats.refused_connections += 1;
+            return false;
+        }
+        let limit = match self.config.limits.max_connections_per_ip {
+            None if addresses::is_local(peer) => u32::MAX,
+            None => addresses::DEFAULT_PER_ADDRESS,
+            Some(limit) => limit,
+        };
+        if self.addresses.get(address).map_or(0, Address::connections) >= limit {
+            self.stats.refused_addresses += 1;
+            return false;
+        }
+        true
+    }
+}
+
+impl Machine for Server {
+    type Command = Command;
+    type Event = Event;
+    type Relay = core::convert::Infallible;
+
+    fn accept(&mut self, now: Now, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
+        self.advance(now);
+        let address = self.addresses.enter(peer);
+        if !self.has_room_for(address, peer) {
+            self.leave_address(address);
+            return None;
+        }
+        let id = self
+            .connections
+            .insert(Connection::new(peer, listener, address));
+        self.outboxes.open(id.index());
+        self.timers.open(id.index());
+        self.timers.arm(id.index(), class::HANDSHAKE, self.now.mono);
+        self.stats.accepted += 1;
+        self.live += 1;
+        Some(id)
+    }
+
+    fn handle(&mut self, now: Now, input: Input<'_, Command, Self::Relay>) -> Turn {
+        self.advance(now);
+        if self.awaiting.is_some() {
+            self.check_awaited(&input);
+        }
+        match input {
+            Input::Tick | Input::LinkReady { .. } => {}
+            Input::Received { connection, bytes } => {
+                if let Some(index) = self.resolve(connection) {
+                    self.received(index, bytes);
+                }
+            }
+            Input::Sent {
+                connection,
+                bytes,
+                blocked,
+            } => {
+                if let Some(index) = self.resolve(connection) {
+                    self.sent(index, bytes, blocked);
+                }
+            }
+            Input::Writable { connection } => {
+                if let Some(index) = self.resolve(connection) {
+                    self.writable(index);
+                }
+            }
+            Input::ReadEnd { connection } => {
+                if let Some(index) = self.resolve(connection) {
+                    self.read_end(index);
+                }
+            }
+            Input::Ended { connection, end } => {
+                if let Some(index) = self.resolve(connection) {
+                    self.ended(index, end);
+                }
+            }
+            // A server opens no connections.
+            Input::Connected { .. } | Input::ConnectFailed { .. } => self.stats.stale += 1,
+            Input::Relay { message, .. } => match message {},
+            Input::Command(command) => self.command(command),
+        }
+        self.turn()
+    }
+
+    fn poll(&mut self) -> Output<Event> {
+        self.next_output()
+    }
+
+    fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
+        match self.connections.resolve(connection) {
+            Some(index) => Unsent::queue(self.outboxes.unsent(index)),
+            None => Unsent::EMPTY,
+        }
+    }
+
+    fn take_relay(&mut self, _: ShardId) -> Option<Self::Relay> {
+        None
+    }
+}
+
+impl Server {
+    /// Whether there is room for more input.
+    fn turn(&self) -> Turn {
+        let events = self.application_news >= self.config.limits.max_queued_events;
+        if events || self.outboxes.unsealed_bytes() >= UNSEALED_BYTES {
+            Turn::Full
+        } else {
+            Turn::Open
+        }
+    }
+
+    /// Memory of queues, tails and unfinished messages.
+    fn buffered_bytes(&self) -> usize {
+        self.outboxes.buffers.used_bytes() + self.input_bytes
+    }
+
+    /// Notes a transmit that another input overtook.
+    fn check_awaited(&mut self, input: &Input<'_, Command, core::convert::Infallible>) {
+        let about = match input {
+            Input::Sent { connection, .. } | Input::Ended { connection, .. } => Some(*connection),
+            _ => None,
+        };
+        if about != self.awaiting {
+            self.stats.unanswered_transmits += 1;
+            // The bytes are still queued: they are offered again.
+            if let Some(index) = self.awaiting.and_then(|id| self.connections.resolve(id)) {
+                self.outboxes.raise(index, flag::TRANSMIT);
+            }
+        }
+        self.awaiting = None;
+    }
+
+    fn ended(&mut self, index: u32, end: TransportEnd) {
+        let cause = match end {
+            TransportEnd::Failed => CloseCause::Command,
+            _ => CloseCause::Lost,
+        };
+        self.disconnect(index, cause, closing::ABNORMAL);
+        self.bury(index);
+    }
+}
+
+/// A turn's new bytes for all rooms and clients; past this the driver has to poll. Larger than one read, so
+/// that publishes ride together; small enough to stay in cache.
+const UNSEALED_BYTES: usize = 256 * 1024;

@@ -1,0 +1,288 @@
+//! What the driver is told to do next, round by round.
+//!
+//! A round hands out every flag that was raised before it began. Between rounds the server does what waits:
+//! due timers, connections to close, tails to go on with, and the seal that turns what rooms published into
+//! queues. Each of these is budgeted; what is left is announced by [`Output::Again`], never hidden behind
+//! [`Output::Idle`].
+
+use super::closing::Goodbye;
+use super::{Drain, Event, News, Server};
+use crate::machine::{Output, Turn};
+use crate::session::connection::{CloseCause, End, Stage};
+use crate::session::outbox::flag;
+use crate::time::Instant;
+
+/// A deadline that is no connection's timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Deadline {
+    /// A client's typing in a room expires.
+    Typing(u32, u32),
+    /// A large room's summed-up notice.
+    RoomNotice(u32),
+    /// An empty room goes.
+    RoomLinger(u32),
+    /// An application request was not answered.
+    Reply(u64),
+    /// Addresses may be forgotten.
+    Addresses,
+    /// The drain has taken long enough.
+    Drain,
+}
+
+/// Timers and deadlines that fire between two polls.
+const TIMERS_PER_POLL: usize = 256;
+/// Members that a seal serves between two polls.
+const SEALS_PER_POLL: u32 = 8_192;
+/// Tails that are gone on with between two polls.
+const TAILS_PER_POLL: usize = 64;
+/// Clients that are told of a drain between two polls.
+const GOODBYES_PER_POLL: u32 = 256;
+
+impl Server {
+    pub(super) fn next_output(&mut self) -> Output<Event> {
+        loop {
+            if let Some(output) = self.hand_out() {
+                return output;
+            }
+            if let Some(event) = self.next_event() {
+                return Output::Event(event);
+            }
+            if let Some(flagged) = self.outboxes.next_flagged() {
+                self.handing = Some(flagged);
+                continue;
+            }
+            let more = self.between_rounds();
+            if self.outboxes.begin_round() || !self.news.is_empty() {
+                continue;
+            }
+            if more {
+                return Output::Again;
+            }
+            return Output::Idle {
+                deadline: self.next_deadline(),
+            };
+        }
+    }
+
+    /// The next flag of the connection that is being handed out.
+    fn hand_out(&mut self) -> Option<Output<Event>> {
+        let (index, flags) = self.handing?;
+        let first = flags & flags.wrapping_neg();
+        let left = flags & !first;
+        self.handing = (left != 0).then_some((index, left));
+        let connection = self.connections.id(index)?;
+        match first {
+            flag::READ => Some(Output::ReadInterest {
+                connection,
+                wanted: true,
+            }),
+            flag::PAUSE => Some(Output::ReadInterest {
+                connection,
+                wanted: false,
+            }),
+            flag::TRANSMIT => {
+                if self.outboxes.is_empty(index) || self.outboxes.is_blocked(index) {
+                    return self.hand_out();
+                }
+                self.awaiting = Some(connection);
+                Some(Output::Transmit { connection })
+            }
+            flag::FINISH => Some(Output::Finish { connection }),
+            flag::CLOSE | flag::RESET => {
+                self.handing = None;
+                self.disconnect(index, CloseCause::Lost, super::closing::ABNORMAL);
+                self.bury(index);
+                Some(Output::Close {
+                    connection,
+                    reset: first == flag::RESET,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        loop {
+            return Some(match self.news.pop_front()? {
+                News::Application(event) => {
+                    self.application_news -= 1;
+                    *event
+                }
+                News::Opened(index) => match self.opened_event(index) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                News::Ended(index) => match self.closed_event(index) {
+                    Some(event) => event,
+                    None => continue,
+                },
+                News::Drained => Event::Drained,
+            });
+        }
+    }
+
+    fn opened_event(&self, index: u32) -> Option<Event> {
+        let connection = self.connections.get(index)?;
+        // It may have ended since: its id is still in the record of its end.
+        let client = match &connection.stage {
+            Stage::Session(session) => self.encode_id(&session.secret, index),
+            Stage::Closing(closing) => closing.end?.client,
+            Stage::Over(end) => (*end)?.client,
+            Stage::Request(_) => return None,
+        };
+        Some(Event::Opened {
+            connection: self.connections.id(index)?,
+            client,
+            peer: connection.peer,
+            listener: connection.listener,
+        })
+    }
+
+    /// Tells the end of a session and frees its slot.
+    fn closed_event(&mut self, index: u32) -> Option<Event> {
+        let id = self.connections.id(index)?;
+        let Stage::Over(Some(end)) = self.connections.get(index)?.stage else {
+            return None;
+        };
+        self.connections.remove(index);
+        let End {
+            client,
+            cause,
+            code,
+            opened,
+            received,
+        } = end;
+        Some(Event::Closed {
+            connection: id,
+            client,
+            cause,
+            code,
+            duration: self.now.mono.saturating_since(opened),
+            received,
+        })
+    }
+
+    /// Does what waits between two rounds. `true` when something is left to do at once.
+    fn between_rounds(&mut self) -> bool {
+        let mut more = self.fire_timers();
+        more |= self.go_on_with_tails();
+        more |= self.go_on_with_drain();
+        more |= self.keep_budget();
+        more |= !self.seal(SEALS_PER_POLL);
+        self.note_drops();
+        while let Some(index) = self.outboxes.overflowed.pop() {
+            self.close_overflowed(index);
+        }
+        more || !self.dirty.is_empty() || !self.outboxes.drops.is_empty()
+    }
+
+    fn fire_timers(&mut self) -> bool {
+        let now = self.now.mono;
+        for _ in 0..TIMERS_PER_POLL {
+            let timer = self.timers.next_deadline().unwrap_or(Instant::FAR_FUTURE);
+            match self.deadlines.first() {
+                Some(&(due, deadline)) if due <= now && due <= timer => {
+                    self.deadlines.pop_first();
+                    self.deadline_fired(deadline);
+                }
+                _ => match self.timers.pop_due(now) {
+                    Some((index, class)) => self.timer_fired(index, class),
+                    None => return false,
+                },
+            }
+        }
+        true
+    }
+
+    fn deadline_fired(&mut self, deadline: Deadline) {
+        match deadline {
+            Deadline::Typing(index, room) => self.typing_expired(index, room),
+            Deadline::RoomNotice(room) => self.room_notice(room),
+            Deadline::RoomLinger(room) => self.remove_room(room),
+            Deadline::Reply(token) => self.reply_overdue(token),
+            Deadline::Addresses => self.forget_addresses(),
+            Deadline::Drain => self.drain_overdue(),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let timer = self.timers.next_deadline();
+        let other = self.deadlines.first().map(|&(due, _)| due);
+        timer.into_iter().chain(other).min()
+    }
+
+    /// Processes what connections had to keep, while there is room for it.
+    fn go_on_with_tails(&mut self) -> bool {
+        for _ in 0..TAILS_PER_POLL.min(self.backlog.len()) {
+            if self.turn() == Turn::Full {
+                break;
+            }
+            if let Some(index) = self.backlog.pop_front() {
+                self.resume(index);
+            }
+        }
+        // A backlog behind a full queue goes on when the queue has been polled or sealed.
+        !self.backlog.is_empty()
+    }
+
+    /// Closes the connection that has been stalled longest while the buffers hold too much.
+    fn keep_budget(&mut self) -> bool {
+        if self.buffered_bytes() <= self.config.limits.max_buffered_bytes {
+            return false;
+        }
+        match self.outboxes.longest_stalled() {
+            Some(index) => {
+                self.give_up_stalled(index);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn give_up_stalled(&mut self, index: u32) {
+        let connection = self.connections.get(index);
+        if connection.is_some_and(|connection| connection.session().is_some()) {
+            self.close_over_budget(index);
+        } else {
+            self.outboxes.raise(index, flag::RESET);
+        }
+    }
+
+    /// Says goodbye to the next clients of a drain.
+    fn go_on_with_drain(&mut self) -> bool {
+        let Drain::Telling(from) = self.drain else {
+            return false;
+        };
+        let end = from
+            .saturating_add(GOODBYES_PER_POLL)
+            .min(self.connections.slots());
+        for index in from..end {
+            self.say_drain(index);
+        }
+        self.drain = if end == self.connections.slots() {
+            Drain::Waiting
+        } else {
+            Drain::Telling(end)
+        };
+        self.check_drained();
+        self.drain == Drain::Telling(end)
+    }
+
+    fn say_drain(&mut self, index: u32) {
+        let Some(connection) = self.connections.get(index) else {
+            return;
+        };
+        match &connection.stage {
+            Stage::Session(_) => {
+                let after = self.reconnect_delay(index);
+                let code = self.config.drain.code;
+                let reason = "server is restarting";
+                let goodbye = Goodbye::announced(CloseCause::Drain, code, reason, Some(after));
+                self.close_session(index, &goodbye);
+            }
+            Stage::Request(_) if self.outboxes.is_empty(index) => self.close_quietly(index),
+            Stage::Request(_) => self.end_requests(index),
+            Stage::Closing(_) | Stage::Over(_) => {}
+        }
+    }
+}

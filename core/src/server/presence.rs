@@ -1,0 +1,347 @@
+//! Who is there: notices of joins and leaves, member lists, typing, metadata, and what slow readers missed.
+
+use std::borrow::Cow;
+use std::collections::BinaryHeap;
+
+use super::Server;
+use super::admission::Refused;
+use super::fanout::Publisher;
+use super::membership::Leaving;
+use super::messages::Outcome;
+use super::poll::Deadline;
+use crate::dialect::json;
+use crate::id::ClientId;
+use crate::message::ServerMessage;
+use crate::room::{LOBBY, Room};
+use crate::session::connection::Missed;
+use crate::time::Instant;
+
+/// A page of members carries at most this much metadata, and at least one member.
+const MAX_PAGE_METADATA_BYTES: usize = 64 * 1024;
+
+impl Server {
+    // ---- joins and leaves
+
+    /// Deliveries that one join or leave notice causes.
+    pub(super) fn notices_for(&self, room: u32) -> usize {
+        let members = self.room_len(room);
+        match self.rooms.get(room) {
+            Some(entry) if members < entry.rule.notice_members => members,
+            _ => 0,
+        }
+    }
+
+    /// Tells a room that `client` is about to join.
+    pub(super) fn tell_joined(&mut self, room: u32, client: ClientId) {
+        if self.sums_up(room, 1, 0) {
+            return;
+        }
+        self.publish_named(room, None, |name| ServerMessage::MemberJoined {
+            room: name,
+            client,
+        });
+    }
+
+    /// Tells a room that someone has left.
+    pub(super) fn tell_left(&mut self, room: u32, leaving: &Leaving) {
+        if self.sums_up(room, 0, 1) {
+            return;
+        }
+        let Leaving { client, reason, .. } = *leaving;
+        self.publish_named(room, None, |name| ServerMessage::MemberLeft {
+            room: name,
+            client,
+            reason,
+        });
+    }
+
+    /// Whether a large room counts a change instead of telling it at once.
+    fn sums_up(&mut self, room: u32, joined: u64, left: u64) -> bool {
+        let members = self.room_len(room);
+        let due = match self.rooms.get_mut(room) {
+            Some((_, entry)) if members >= entry.rule.notice_members => {
+                entry.joined += joined;
+                entry.left += left;
+                match entry.notice_due {
+                    Some(_) => None,
+                    None => {
+                        let due = self.now.mono + entry.rule.notice_interval;
+                        entry.notice_due = Some(due);
+                        Some(due)
+                    }
+                }
+            }
+            _ => return false,
+        };
+        if let Some(due) = due {
+            self.deadlines.insert((due, Deadline::RoomNotice(room)));
+        }
+        true
+    }
+
+    /// A large room's summed-up notice is due.
+    pub(super) fn room_notice(&mut self, room: u32) {
+        let total = self.room_len(room);
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
+        entry.notice_due = None;
+        let joined = core::mem::take(&mut entry.joined);
+        let left = core::mem::take(&mut entry.left);
+        self.publish_named(room, None, |name| ServerMessage::MembersChanged {
+            room: name,
+            joined,
+            left,
+            total,
+        });
+    }
+
+    /// Publishes a notice that carries the room's name.
+    fn publish_named(
+        &mut self,
+        room: u32,
+        from: Publisher,
+        message: impl FnOnce(&str) -> ServerMessage<'_>,
+    ) {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(&message(self.rooms.name(room)), None, &mut scratch);
+        self.publish_text(room, from, &scratch);
+        self.scratch = scratch;
+    }
+
+    // ---- lists
+
+    /// A page of members in the order of their ids. O(members of the room) and charged accordingly.
+    pub(super) fn members(
+        &mut self,
+        index: u32,
+        name: &str,
+        after: Option<&str>,
+        limit: Option<u32>,
+        with_metadata: bool,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let room = self.find_own_room(index, name)?;
+        let total = self.room_len(room);
+        self.admit(index, total / MEMBERS_PER_DELIVERY)?;
+        let cap = self.config.limits.max_members_listed.max(1);
+        let limit = limit.unwrap_or(cap).clamp(1, cap) as usize;
+        let (mut page, mut more) = self.page(room, after.unwrap_or_default(), limit);
+        let metadata = with_metadata.then(|| self.metadata_of(&mut page, &mut more));
+        let ids: Vec<ClientId> = page.iter().map(|&(client, _)| client).collect();
+        let reply = ServerMessage::Members {
+            room: name,
+            members: &ids,
+            metadata: metadata.as_deref(),
+            total,
+            more,
+        };
+        self.send(index, &reply, id);
+        Ok(Outcome::Replied)
+    }
+
+    /// The `limit` smallest ids after `after`, and whether there are more.
+    fn page(&self, room: u32, after: &str, limit: usize) -> (Vec<(ClientId, u32)>, bool) {
+        let mut smallest = BinaryHeap::with_capacity(limit + 1);
+        let mut more = false;
+        for member in self.rooms.get(room).into_iter().flat_map(Room::connections) {
+            let Some(client) = self.client_id(member) else {
+                continue;
+            };
+            if client.as_str() <= after {
+                continue;
+            }
+            smallest.push((client, member));
+            if smallest.len() > limit {
+                smallest.pop();
+                more = true;
+            }
+        }
+        (smallest.into_sorted_vec(), more)
+    }
+
+    /// The metadata of a page's members; the page ends where there would be too much.
+    fn metadata_of(
+        &self,
+        page: &mut Vec<(ClientId, u32)>,
+        more: &mut bool,
+    ) -> Vec<Cow<'static, str>> {
+        let mut bytes = 0;
+        let mut metadata = Vec::new();
+        for &(_, member) in page.iter() {
+            let session = self.connections.get(member).and_then(|c| c.session());
+            let json = session.map_or("{}", |session| session.metadata.as_json());
+            bytes += json.len();
+            if bytes > MAX_PAGE_METADATA_BYTES && !metadata.is_empty() {
+                break;
+            }
+            metadata.push(Cow::Owned(json.to_owned()));
+        }
+        if metadata.len() < page.len() {
+            page.truncate(metadata.len());
+            *more = true;
+        }
+        metadata
+    }
+
+    // ---- typing
+
+    /// A client starts or stops typing. Others are told of changes only; typing expires on its own.
+    pub(super) fn typing(
+        &mut self,
+        index: u32,
+        name: &str,
+        start: bool,
+    ) -> Result<Outcome, Refused> {
+        let room = self.find_own_room(index, name)?;
+        self.admit(index, self.room_len(room) - 1)?;
+        let Some(client) = self.client_id(index) else {
+            return Ok(Outcome::Done);
+        };
+        if !start {
+            self.stop_typing(index, room, client);
+            return Ok(Outcome::Done);
+        }
+        let due = self.now.mono + self.typing_time();
+        let news = self.replace_typing(index, room, Some(due)).is_none();
+        self.deadlines.insert((due, Deadline::Typing(index, room)));
+        if news {
+            let typing = ServerMessage::UserTyping { room: name, client };
+            self.publish(room, Some(index), &typing);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn typing_time(&self) -> core::time::Duration {
+        core::time::Duration::from_millis(self.config.timeouts.typing_ms)
+    }
+
+    /// Sets until when a client types in a room; returns until when it did.
+    fn replace_typing(&mut self, index: u32, room: u32, due: Option<Instant>) -> Option<Instant> {
+        let session = self.connections.get_mut(index)?.session_mut()?;
+        let at = session.typing.iter().position(|&(typed, _)| typed == room);
+        let old = at.map(|at| session.typing.swap_remove(at).1);
+        if let Some(due) = due {
+            session.typing.push((room, due));
+        }
+        if let Some(old) = old {
+            self.deadlines.remove(&(old, Deadline::Typing(index, room)));
+        }
+        old
+    }
+
+    /// Ends a client's typing in a room, if it is.
+    pub(super) fn stop_typing(&mut self, index: u32, room: u32, client: ClientId) {
+        if self.replace_typing(index, room, None).is_some() {
+            self.tell_stopped_typing(room, Some(index), client);
+        }
+    }
+
+    /// Typing ran out.
+    pub(super) fn typing_expired(&mut self, index: u32, room: u32) {
+        if let Some(client) = self.client_id(index) {
+            self.stop_typing(index, room, client);
+        }
+    }
+
+    pub(super) fn tell_stopped_typing(&mut self, room: u32, from: Publisher, client: ClientId) {
+        self.publish_named(room, from, |name| ServerMessage::UserStoppedTyping {
+            room: name,
+            client,
+        });
+    }
+
+    // ---- metadata
+
+    /// Members of all rooms of a client that are told of its metadata.
+    pub(super) fn audience_of(&self, index: u32) -> usize {
+        self.told_rooms(index)
+            .map(|room| self.room_len(room) - 1)
+            .sum()
+    }
+
+    fn told_rooms(&self, index: u32) -> impl Iterator<Item = u32> {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let rooms = session.map_or(&[][..], |session| &session.memberships);
+        rooms.iter().map(|m| m.room).filter(|&room| {
+            let entry = self.rooms.get(room);
+            room != LOBBY && entry.is_some_and(|entry| entry.rule.metadata_notices)
+        })
+    }
+
+    /// Tells the members of shared rooms.
+    pub(super) fn tell_metadata(&mut self, index: u32, metadata: &str) {
+        let Some(client) = self.client_id(index) else {
+            return;
+        };
+        let rooms: Vec<u32> = self.told_rooms(index).collect();
+        for room in rooms {
+            let name = self.rooms.name(room).to_owned();
+            let updated = ServerMessage::MemberUpdated {
+                room: &name,
+                client,
+                metadata,
+            };
+            self.publish(room, Some(index), &updated);
+        }
+    }
+
+    // ---- slow readers
+
+    /// Notes what the queues dropped since the last look.
+    pub(super) fn note_drops(&mut self) {
+        let mut drops = core::mem::take(&mut self.outboxes.drops);
+        for drop in drops.drain(..) {
+            self.stats.dropped += u64::from(drop.messages);
+            let connection = self.connections.get_mut(drop.connection);
+            if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
+                session.miss(drop.room, drop.messages, drop.latest);
+            }
+        }
+        self.outboxes.drops = drops;
+    }
+
+    /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's
+    /// policy keeps it.
+    pub(super) fn tell_missed(&mut self, index: u32) {
+        let Some(form) = self.form(index) else {
+            return;
+        };
+        let Some(session) = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut())
+        else {
+            return;
+        };
+        for missed in core::mem::take(&mut session.missed) {
+            let Missed {
+                room,
+                messages,
+                latest,
+            } = missed;
+            let member = self.is_member(index, room);
+            let last = match self.rooms.get_mut(room) {
+                Some((_, entry)) if latest && member => entry.last_of(form).to_vec(),
+                _ => Vec::new(),
+            };
+            let count = messages - u64::from(!last.is_empty());
+            self.stats.dropped -= u64::from(!last.is_empty());
+            let name = (room != LOBBY && member).then(|| self.rooms.name(room).to_owned());
+            if count > 0 {
+                let told = ServerMessage::MessagesDropped {
+                    room: name.as_deref(),
+                    count,
+                };
+                self.send(index, &told, None);
+            }
+            if !last.is_empty() {
+                self.send_text(index, &last);
+            }
+        }
+    }
+}
+
+/// Reading a page of a large room costs one delivery per this many members.
+const MEMBERS_PER_DELIVERY: usize = 100;

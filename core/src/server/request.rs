@@ -1,0 +1,267 @@
+//! HTTP requests: the health endpoints, and upgrades to a WebSocket session.
+
+use super::closing::Goodbye;
+use super::timing::class;
+use super::{Drain, Server};
+use crate::auth::origin;
+use crate::config::ListenerConfig;
+use crate::http::{
+    BodyDiscard, Framing, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response,
+    Status,
+};
+use crate::room::WireForm;
+use crate::session::connection::{CloseCause, Kind, Stage};
+use crate::websocket::handshake::{self, Upgrade};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Upgrade(Kind),
+    Health,
+    Live,
+    Ready,
+}
+
+/// What a request came to.
+enum Answer {
+    /// The connection goes on with the next request.
+    Next,
+    /// It has become a session; what follows is frames.
+    Session,
+    /// It is closing.
+    Over,
+}
+
+impl Server {
+    /// Reads requests. Returns how many bytes it took: an unfinished head is left, and so is what follows an
+    /// upgrade.
+    pub(super) fn read_requests(&mut self, index: u32, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let Some(discarded) = self.read_body(index, rest) else {
+                return bytes.len();
+            };
+            if discarded > 0 {
+                at += discarded;
+                continue;
+            }
+            match self.read_head(index, rest) {
+                Some((Answer::Next, consumed)) => at += consumed,
+                Some((Answer::Session, consumed)) => return at + consumed,
+                Some((Answer::Over, _)) => return bytes.len(),
+                None => return at,
+            }
+        }
+        at
+    }
+
+    /// Discards the body of the last request. `None` when the connection is closing.
+    fn read_body(&mut self, index: u32, bytes: &[u8]) -> Option<usize> {
+        let connection = self.connections.get_mut(index)?;
+        let Stage::Request(request) = &mut connection.stage else {
+            return None;
+        };
+        let Some(body) = &mut request.body else {
+            return Some(0);
+        };
+        match body.feed(bytes) {
+            Ok(taken) => {
+                if body.is_done() {
+                    request.body = None;
+                }
+                Some(taken)
+            }
+            Err(_) => {
+                // The request was answered long ago: there is nobody to tell.
+                self.close_quietly(index);
+                None
+            }
+        }
+    }
+
+    /// Reads and answers one request. `None` when its head is not complete.
+    fn read_head(&mut self, index: u32, bytes: &[u8]) -> Option<(Answer, usize)> {
+        let limits = HeadLimits {
+            max_bytes: self.config.limits.max_head_bytes,
+            max_headers: self.config.limits.max_headers,
+        };
+        let connection = self.connections.get_mut(index)?;
+        let Stage::Request(request) = &mut connection.stage else {
+            return Some((Answer::Over, 0));
+        };
+        if request.scan == 0 && self.timers.armed(index) == Some(class::KEEP_ALIVE) {
+            self.timers.arm(index, class::HANDSHAKE, self.now.mono);
+        }
+        match RequestHead::parse(bytes, &limits, &mut request.scan) {
+            Ok(Parsed::Partial) => None,
+            Ok(Parsed::Complete { head, consumed }) => {
+                request.scan = 0;
+                Some((self.answer(index, &head), consumed))
+            }
+            Err(refusal) => {
+                self.refuse_request(index, &refusal, None);
+                Some((Answer::Over, 0))
+            }
+        }
+    }
+
+    fn answer(&mut self, index: u32, head: &RequestHead<'_>) -> Answer {
+        let Some(connection) = self.connections.get(index) else {
+            return Answer::Over;
+        };
+        let listener = self.listener(connection.listener);
+        let outcome = match route(head.target.path(), &listener) {
+            None => Err(Refusal::not_found()),
+            Some(Route::Upgrade(kind)) => self
+                .check_upgrade(head)
+                .map(|upgrade| self.upgrade(index, kind, &upgrade)),
+            Some(plain) => self.answer_plain(index, plain, head),
+        };
+        outcome.unwrap_or_else(|refusal| self.refuse(index, &refusal, head))
+    }
+
+    fn check_upgrade(&self, head: &RequestHead<'_>) -> Result<Upgrade<'static>, Refusal> {
+        let upgrade = handshake::check(head, &SUBPROTOCOLS)?;
+        if !origin::allowed(
+            &self.config.origin,
+            head.values("origin"),
+            head.host.as_ref(),
+        ) {
+            return Err(Refusal::forbidden(
+                "Origin not allowed: list it with --allow-origin",
+            ));
+        }
+        if self.drain != Drain::No {
+            return Err(Refusal::unavailable("Server is leaving", Some(1)));
+        }
+        Ok(upgrade)
+    }
+
+    fn upgrade(&mut self, index: u32, kind: Kind, upgrade: &Upgrade<'_>) -> Answer {
+        self.outboxes.direct(index, |out| upgrade.write(out));
+        self.open_session(index, kind);
+        Answer::Session
+    }
+
+    fn answer_plain(
+        &mut self,
+        index: u32,
+        route: Route,
+        head: &RequestHead<'_>,
+    ) -> Result<Answer, Refusal> {
+        if !matches!(head.method, Method::Get | Method::Head) {
+            return Err(Refusal::method_not_allowed("GET, HEAD"));
+        }
+        let body = self.health(route);
+        let status = if body.healthy {
+            Status::Ok
+        } else {
+            Status::ServiceUnavailable
+        };
+        let reply = ReplyTo::request(head, self.now.unix_ms);
+        let response = Response::json(status, body.json.as_bytes()).no_store();
+        self.outboxes
+            .direct(index, |out| response.write(&reply, out));
+        Ok(self.after_response(index, head.framing, reply.keep_alive))
+    }
+
+    /// Answers a request with an error; the connection goes on if it can.
+    fn refuse(&mut self, index: u32, refusal: &Refusal, head: &RequestHead<'_>) -> Answer {
+        let reply = ReplyTo::request(head, self.now.unix_ms);
+        if !refusal.keeps_connection() {
+            self.refuse_request(index, refusal, Some(reply));
+            return Answer::Over;
+        }
+        self.stats.refused_requests += 1;
+        self.outboxes
+            .direct(index, |out| refusal.write(&reply, out));
+        self.after_response(index, head.framing, reply.keep_alive)
+    }
+
+    /// Answers something that is no request, or too late for one, and closes.
+    pub(super) fn refuse_request(&mut self, index: u32, refusal: &Refusal, reply: Option<ReplyTo>) {
+        self.stats.refused_requests += 1;
+        let reply = reply.unwrap_or_else(|| ReplyTo::unparsed(self.now.unix_ms));
+        let reply = ReplyTo {
+            keep_alive: false,
+            ..reply
+        };
+        self.outboxes
+            .direct(index, |out| refusal.write(&reply, out));
+        self.end_requests(index);
+        self.outboxes.set_shut(index, true);
+    }
+
+    /// What comes after a plain response: a body to discard, the next request, or the end.
+    fn after_response(&mut self, index: u32, framing: Framing, keep_alive: bool) -> Answer {
+        let body = BodyDiscard::new(framing, self.config.limits.max_body_bytes);
+        let connection = self.connections.get_mut(index);
+        let (Ok(body), true, Some(connection)) = (body, keep_alive, connection) else {
+            self.end_requests(index);
+            self.outboxes.set_shut(index, true);
+            return Answer::Over;
+        };
+        if let Stage::Request(request) = &mut connection.stage {
+            request.body = (!body.is_done()).then_some(body);
+        }
+        self.timers.arm(index, class::KEEP_ALIVE, self.now.mono);
+        Answer::Next
+    }
+
+    fn health(&self, route: Route) -> Health {
+        let limits = &self.config.limits;
+        let full = limits
+            .max_connections
+            .is_some_and(|max| self.live >= max as usize);
+        let overloaded = full || self.buffered_bytes() > limits.max_buffered_bytes;
+        let status = match (route, self.drain, overloaded) {
+            (Route::Live, ..) => "healthy",
+            (_, Drain::No, false) => "healthy",
+            (_, Drain::No, true) => "overloaded",
+            _ => "draining",
+        };
+        let uptime = self
+            .now
+            .mono
+            .saturating_since(self.started.unwrap_or_default());
+        Health {
+            healthy: status == "healthy",
+            json: format!(
+                r#"{{"status":"{status}","clients":{},"rooms":{},"uptime":{:.3}}}"#,
+                self.clients,
+                self.rooms.len() - 1,
+                uptime.as_secs_f64(),
+            ),
+        }
+    }
+
+    /// Closes a session whose memory the server cannot spare.
+    pub(super) fn close_over_budget(&mut self, index: u32) {
+        self.stats.over_budget += 1;
+        let goodbye = Goodbye::overflow(CloseCause::Budget, "server is out of memory");
+        self.close_session(index, &goodbye);
+    }
+}
+
+struct Health {
+    healthy: bool,
+    json: String,
+}
+
+fn route(path: &str, listener: &ListenerConfig) -> Option<Route> {
+    match path {
+        "/" | "/ws" => Some(Route::Upgrade(Kind::Client(if listener.raw_payloads {
+            WireForm::JsonRaw
+        } else {
+            WireForm::Json
+        }))),
+        "/echo" if listener.echo => Some(Route::Upgrade(Kind::Echo)),
+        "/health" if listener.health => Some(Route::Health),
+        "/health/live" if listener.health => Some(Route::Live),
+        "/health/ready" if listener.health => Some(Route::Ready),
+        _ => None,
+    }
+}
+
+/// Subprotocols that are spoken.
+const SUBPROTOCOLS: [&str; 1] = ["roomwire.json.v1"];

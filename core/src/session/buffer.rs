@@ -1,0 +1,241 @@
+//! Encoded frames, shared by everyone they go to.
+//!
+//! A buffer is filled by one opener and then read by any number of queues, which count as references
+//! (without atomics: a shard is one thread). It remembers where its messages end, so that a queue can be
+//! cut at a message, and the room it belongs to. Buffers go back to a pool when the last reference is
+//! released; after warm-up nothing is allocated.
+
+use crate::session::outbox::Range;
+
+/// All buffers of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    buffers: Vec<Buffer>,
+    free: Vec<u32>,
+    /// Capacity of the buffers in use.
+    used_bytes: usize,
+    /// Capacity kept in the pool.
+    pooled_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    /// The end of each message, ascending.
+    ends: Vec<u32>,
+    references: u32,
+    room: u32,
+    /// A stalled connection holds on to it: give back unused capacity when it is sealed.
+    pinned: bool,
+}
+
+impl Buffers {
+    /// A buffer of `room` (or [`NONE`](crate::session::NONE)) to append to, with one reference for the opener. O(1).
+    pub(crate) fn open(&mut self, room: u32) -> u32 {
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None => {
+                self.buffers.push(Buffer {
+                    bytes: Vec::new(),
+                    ends: Vec::new(),
+                    references: 0,
+                    room,
+                    pinned: false,
+                });
+                self.buffers.len() as u32 - 1
+            }
+        };
+        let buffer = &mut self.buffers[id as usize];
+        buffer.references = 1;
+        buffer.room = room;
+        buffer.pinned = false;
+        let capacity = buffer.capacity();
+        self.pooled_bytes -= capacity;
+        self.used_bytes += capacity;
+        id
+    }
+
+    /// Appends what `write` writes as one message; returns where it begins and ends. O(size).
+    pub(crate) fn append(&mut self, id: u32, write: impl FnOnce(&mut Vec<u8>)) -> (u32, u32) {
+        let buffer = &mut self.buffers[id as usize];
+        let before = buffer.capacity();
+        let start = buffer.bytes.len() as u32;
+        write(&mut buffer.bytes);
+        let end = buffer.bytes.len() as u32;
+        buffer.ends.push(end);
+        self.used_bytes += buffer.capacity() - before;
+        (start, end)
+    }
+
+    /// Adds `count` references.
+    pub(crate) fn retain(&mut self, id: u32, count: u32) {
+        self.buffers[id as usize].references += count;
+    }
+
+    /// Drops one reference; the last one gives the buffer back.
+    pub(crate) fn release(&mut self, id: u32) {
+        let buffer = &mut self.buffers[id as usize];
+        buffer.references -= 1;
+        if buffer.references > 0 {
+            return;
+        }
+        self.used_bytes -= buffer.capacity();
+        buffer.bytes.clear();
+        buffer.ends.clear();
+        if buffer.capacity() > POOLED_BUFFER_BYTES
+            || self.pooled_bytes + buffer.capacity() > POOL_BYTES
+        {
+            buffer.bytes = Vec::new();
+            buffer.ends = Vec::new();
+        }
+        self.pooled_bytes += buffer.capacity();
+        self.free.push(id);
+    }
+
+    /// Drops the opener's reference. A buffer that a stalled connection holds gives back the capacity that it
+    /// does not use.
+    pub(crate) fn seal(&mut self, id: u32) {
+        let buffer = &mut self.buffers[id as usize];
+        if buffer.pinned && buffer.references > 1 {
+            self.shrink(id);
+        }
+        self.release(id);
+    }
+
+    /// A stalled connection is going to hold `id`.
+    pub(crate) fn pin(&mut self, id: u32) {
+        self.buffers[id as usize].pinned = true;
+    }
+
+    /// Gives back unused capacity if it is most of the buffer.
+    pub(crate) fn shrink(&mut self, id: u32) {
+        let buffer = &mut self.buffers[id as usize];
+        if buffer.bytes.len() * 4 < buffer.bytes.capacity() {
+            let before = buffer.capacity();
+            buffer.bytes.shrink_to_fit();
+            buffer.ends.shrink_to_fit();
+            self.used_bytes -= before - buffer.capacity();
+        }
+    }
+
+    /// Appends a copy of the messages in `range` to `target`; returns its new length. O(size).
+    pub(crate) fn copy(&mut self, range: Range, target: u32) -> u32 {
+        let mut into = core::mem::take(&mut self.buffers[target as usize].bytes);
+        let mut ends = core::mem::take(&mut self.buffers[target as usize].ends);
+        let before = into.capacity() + ends.capacity() * size_of::<u32>();
+        let base = into.len() as u32;
+        let source = &self.buffers[range.buffer as usize];
+        into.extend_from_slice(self.slice(range.buffer, range.start, range.end));
+        let first = source.ends.partition_point(|&end| end <= range.start);
+        let inside = source.ends.iter().skip(first);
+        let inside = inside.take_while(|&&end| end <= range.end);
+        ends.extend(inside.map(|&end| end - range.start + base));
+        let length = into.len() as u32;
+        let buffer = &mut self.buffers[target as usize];
+        (buffer.bytes, buffer.ends) = (into, ends);
+        self.used_bytes += buffer.capacity() - before;
+        length
+    }
+
+    /// Appends a byte that belongs to no message.
+    pub(crate) fn pad(&mut self, id: u32) {
+        let buffer = &mut self.buffers[id as usize];
+        let before = buffer.capacity();
+        buffer.bytes.push(0);
+        self.used_bytes += buffer.capacity() - before;
+    }
+
+    /// Whether others hold it too.
+    pub(crate) fn is_shared(&self, id: u32) -> bool {
+        self.buffers[id as usize].references > 1
+    }
+
+    /// Whether one queue alone holds it, with messages of `room`.
+    pub(crate) fn is_private(&self, id: u32, room: u32) -> bool {
+        let buffer = &self.buffers[id as usize];
+        buffer.references == 1 && buffer.room == room
+    }
+
+    /// The bytes from `start` to `end`.
+    pub(crate) fn slice(&self, id: u32, start: u32, end: u32) -> &[u8] {
+        self.buffers[id as usize]
+            .bytes
+            .get(start as usize..end as usize)
+            .unwrap_or_default()
+    }
+
+    /// Bytes appended so far.
+    pub(crate) fn len(&self, id: u32) -> u32 {
+        self.buffers[id as usize].bytes.len() as u32
+    }
+
+    /// Which room's messages it holds, or [`NONE`](crate::session::NONE).
+    pub(crate) fn room(&self, id: u32) -> u32 {
+        self.buffers[id as usize].room
+    }
+
+    /// Whether a message ends (and the next begins) at `position`. O(log messages).
+    pub(crate) fn is_boundary(&self, id: u32, position: u32) -> bool {
+        position == 0
+            || self.buffers[id as usize]
+                .ends
+                .binary_search(&position)
+                .is_ok()
+    }
+
+    /// The end of the message that holds the byte at `position`. O(log messages).
+    pub(crate) fn message_end(&self, id: u32, position: u32) -> u32 {
+        let buffer = &self.buffers[id as usize];
+        let index = buffer.ends.partition_point(|&end| end <= position);
+        buffer
+            .ends
+            .get(index)
+            .copied()
+            .unwrap_or(buffer.bytes.len() as u32)
+    }
+
+    /// The messages that end after `start` and not after `end`. O(log messages), O(1) for a whole buffer.
+    pub(crate) fn messages(&self, id: u32, start: u32, end: u32) -> u32 {
+        let buffer = &self.buffers[id as usize];
+        let first = match start {
+            0 => 0,
+            start => buffer.ends.partition_point(|&e| e <= start),
+        };
+        let last = match buffer.ends.last() {
+            Some(&last) if last <= end => buffer.ends.len(),
+            _ => buffer.ends.partition_point(|&e| e <= end),
+        };
+        (last - first) as u32
+    }
+
+    /// The largest message end that lies at most `bytes` and at most `messages` messages after `start`.
+    /// `start` must be a boundary.
+    pub(crate) fn prefix(&self, id: u32, start: u32, bytes: u32, messages: u32) -> u32 {
+        let buffer = &self.buffers[id as usize];
+        let first = buffer.ends.partition_point(|&end| end <= start);
+        let by_bytes = buffer
+            .ends
+            .partition_point(|&end| end <= start.saturating_add(bytes));
+        let last = by_bytes.min(first + messages as usize);
+        if last <= first {
+            return start;
+        }
+        buffer.ends.get(last - 1).copied().unwrap_or(start)
+    }
+
+    /// Capacity of the buffers that are referenced, in bytes.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.used_bytes
+    }
+}
+
+impl Buffer {
+    fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+}
+
+/// A larger buffer is not kept for reuse.
+const POOLED_BUFFER_BYTES: usize = 512 * 1024;
+/// What the pool keeps at most.
+const POOL_BYTES: usize = 8 * 1024 * 1024;

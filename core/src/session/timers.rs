@@ -1,0 +1,106 @@
+//! When connections are due.
+//!
+//! A connection waits for one thing at a time, so it has one timer, in one of a few classes of constant
+//! duration. `now` never goes back, so a class is a FIFO: arming appends, the front is the earliest. Arming,
+//! cancelling and the next deadline are O(1); an armed timer allocates nothing.
+
+use core::time::Duration;
+
+use crate::session::lists::{Links, List};
+use crate::time::Instant;
+
+/// The timers of all connections.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    classes: Vec<Class>,
+    timers: Vec<Timer>,
+    links: Links,
+}
+
+#[derive(Debug)]
+struct Class {
+    duration: Duration,
+    armed: List,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    deadline: Instant,
+    class: u8,
+}
+
+const IDLE: u8 = u8::MAX;
+
+impl Timers {
+    /// One class per duration, numbered in this order.
+    pub(crate) fn new(durations: impl IntoIterator<Item = Duration>) -> Self {
+        let class = |duration| Class {
+            duration,
+            armed: List::EMPTY,
+        };
+        Self {
+            classes: durations.into_iter().map(class).collect(),
+            timers: Vec::new(),
+            links: Links::default(),
+        }
+    }
+
+    /// Makes room for a new connection.
+    pub(crate) fn open(&mut self, connection: u32) {
+        let idle = Timer {
+            deadline: Instant::ZERO,
+            class: IDLE,
+        };
+        if self.timers.len() <= connection as usize {
+            self.timers.resize(connection as usize + 1, idle);
+        }
+        self.links.reserve(connection);
+    }
+
+    /// Arms the connection's timer for `class`, whatever it was armed for before.
+    pub(crate) fn arm(&mut self, connection: u32, class: u8, now: Instant) {
+        self.cancel(connection);
+        let Some(entry) = self.classes.get_mut(class as usize) else {
+            return;
+        };
+        let deadline = now + entry.duration;
+        self.timers[connection as usize] = Timer { deadline, class };
+        self.links.push_back(&mut entry.armed, connection);
+    }
+
+    /// Disarms the connection's timer.
+    pub(crate) fn cancel(&mut self, connection: u32) {
+        let timer = &mut self.timers[connection as usize];
+        if let Some(class) = self.classes.get_mut(timer.class as usize) {
+            self.links.remove(&mut class.armed, connection);
+            timer.class = IDLE;
+        }
+    }
+
+    /// The class that the connection's timer is armed for.
+    pub(crate) fn armed(&self, connection: u32) -> Option<u8> {
+        let class = self.timers.get(connection as usize)?.class;
+        (class != IDLE).then_some(class)
+    }
+
+    /// The earliest deadline. O(classes).
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.fronts().map(|(deadline, _)| deadline).min()
+    }
+
+    /// Disarms and returns a timer that is due at `now`, earliest first.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(u32, u8)> {
+        let (deadline, connection) = self.fronts().min()?;
+        if deadline > now {
+            return None;
+        }
+        let class = self.timers[connection as usize].class;
+        self.cancel(connection);
+        Some((connection, class))
+    }
+
+    fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
+        let fronts = self.classes.iter().filter_map(|class| class.armed.front());
+        fronts.map(|connection| (self.timers[connection as usize].deadline, connection))
+    }
+}

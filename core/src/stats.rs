@@ -1,0 +1,75 @@
+//! What a server has done, in plain counters.
+
+/// Counters since the server was made, and gauges of what it holds now. Reading them is free: they are
+/// plain numbers of one shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    // ---- gauges
+    /// Connections of all stages.
+    pub connections: usize,
+    /// WebSocket clients that were welcomed.
+    pub clients: usize,
+    /// Rooms, without the lobby.
+    pub rooms: usize,
+    /// Memory of all queues and unfinished messages, in bytes.
+    pub buffered_bytes: usize,
+
+    // ---- connections
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections refused because the server is full or leaving.
+    pub refused_connections: u64,
+    /// Connections refused because their address has too many.
+    pub refused_addresses: u64,
+    /// Requests answered with an error status.
+    pub refused_requests: u64,
+    /// WebSocket sessions opened.
+    pub opened: u64,
+    /// WebSocket sessions that ended.
+    pub closed: u64,
+    /// Sessions that ended because the peer showed no sign of life.
+    pub timeouts: u64,
+    /// Sessions closed because they read too slowly.
+    pub slow_readers: u64,
+    /// Sessions closed because the server ran out of buffer memory.
+    pub over_budget: u64,
+
+    // ---- messages
+    /// Messages received, of any kind.
+    pub received: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Messages published to rooms and to everyone, notices included.
+    pub published: u64,
+    /// Deliveries that these asked for.
+    pub deliveries: u64,
+    /// Messages for one client alone.
+    pub direct: u64,
+    /// Messages dropped by a slow-reader policy.
+    pub dropped: u64,
+    /// Messages that were queued when their connection closed.
+    pub discarded: u64,
+    /// Pongs replaced by a later one while a connection was blocked.
+    pub coalesced_pongs: u64,
+    /// Messages refused as malformed.
+    pub bad_messages: u64,
+    /// Messages of unknown type.
+    pub unknown_types: u64,
+    /// Messages refused by a rate limit.
+    pub rate_limited: u64,
+    /// Requests refused for any other reason.
+    pub refused: u64,
+
+    // ---- the driver
+    /// Inputs and commands that named a connection which had ended.
+    pub stale: u64,
+    /// Inputs whose time lay before the last one.
+    pub time_went_back: u64,
+    /// Reports of more bytes sent than were lent.
+    pub clamped: u64,
+    /// Transmits that were not answered before another input for the connection.
+    pub unanswered_transmits: u64,
+}

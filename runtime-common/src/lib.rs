@@ -9,6 +9,8 @@ mod clock;
 mod error;
 mod settings;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod descriptors;
 pub mod listen;
 pub mod seed;

@@ -1,0 +1,85 @@
+//! How much an adapter does in one turn before it looks at everything else again.
+//!
+//! One busy socket must not keep the others waiting, nor a flood of connections the ones that stand. The
+//! numbers are the same in every adapter.
+
+/// Bytes of the one read buffer of a thread. It is lent to the core for each read and belongs to no connection.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Reads of one socket in one turn: at most 256 KiB before the next socket has its turn.
+pub const READS_PER_SOCKET: u32 = 4;
+
+/// Connections accepted in one turn, over all listeners of a thread.
+pub const ACCEPTS_PER_TURN: u32 = 64;
+
+/// Outputs polled in one turn. Large enough for a whole round of a busy room, small enough (some
+/// milliseconds of writes) that pings and new bytes are still looked at in time.
+pub const OUTPUTS_PER_TURN: u32 = 4_096;
+
+/// Slices handed to one vectored write. Linux takes up to 1,024; past some dozens a longer list gains nothing.
+pub const SLICES_PER_WRITE: usize = 64;
+
+/// What is left of a turn. An adapter asks before each step; when it is told no it leaves the rest for the
+/// next turn, which it begins without sleeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnBudget {
+    accepts: u32,
+    outputs: u32,
+    cut_short: bool,
+}
+
+impl TurnBudget {
+    /// A whole turn.
+    pub const fn new() -> Self {
+        Self {
+            accepts: ACCEPTS_PER_TURN,
+            outputs: OUTPUTS_PER_TURN,
+            cut_short: false,
+        }
+    }
+
+    /// Whether another connection may be accepted. Takes it from the budget.
+    pub const fn accept(&mut self) -> bool {
+        let more = take(&mut self.accepts);
+        self.cut_short |= !more;
+        more
+    }
+
+    /// Whether another output may be polled. Takes it from the budget.
+    pub const fn output(&mut self) -> bool {
+        let more = take(&mut self.outputs);
+        self.cut_short |= !more;
+        more
+    }
+
+    /// Whether a socket that was read `reads` times in this turn may be read again.
+    pub const fn read(&mut self, reads: u32) -> bool {
+        let more = reads < READS_PER_SOCKET;
+        self.cut_short |= !more;
+        more
+    }
+
+    /// Something was refused in this turn: work is left, do not sleep.
+    pub const fn cut_short(&self) -> bool {
+        self.cut_short
+    }
+}
+
+impl Default for TurnBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const fn take(left: &mut u32) -> bool {
+    match left.checked_sub(1) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

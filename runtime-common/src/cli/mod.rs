@@ -1,0 +1,169 @@
+//! The command line of the server binaries: flags, environment, config file, logs, exit codes.
+//!
+//! A flag beats its environment variable, which beats the config file, which beats the default. Knows settings
+//! and nothing of how a server runs: that is a closure of the binary.
+
+mod file;
+mod logging;
+mod options;
+mod settings;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::descriptors;
+use crate::error::RunError;
+use crate::settings::{LogLevel, Settings};
+use options::{Cli, Options};
+
+/// The whole `main` of a server binary: reads the settings, starts the logs, raises the descriptor limit, and
+/// hands over to `serve`, whose return ends the process.
+///
+/// `serve` gets settings that are valid, with `limits.max_connections` filled in. Exit codes: 0 after an
+/// orderly end, 1 when the server failed, 2 when it could not start because of its settings.
+pub fn run(
+    name: &'static str,
+    version: &'static str,
+    serve: impl FnOnce(Settings) -> Result<(), RunError>,
+) -> ExitCode {
+    run_from(name, version, std::env::args_os(), serve).into()
+}
+
+/// [`run`] with arguments of the caller's choice, the program's name first; returns the exit code.
+pub fn run_from(
+    name: &'static str,
+    version: &'static str,
+    arguments: impl IntoIterator<Item = OsString>,
+    serve: impl FnOnce(Settings) -> Result<(), RunError>,
+) -> u8 {
+    let matches = Cli::command()
+        .name(name)
+        .version(version)
+        .try_get_matches_from(arguments);
+    let options = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli.options,
+        Err(error) => {
+            // Help and version go to stdout, the rest to stderr; where nobody listens, nobody is told.
+            let _ = error.print();
+            return if error.use_stderr() { USAGE } else { SUCCESS };
+        }
+    };
+    match settings::load(&options) {
+        Ok(settings) => act(name, &options, settings, serve),
+        Err(message) => {
+            complain(name, message);
+            USAGE
+        }
+    }
+}
+
+/// Tells stdout, at once, that `address` takes connections: `listening on ADDR:PORT` on a line of its own. With
+/// port 0 this is how a caller learns the port. A closed stdout is no failure.
+pub fn announce(address: SocketAddr) {
+    let _ = print(format_args!("listening on {address}\n"));
+}
+
+fn act(
+    name: &'static str,
+    options: &Options,
+    mut settings: Settings,
+    serve: impl FnOnce(Settings) -> Result<(), RunError>,
+) -> u8 {
+    if options.print_config == Some(true) {
+        return match file::print(&settings) {
+            Ok(text) => printed(name, text),
+            Err(error) => {
+                complain(name, error);
+                FAILURE
+            }
+        };
+    }
+    if options.check_config == Some(true) {
+        return printed(name, "config ok\n");
+    }
+    let level = settings.log.level;
+    logging::start(settings.log);
+    fit_descriptors(&mut settings);
+    warn_if_public(&settings);
+    match serve(settings) {
+        Ok(()) => SUCCESS,
+        Err(error) => {
+            // The reason of an exit must not get lost with the logs.
+            if level == LogLevel::Off {
+                complain(name, &error);
+            } else {
+                tracing::error!("{error}");
+            }
+            match error {
+                RunError::Config(_) => USAGE,
+                _ => FAILURE,
+            }
+        }
+    }
+}
+
+/// Raises the descriptor limit and caps connections by what it became.
+fn fit_descriptors(settings: &mut Settings) {
+    let limit = match descriptors::raise_limit() {
+        Ok(limit) => limit,
+        Err(error) => {
+            tracing::warn!("the descriptor limit cannot be raised: {error}");
+            return;
+        }
+    };
+    let cap = descriptors::connection_cap(limit);
+    let wanted = &mut settings.core.limits.max_connections;
+    if let Some(wanted) = *wanted
+        && wanted > cap
+    {
+        tracing::warn!(
+            wanted,
+            cap,
+            limit,
+            "limits.max_connections is more than the descriptor limit (ulimit -n) allows: lowered"
+        );
+    }
+    *wanted = Some(wanted.map_or(cap, |wanted| wanted.min(cap)));
+}
+
+fn warn_if_public(settings: &Settings) {
+    for listener in &settings.listeners {
+        if !listener.address.ip().is_loopback() {
+            tracing::warn!(
+                address = %listener.address,
+                "listening on a public address without authentication: whoever reaches it may join every \
+                 room and broadcast to everyone"
+            );
+        }
+    }
+}
+
+fn printed(name: &str, text: impl Display) -> u8 {
+    match print(text) {
+        Ok(()) => SUCCESS,
+        Err(error) => {
+            complain(name, format_args!("cannot write to stdout: {error}"));
+            FAILURE
+        }
+    }
+}
+
+fn print(text: impl Display) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+fn complain(name: &str, what: impl Display) {
+    // Without a stderr there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{name}: {what}");
+}
+
+const SUCCESS: u8 = 0;
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;

@@ -1,0 +1,238 @@
+//! The flags and their environment variables. Only what was given is set: everything else is left to the config
+//! file and the defaults.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{LogFormat, LogLevel};
+
+/// Real-time WebSocket room server
+#[derive(Debug, Parser)]
+#[command(after_help = AFTER_HELP, disable_help_subcommand = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) options: Options,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the server (what happens without a command, too)
+    #[command(after_help = AFTER_HELP)]
+    Serve,
+}
+
+#[derive(Debug, Default, Args)]
+pub(super) struct Options {
+    /// Listen here; repeat it for more. Replaces the listeners of the config file [default: 127.0.0.1:8080]
+    #[arg(long, global = true, env = "ROOMWIRE_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(value_delimiter = ',', value_parser = address)]
+    pub(super) listen: Option<Vec<SocketAddr>>,
+
+    /// Read settings from a TOML file
+    #[arg(long, global = true, env = "ROOMWIRE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Serve a plain WebSocket echo at /echo, on every listener
+    #[arg(long, global = true, env = "ROOMWIRE_ECHO", value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) echo: Option<bool>,
+
+    /// Deliver broadcast and room_message as the bare data, on every listener
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_RAW_PAYLOADS",
+        value_name = "BOOL"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) raw_payloads: Option<bool>,
+
+    /// How often a client may speak: off, chat, game, or messages per seconds [default: 100/60]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_RATE_LIMIT",
+        value_name = "off|chat|game|COUNT/SECONDS"
+    )]
+    pub(super) rate_limit: Option<RateLimitOption>,
+
+    /// Let pages of this origin connect; repeat it for more. Replaces those of the config file
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_ALLOW_ORIGIN",
+        value_name = "ORIGIN"
+    )]
+    #[arg(value_delimiter = ',')]
+    pub(super) allow_origin: Option<Vec<String>>,
+
+    /// Close code when the server leaves [default: 1012]
+    #[arg(long, global = true, env = "ROOMWIRE_DRAIN_CODE", value_name = "CODE")]
+    pub(super) drain_code: Option<u16>,
+
+    /// How long clients get to leave before they are cut off [default: 10000]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_DRAIN_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    pub(super) drain_timeout_ms: Option<u64>,
+
+    /// Time between pings; 0: no pings [default: 30000]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_HEARTBEAT_INTERVAL_MS",
+        value_name = "MS"
+    )]
+    pub(super) heartbeat_interval_ms: Option<u64>,
+
+    /// Time from a ping to the end of a silent connection [default: 30000]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_HEARTBEAT_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    pub(super) heartbeat_timeout_ms: Option<u64>,
+
+    /// Connections at a time [default: the descriptor limit, raised as far as it goes, less 64]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_MAX_CONNECTIONS",
+        value_name = "COUNT"
+    )]
+    pub(super) max_connections: Option<u32>,
+
+    /// Connections at a time from one address [default: 1024, loopback unlimited]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_MAX_CONNECTIONS_PER_IP",
+        value_name = "COUNT"
+    )]
+    pub(super) max_connections_per_ip: Option<u32>,
+
+    /// How long the first message waits for a client that has not spoken [default: 10]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_WELCOME_DELAY_MS",
+        value_name = "MS"
+    )]
+    pub(super) welcome_delay_ms: Option<u64>,
+
+    /// Largest message from a client; queue limits that are not set grow along [default: 1048576]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_MAX_MESSAGE_BYTES",
+        value_name = "BYTES"
+    )]
+    pub(super) max_message_bytes: Option<usize>,
+
+    /// Form of the log lines on stderr [default: text]
+    #[arg(long, global = true, env = "ROOMWIRE_LOG", value_name = "FORMAT")]
+    pub(super) log: Option<LogFormat>,
+
+    /// How much is logged [default: info]
+    #[arg(long, global = true, env = "ROOMWIRE_LOG_LEVEL", value_name = "LEVEL")]
+    pub(super) log_level: Option<LogLevel>,
+
+    /// Check the settings, print `config ok`, and exit
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_CHECK_CONFIG",
+        value_name = "BOOL"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) check_config: Option<bool>,
+
+    /// Print the settings that all of this amounts to as a config file, and exit
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_PRINT_CONFIG",
+        value_name = "BOOL"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) print_config: Option<bool>,
+}
+
+/// What `--rate-limit` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RateLimitOption {
+    Preset(Preset),
+    Custom { messages: u32, per_ms: u64 },
+}
+
+/// A named rate limit; also `rate_limit.preset` of the config file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Preset {
+    Off,
+    Chat,
+    Game,
+}
+
+impl Preset {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "off" => Some(Self::Off),
+            "chat" => Some(Self::Chat),
+            "game" => Some(Self::Game),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for RateLimitOption {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(preset) = Preset::from_name(text) {
+            return Ok(Self::Preset(preset));
+        }
+        custom_rate(text).ok_or(
+            "allowed is off, chat, game, or COUNT/SECONDS in whole numbers above 0, such as 100/60",
+        )
+    }
+}
+
+fn custom_rate(text: &str) -> Option<RateLimitOption> {
+    let (messages, seconds) = text.split_once('/')?;
+    let messages = messages.parse().ok().filter(|&messages| messages > 0)?;
+    let seconds = seconds.parse::<u64>().ok().filter(|&seconds| seconds > 0)?;
+    Some(RateLimitOption::Custom {
+        messages,
+        per_ms: seconds.checked_mul(1_000)?,
+    })
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| {
+        "allowed is an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080 (port 0: a \
+         free one)"
+    })
+}
+
+const AFTER_HELP: &str = "\
+A flag beats its environment variable, which beats the config file. Switches take =false, too. Lists in
+environment variables are separated by commas.
+
+Signals: SIGTERM or SIGINT drains (clients are told when to come back), a second one ends at once.
+
+Exit codes: 0 after an orderly end; 1 when the server failed, for instance because an address is taken; 2 when
+a flag, an environment variable or the config file is wrong.";

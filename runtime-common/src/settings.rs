@@ -1,0 +1,129 @@
+//! What a server process is told at its start. Plain data: where it comes from is the business of `cli`, or of
+//! the embedding program.
+
+use std::net::SocketAddr;
+
+use roomwire_core::config::ListenerConfig;
+use roomwire_core::{Config, ConfigError, ValidConfig};
+
+/// Everything a server process is configured with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The rules of the core. Its list of listeners is made from [`listeners`](Self::listeners).
+    pub core: Config,
+    /// Where to listen, at least one; the index is the [`roomwire_core::ListenerId`].
+    pub listeners: Vec<ListenerSettings>,
+    /// How to log.
+    pub log: LogSettings,
+}
+
+impl Settings {
+    /// The core's config with the options of every listener, checked.
+    ///
+    /// # Errors
+    /// Names the first key that is off, its value and what is allowed.
+    pub fn core_config(&self) -> Result<ValidConfig, ConfigError> {
+        self.check_addresses()?;
+        let listeners = self.listeners.iter().map(|l| l.options.clone()).collect();
+        let mut core = self.core.clone();
+        core.listeners = listeners;
+        core.validate()
+    }
+
+    /// No address is listed twice; any number of listeners may take a free port of their own.
+    fn check_addresses(&self) -> Result<(), ConfigError> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let mut earlier = self.listeners.iter().take(index);
+            let taken = earlier.position(|e| e.address == listener.address);
+            if let Some(first) = taken.filter(|_| listener.address.port() != 0) {
+                return Err(ConfigError {
+                    key: format!("listener[{index}].address"),
+                    value: listener.address.to_string(),
+                    allowed: format!("an address that listener[{first}] does not have"),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            core: Config::default(),
+            listeners: vec![ListenerSettings::default()],
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// Where to listen and what is offered there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// What is offered.
+    pub options: ListenerConfig,
+}
+
+impl ListenerSettings {
+    /// Default options at `address`.
+    pub fn at(address: impl Into<SocketAddr>) -> Self {
+        Self {
+            address: address.into(),
+            options: ListenerConfig::default(),
+        }
+    }
+}
+
+impl Default for ListenerSettings {
+    /// Default options at 127.0.0.1:8080.
+    fn default() -> Self {
+        Self::at(([127, 0, 0, 1], 8080))
+    }
+}
+
+/// How the process logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "cli", serde(deny_unknown_fields, default))]
+pub struct LogSettings {
+    /// One line of text or one JSON object per event. Default `text`.
+    pub format: LogFormat,
+    /// The least severe level that is written. Default `info`.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "cli", serde(rename_all = "snake_case"))]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[cfg_attr(feature = "cli", serde(rename_all = "snake_case"))]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What keeps the server from working.
+    Error,
+    /// What an operator should look at.
+    Warn,
+    /// The life of the server.
+    #[default]
+    Info,
+    /// The life of every connection.
+    Debug,
+    /// Everything.
+    Trace,
+}

@@ -9,8 +9,6 @@ mod decode;
 mod encode;
 mod metadata;
 mod object;
-#[cfg(test)]
-mod tests;
 mod types;
 
 use core::fmt;

@@ -2,10 +2,14 @@
 //!
 //! Names of rooms and clients are only taken out of the text here; whether they exist is decided elsewhere.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use super::object::{
     Malformed, for_each_field, is_deeper_than, is_number, is_object, is_scalar, is_string, string,
+    unquoted,
 };
 use super::{JsonLimits, NOT_JSON, Refusal, Rejected};
 use crate::error::ErrorCode;
@@ -19,7 +23,7 @@ pub const MAX_TIMESTAMP_BYTES: usize = 64;
 ///
 /// The fields of a type are its own: others are skipped. An optional field that is `null` is absent, except
 /// where any value may stand. Linear in `text`; allocates only for strings with escapes and to skip `data`
-/// nested three levels or more.
+/// nested two levels or more.
 ///
 /// # Errors
 /// - [`ErrorCode::BadJson`]: not JSON; the message is [`NOT_JSON`].
@@ -72,9 +76,20 @@ impl<'a> Fields<'a> {
 
     fn set(&mut self, key: &str, value: &'a str) {
         self.count = self.count.saturating_add(1);
-        // A key that is no text is no key of ours.
-        let Some(key) = string(key) else { return };
-        let slot = match key.as_ref() {
+        if let Some(slot) = unquoted(key).and_then(|key| self.slot(key)) {
+            *slot = Some(value);
+            return;
+        }
+        // None of ours as it stands, but it may be spelled with escapes. A key that is no text is not ours.
+        if let Some(Cow::Owned(key)) = string(key)
+            && let Some(slot) = self.slot(&key)
+        {
+            *slot = Some(value);
+        }
+    }
+
+    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
+        Some(match key {
             "type" => &mut self.kind,
             "id" => &mut self.id,
             "room" => &mut self.room,
@@ -85,9 +100,8 @@ impl<'a> Fields<'a> {
             "user" => &mut self.user,
             "after" => &mut self.after,
             "limit" => &mut self.limit,
-            _ => return,
-        };
-        *slot = Some(value);
+            _ => return None,
+        })
     }
 
     fn id(&self, limits: &JsonLimits) -> Result<Option<&'a str>, Refusal> {

@@ -3,6 +3,9 @@
 //! The order of fields is part of the promise (golden tests hold it): `type`, then `id` if the message
 //! answers a request, then the rest. Raw values are copied as they are.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use crate::id::ClientId;

@@ -1,5 +1,8 @@
 //! A client's metadata: one JSON object, changed by shallow merges, values kept byte for byte.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

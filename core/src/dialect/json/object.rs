@@ -2,6 +2,9 @@
 //!
 //! Knows JSON (RFC 8259) and no message. Every function is total and linear in its input.
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use core::fmt;
 use std::borrow::Cow;
 
@@ -44,11 +47,16 @@ pub(super) fn for_each_field<'a>(
 /// The text of a raw JSON string. `None` for anything else, and for a string with a lone surrogate, which
 /// no text can hold. Copies only when there are escapes.
 pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
-    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    let text = unquoted(raw)?;
     if memchr(b'\\', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
     serde_json::from_str(raw).ok().map(Cow::Owned)
+}
+
+/// What stands between the quotes of a raw JSON string, escapes and all.
+pub(super) fn unquoted(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// Whether raw JSON is a string.
@@ -73,10 +81,14 @@ pub(super) fn is_scalar(raw: &str) -> bool {
 
 /// Whether the JSON `text` is nested deeper than `max_depth`.
 pub(super) fn is_deeper_than(text: &str, max_depth: u32) -> bool {
-    // Text with no more brackets than levels, as nearly every message is, cannot be deeper.
+    // A level takes two brackets, so short text cannot be deeper, nor can text with no more opening brackets
+    // than levels: nearly every message is one or the other.
     let levels = usize::try_from(max_depth).unwrap_or(usize::MAX);
-    let mut brackets = memchr2_iter(b'[', b'{', text.as_bytes());
-    brackets.nth(levels).is_some() && depth_exceeds(text.as_bytes(), max_depth)
+    text.len() / 2 > levels
+        && memchr2_iter(b'[', b'{', text.as_bytes())
+            .nth(levels)
+            .is_some()
+        && depth_exceeds(text.as_bytes(), max_depth)
 }
 
 fn depth_exceeds(mut rest: &[u8], max_depth: u32) -> bool {
@@ -118,7 +130,8 @@ impl<'de, F: FnMut(&'de str, &'de str)> Visitor<'de> for Fields<F> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         // A key is taken raw too: a string type would refuse a key with a lone surrogate, which is JSON.
-        while let Some((key, value)) = map.next_entry::<&'de RawValue, &'de RawValue>()? {
+        while let Some(key) = map.next_key::<&'de RawValue>()? {
+            let value = map.next_value::<&'de RawValue>()?;
             (self.0)(key.get(), value.get());
         }
         Ok(())

@@ -129,7 +129,8 @@ describe('upgrade', () => {
 
   // covers A9-02
   test('from a page that is not allowed gets 403', TEST_MS, async (t) => {
-    for (const origin of ['https://evil.example', 'http://127.0.0.1.evil.example', 'http://localhost.evil.example', 'null']) {
+    const foreign = ['https://evil.example', 'http://127.0.0.1.evil.example', 'http://localhost.evil.example', 'null'];
+    for (const origin of foreign) {
       assert.equal(await refusedStatus(server.url, { origin }), 403, origin);
     }
     for (const origin of [undefined, 'http://localhost:3000', 'http://127.0.0.1:5173']) {

@@ -249,7 +249,8 @@ describe('--raw-payloads', () => {
     const [sender, receiver] = await connectMany(t, own.url, 2);
     await sender.join('a');
     await receiver.join('a');
-    for (const data of ['{"b":1, "a":[12345678901234567890,1.0]}', '{"type":"chat","from":"me"}', '["type","welcome"]']) {
+    const payloads = ['{"b":1, "a":[12345678901234567890,1.0]}', '{"type":"chat","from":"me"}', '["type","welcome"]'];
+    for (const data of payloads) {
       sender.send(`{"type":"room_message","room":"a","data":${data}}`);
       assert.equal((await receiver.next()).text, data);
       sender.send(`{"type":"broadcast","data":${data}}`);

@@ -228,7 +228,8 @@ describe('join', () => {
     for (const room of ['', 'a'.repeat(256), 'é'.repeat(128), 'a\u0000b', 'a\nb', '\u007f']) {
       await client.refused({ type: 'join', room }, 'invalid_room');
     }
-    for (const room of ['a', 'a'.repeat(255), `${'é'.repeat(127)}a`, 'Raum "1" <b> & 漢字 🙂', '__proto__', '../x']) {
+    const allowed = ['a', 'a'.repeat(255), `${'é'.repeat(127)}a`, 'Raum "1" <b> & 漢字 🙂', '__proto__', '../x'];
+    for (const room of allowed) {
       assert.equal((await client.join(room)).room, room);
     }
   });
@@ -333,9 +334,7 @@ describe('members', () => {
     const { room, clients } = await roomOf(t, 2);
     await clients[0].request({ type: 'set_metadata', metadata: { name: 'one' } });
     const page = await clients[1].request({ type: 'members', room, metadata: true });
-    const byId = new Map(page.members.map((id, at) => [id, page.metadata[at]]));
-    assert.deepEqual(byId.get(clients[0].id), { name: 'one' });
-    assert.deepEqual(byId.get(clients[1].id), {});
+    assert.deepEqual(page.metadata, { [clients[0].id]: { name: 'one' }, [clients[1].id]: {} });
     const plain = await clients[1].request({ type: 'members', room });
     assert.equal('metadata' in plain, false);
   });
@@ -625,7 +624,8 @@ describe('what is not understood', () => {
   // covers A1-12, A2-08, A13-03
   test('text that is not JSON', TEST_MS, async (t) => {
     const client = await connect(t, server.url);
-    for (const text of ['not json', '', '{', '{"type":"ping"', "{'type':'ping'}", '{"type":"ping"}x', '{"type":"ping",}']) {
+    const broken = ['not json', '', '{', '{"type":"ping"', "{'type':'ping'}", '{"type":"ping"}x', '{"type":"ping",}'];
+    for (const text of broken) {
       client.send(text);
       assert.deepEqual(await client.next(), {
         type: 'error',

@@ -58,8 +58,13 @@ async function startServer(args = [], { config, listen = ['127.0.0.1:0'] } = {})
   return server;
 }
 
+/// The environment less what would configure the server.
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ROOMWIRE_')));
+}
+
 function launch(args) {
-  const child = spawn(binary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary(), args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   const onExit = () => child.kill('SIGKILL');
   process.on('exit', onExit);

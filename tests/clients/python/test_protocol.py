@@ -29,6 +29,7 @@ class Server:
             sys.exit("ROOMWIRE_BIN is not set: it names the roomwire-tokio binary to test")
         self.process = subprocess.Popen(
             [binary, "--listen", "127.0.0.1:0", *flags],
+            env={name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

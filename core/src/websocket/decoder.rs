@@ -202,15 +202,6 @@ impl Decoder {
         self.assembly.capacity_bytes() + self.control.capacity()
     }
 
-    /// Whether a frame or a fragmented message has begun and not ended. O(1).
-    pub const fn is_mid_message(&self) -> bool {
-        match self.phase {
-            Phase::Header(held) => held.len > 0 || self.fragments > 0,
-            Phase::Payload(_) => true,
-            Phase::Closed | Phase::Failed(_) => false,
-        }
-    }
-
     /// Reads a header from what is held of it and `input`; gives it with how much of `input` it used. `None`:
     /// it is not complete yet, and all of `input` is held now.
     #[inline]

@@ -291,9 +291,12 @@ impl World {
         self.receive();
     }
 
-    /// Lets time pass.
+    /// Lets time pass, sleeping exactly to each deadline; pings are answered on the way.
     pub fn advance_ms(&mut self, ms: u64) {
-        self.driver.advance(Duration::from_millis(ms));
+        let end = self.driver.now().mono + Duration::from_millis(ms);
+        while self.driver.step_to(end) {
+            self.receive();
+        }
         self.receive();
     }
 
@@ -315,12 +318,29 @@ impl World {
         self.settle();
     }
 
+    /// The client answers no more pings.
+    pub fn mute(&mut self, peer: Peer) {
+        self.clients[peer.0].answers_pings = false;
+    }
+
     fn receive(&mut self) {
-        for client in &mut self.clients {
-            let bytes = self.driver.take_received(client.connection);
+        let mut ponged = false;
+        for client in self.clients.iter_mut().filter(|client| !client.over) {
+            let connection = client.connection;
+            client.over = self.driver.pipe(connection).ending().is_some();
+            let bytes = self.driver.take_received(connection);
             if !bytes.is_empty() {
                 client.receive(&bytes);
             }
+            let pings = core::mem::take(&mut client.pings);
+            if client.answers_pings && pings > 0 {
+                ponged = true;
+                self.driver
+                    .send(connection, &masked(Opcode::Pong, true, b""));
+            }
+        }
+        if ponged {
+            self.driver.settle();
         }
     }
 
@@ -362,8 +382,7 @@ impl World {
         );
         assert_eq!(left, (0, 0, 0, 0), "{stats:?}");
         assert_eq!(stats.opened, stats.closed, "{stats:?}");
-        for (id, pipe) in self.driver.connections() {
-            assert!(pipe.ending().is_some(), "{id} has not ended");
-        }
+        let alive: Vec<_> = self.driver.connections().map(|(id, _)| id).collect();
+        assert_eq!(alive, [], "these have not ended");
     }
 }

@@ -225,7 +225,8 @@ impl Server {
             None => addresses::DEFAULT_PER_ADDRESS,
             Some(limit) => limit,
         };
-        if self.addresses.get(address).map_or(0, Address::connections) >= limit {
+        // The new connection is among those of its address already.
+        if self.addresses.get(address).map_or(0, Address::connections) > limit {
             self.stats.refused_addresses += 1;
             return false;
         }

@@ -110,6 +110,12 @@ impl Server {
             return Answer::Over;
         };
         let listener = self.listener(connection.listener);
+        // An announced body that is too large is refused whatever the request asks for: it will not be read.
+        if let Err(refusal) = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes) {
+            let reply = ReplyTo::request(head, self.now.unix_ms);
+            self.refuse_request(index, &refusal, Some(reply));
+            return Answer::Over;
+        }
         let outcome = match route(head.target.path(), &listener) {
             None => Err(Refusal::not_found()),
             Some(Route::Upgrade(kind)) => self

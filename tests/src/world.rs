@@ -312,9 +312,17 @@ impl World {
         self.driver.stall(self.connection(peer));
     }
 
+    /// The client reads nothing more, and its socket takes nothing either: all stays in the server.
+    pub fn dam(&mut self, peer: Peer) {
+        self.stall(peer);
+        self.driver.resize(self.connection(peer), 0);
+    }
+
     /// The client reads again.
     pub fn release(&mut self, peer: Peer) {
-        self.driver.release(self.connection(peer));
+        let connection = self.connection(peer);
+        self.driver.resize(connection, 256 * 1024);
+        self.driver.release(connection);
         self.settle();
     }
 

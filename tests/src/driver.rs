@@ -106,8 +106,10 @@ impl<M: Machine> Driver<M> {
 
     /// The socket is gone at once.
     pub fn end(&mut self, connection: ConnectionId, end: TransportEnd) {
-        self.bury(connection, Ending::Ended);
-        self.input(Input::Ended { connection, end });
+        if self.pipes.contains_key(&connection) {
+            self.bury(connection, Ending::Ended);
+            self.input(Input::Ended { connection, end });
+        }
     }
 
     /// The peer takes nothing until [`release`](Self::release).
@@ -297,7 +299,8 @@ impl<M: Machine> Driver<M> {
     fn can_feed(&self) -> bool {
         self.pipes.values().any(|pipe| {
             let input = !pipe.inbound.is_empty() || (pipe.inbound_end && !pipe.end_told);
-            let writable = pipe.blocked && (pipe.free() > 0 || !pipe.stalled);
+            let takes = !pipe.stalled && !pipe.in_flight.is_empty();
+            let writable = pipe.blocked && (pipe.free() > 0 || takes);
             writable || (input && !pipe.paused)
         })
     }

@@ -7,10 +7,12 @@ mod client;
 mod driver;
 mod frame;
 mod pipe;
+mod rng;
 mod world;
 
 pub use client::{Client, Message};
 pub use driver::{Driver, Poll};
 pub use frame::{Frame, FrameReader, Opcode, masked, with_key};
 pub use pipe::{Ending, Pipe};
+pub use rng::Rng;
 pub use world::{Peer, Upgrade, World};

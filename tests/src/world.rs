@@ -16,7 +16,9 @@
 use core::time::Duration;
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Config, ConnectionId, ListenerId, PeerAddr, Server, Stats, TransportEnd};
+use roomwire_core::{
+    Config, ConnectionId, ListenerId, Machine as _, PeerAddr, Server, Stats, TransportEnd,
+};
 use serde_json::Value;
 
 use crate::client::{Client, Message, json};
@@ -377,6 +379,12 @@ impl World {
     /// The server's counters.
     pub fn stats(&self) -> Stats {
         self.driver.machine().stats()
+    }
+
+    /// Bytes that wait in the server for a client.
+    pub fn queued_bytes(&self, peer: Peer) -> usize {
+        let unsent = self.driver.machine().unsent(self.connection(peer));
+        unsent.map(<[u8]>::len).sum()
     }
 
     /// Nothing must be left of anybody: every id has ended, every gauge is zero.

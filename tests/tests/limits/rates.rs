@@ -221,6 +221,7 @@ fn pings() {
         let refused = world.request(client, &json!({"type": "ping"}));
         assert_eq!(refused["code"], "rate_limited");
         assert_eq!(refused["retryAfterMs"], 60_000 / u64::from(limit));
+        assert_eq!(close_code(&world, client), Some(1008));
     }
 }
 

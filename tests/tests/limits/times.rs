@@ -90,7 +90,7 @@ fn time_to_linger() {
 #[test]
 fn time_until_the_welcome() {
     each(
-        10,
+        100,
         |config, ms| config.timeouts.welcome_delay_ms = ms,
         |world, ms| {
             let client = world.knock(&Upgrade::default());

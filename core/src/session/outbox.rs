@@ -5,6 +5,9 @@
 //! checked before queueing, never after. Rounds (see [`crate::Machine`]) live here too, because a flag and a
 //! queue change together. Knows nothing of rooms but a number, and nothing of what the bytes say.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::SlowReader;
 use crate::session::NONE;
 use crate::session::buffer::Buffers;
@@ -69,6 +72,8 @@ pub(crate) struct Outboxes {
     ready: Vec<u32>,
     round: Vec<u32>,
     next_in_round: usize,
+    /// Whose turn it is in this round, and its flags that have not been handed out.
+    handing: (u32, u8),
     /// Blocked connections, the one that has been so longest first.
     stalled: List,
     stalled_links: Links,
@@ -129,6 +134,7 @@ impl Outboxes {
             ready: Vec::new(),
             round: Vec::new(),
             next_in_round: 0,
+            handing: (NONE, 0),
             stalled: List::EMPTY,
             stalled_links: Links::default(),
             overflowed: Vec::new(),
@@ -151,7 +157,11 @@ impl Outboxes {
             flags: 0,
         };
         match self.boxes.get_mut(connection as usize) {
-            Some(outbox) => *outbox = empty,
+            // A former owner of the slot may have left it in the list of a round: it is in there once.
+            Some(outbox) => {
+                let flags = outbox.flags & LISTED;
+                *outbox = Outbox { flags, ..empty };
+            }
             None => self.boxes.resize(connection as usize + 1, empty),
         }
         self.stalled_links.reserve(connection);
@@ -163,7 +173,7 @@ impl Outboxes {
         self.discard(connection, false);
         let outbox = &mut self.boxes[connection as usize];
         outbox.state = SHUT;
-        outbox.flags = 0;
+        self.lower(connection, !LISTED);
     }
 
     // ---- queueing
@@ -706,7 +716,8 @@ impl Outboxes {
 
     // ---- rounds
 
-    /// Flags a connection for the next round. `TRANSMIT` waits while it is blocked.
+    /// Flags a connection for the next round, or for this one if its turn is still to come. `TRANSMIT` waits
+    /// while it is blocked. O(1).
     #[inline]
     pub(crate) fn raise(&mut self, connection: u32, flags: u8) {
         let outbox = &mut self.boxes[connection as usize];
@@ -716,24 +727,31 @@ impl Outboxes {
         outbox.flags |= flags | LISTED;
     }
 
-    /// Takes back a flag that was raised and not handed out.
+    /// Takes back flags that were raised and not handed out. O(1).
     pub(crate) fn lower(&mut self, connection: u32, flags: u8) {
         self.boxes[connection as usize].flags &= !flags;
+        if self.handing.0 == connection {
+            self.handing.1 &= !flags;
+        }
     }
 
-    /// The next connection of this round and its flags.
+    /// The next flag of this round and its connection. Each connection has one turn in a round; what is raised
+    /// from then on is for the next.
     #[inline]
     pub(crate) fn next_flagged(&mut self) -> Option<(u32, u8)> {
-        while let Some(&connection) = self.round.get(self.next_in_round) {
+        loop {
+            let (connection, flags) = self.handing;
+            if flags != 0 {
+                let first = flags & flags.wrapping_neg();
+                self.handing.1 = flags & !first;
+                return Some((connection, first));
+            }
+            let &connection = self.round.get(self.next_in_round)?;
             self.next_in_round += 1;
             let outbox = &mut self.boxes[connection as usize];
-            let flags = outbox.flags & !LISTED;
+            self.handing = (connection, outbox.flags & !LISTED);
             outbox.flags = 0;
-            if flags != 0 {
-                return Some((connection, flags));
-            }
         }
-        None
     }
 
     /// Makes what was flagged meanwhile the next round; `false` if there is nothing.

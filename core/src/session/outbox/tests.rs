@@ -1,0 +1,139 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn outboxes(max_bytes: usize, max_messages: u32, connections: u32) -> Outboxes {
+    let mut outboxes = Outboxes::new(max_bytes, max_messages);
+    for connection in 0..connections {
+        outboxes.open(connection);
+    }
+    outboxes
+}
+
+fn flags(outboxes: &mut Outboxes) -> Vec<(u32, u8)> {
+    core::iter::from_fn(|| outboxes.next_flagged()).collect()
+}
+
+// ---- rounds
+
+#[test]
+fn flags_are_handed_out_one_by_one_in_their_order() {
+    let mut outboxes = outboxes(100, 10, 2);
+    outboxes.raise(1, flag::CLOSE);
+    outboxes.raise(0, flag::TRANSMIT);
+    outboxes.raise(1, flag::PAUSE | flag::TRANSMIT);
+    assert_eq!(outboxes.next_flagged(), None);
+    assert!(outboxes.begin_round());
+    let expected = [
+        (1, flag::PAUSE),
+        (1, flag::TRANSMIT),
+        (1, flag::CLOSE),
+        (0, flag::TRANSMIT),
+    ];
+    assert_eq!(flags(&mut outboxes), expected);
+    assert!(!outboxes.begin_round());
+}
+
+#[test]
+fn the_next_owner_of_a_slot_inherits_no_flag() {
+    let mut outboxes = outboxes(100, 10, 1);
+    outboxes.raise(0, flag::READ | flag::FINISH);
+    outboxes.begin_round();
+    assert_eq!(outboxes.next_flagged(), Some((0, flag::READ)));
+    outboxes.close(0);
+    outboxes.open(0);
+    assert_eq!(outboxes.next_flagged(), None);
+    assert!(!outboxes.begin_round());
+}
+
+#[test]
+fn a_slot_that_is_used_again_and_again_is_listed_once() {
+    let mut outboxes = outboxes(100, 10, 1);
+    for _ in 0..100 {
+        outboxes.raise(0, flag::TRANSMIT);
+        outboxes.close(0);
+        outboxes.open(0);
+    }
+    assert_eq!(outboxes.ready.len(), 1);
+}
+
+#[derive(Clone, Debug)]
+enum RoundOp {
+    Raise(u32, u8),
+    Lower(u32, u8),
+    Next,
+    Begin,
+    Reuse(u32),
+}
+
+fn round_op() -> impl Strategy<Value = RoundOp> {
+    prop_oneof![
+        6 => (0..5u32, 1..64u8).prop_map(|(c, f)| RoundOp::Raise(c, f)),
+        1 => (0..5u32, 1..64u8).prop_map(|(c, f)| RoundOp::Lower(c, f)),
+        6 => Just(RoundOp::Next),
+        2 => Just(RoundOp::Begin),
+        1 => (0..5u32).prop_map(RoundOp::Reuse),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Each flag that is raised is handed out once, unless it is taken back or its connection goes. A round
+    /// visits each of its connections once and no other.
+    #[test]
+    fn rounds_hand_out_each_flag_once(ops in prop::collection::vec(round_op(), 0..200)) {
+        let mut outboxes = outboxes(100, 10, 5);
+        let mut raised = [0_u8; 5];
+        let (mut turn, mut turn_flags) = (0, 0);
+        let mut to_come = BTreeSet::new();
+        for op in ops.into_iter().chain([RoundOp::Begin, RoundOp::Begin]) {
+            let begin = matches!(op, RoundOp::Begin);
+            match op {
+                RoundOp::Raise(connection, flags) => {
+                    outboxes.raise(connection, flags);
+                    raised[connection as usize] |= flags;
+                }
+                RoundOp::Lower(connection, flags) => {
+                    outboxes.lower(connection, flags);
+                    raised[connection as usize] &= !flags;
+                    turn_flags &= if turn == connection { !flags } else { u8::MAX };
+                }
+                RoundOp::Reuse(connection) => {
+                    outboxes.close(connection);
+                    outboxes.open(connection);
+                    raised[connection as usize] = 0;
+                    turn_flags = if turn == connection { 0 } else { turn_flags };
+                }
+                RoundOp::Next | RoundOp::Begin => {
+                    while let Some((connection, flag)) = outboxes.next_flagged() {
+                        if turn_flags == 0 {
+                            prop_assert!(to_come.remove(&connection), "not its turn");
+                            turn = connection;
+                            turn_flags = core::mem::take(&mut raised[connection as usize]);
+                        }
+                        prop_assert_eq!(connection, turn);
+                        prop_assert_eq!(flag, turn_flags & turn_flags.wrapping_neg());
+                        turn_flags &= !flag;
+                        if !begin {
+                            break;
+                        }
+                    }
+                }
+            }
+            if begin {
+                prop_assert_eq!(turn_flags, 0);
+                let any = outboxes.begin_round();
+                to_come = outboxes.round.iter().copied().collect();
+                prop_assert_eq!(to_come.len(), outboxes.round.len(), "listed twice");
+                prop_assert_eq!(any, !to_come.is_empty());
+                let lost = (0..5).find(|&c| raised[c as usize] != 0 && !to_come.contains(&c));
+                prop_assert_eq!(lost, None);
+            }
+            prop_assert!(outboxes.ready.len() <= 5 && outboxes.round.len() <= 5);
+        }
+        prop_assert_eq!(flags(&mut outboxes).len(), raised.iter().map(|f| f.count_ones() as usize).sum::<usize>());
+    }
+}

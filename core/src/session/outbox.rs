@@ -40,6 +40,7 @@ pub(crate) mod flag {
 /// Messages that a slow reader did not get.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drop {
+    /// [`NONE`] if it is gone and its slot has another owner.
     pub(crate) connection: u32,
     /// The buffer's room.
     pub(crate) room: u32,
@@ -111,6 +112,10 @@ struct Node {
 const BLOCKED: u8 = 1;
 /// Nothing may be queued any more.
 const SHUT: u8 = 2;
+/// Its queue overflowed under the policy `close`: what it is sent from now on is its goodbye.
+const OVERFLOWED: u8 = 4;
+/// It may have entries in `drops`.
+const DROPPED: u8 = 8;
 /// In the list of the next round.
 const LISTED: u8 = 128;
 
@@ -159,12 +164,24 @@ impl Outboxes {
         match self.boxes.get_mut(connection as usize) {
             // A former owner of the slot may have left it in the list of a round: it is in there once.
             Some(outbox) => {
-                let flags = outbox.flags & LISTED;
+                let (flags, state) = (outbox.flags & LISTED, outbox.state);
                 *outbox = Outbox { flags, ..empty };
+                self.disown(connection, state);
             }
             None => self.boxes.resize(connection as usize + 1, empty),
         }
         self.stalled_links.reserve(connection);
+    }
+
+    /// What the server has yet to learn of a slot's former owner is none of the next one's.
+    fn disown(&mut self, connection: u32, state: u8) {
+        if state & OVERFLOWED != 0 {
+            self.overflowed.retain(|&other| other != connection);
+        }
+        if state & DROPPED != 0 {
+            let theirs = self.drops.iter_mut().filter(|d| d.connection == connection);
+            theirs.for_each(|drop| drop.connection = NONE);
+        }
     }
 
     /// Drops everything; the connection is gone.
@@ -172,7 +189,7 @@ impl Outboxes {
         self.unblock(connection);
         self.discard(connection, false);
         let outbox = &mut self.boxes[connection as usize];
-        outbox.state = SHUT;
+        outbox.state |= SHUT;
         self.lower(connection, !LISTED);
     }
 
@@ -192,7 +209,7 @@ impl Outboxes {
         let length = range.end - range.start;
         let fits = outbox.bytes.saturating_add(length) <= self.max_bytes
             && outbox.messages.saturating_add(messages) <= self.max_messages;
-        if outbox.state == 0 && fits {
+        if outbox.state & (BLOCKED | SHUT) == 0 && fits {
             self.link(connection, range, messages);
             self.raise(connection, flag::TRANSMIT);
         } else {
@@ -213,7 +230,8 @@ impl Outboxes {
         if state & SHUT != 0 {
             self.discarded_messages += u64::from(messages);
         } else if policy == SlowReader::Latest && state & BLOCKED != 0 {
-            self.drop_messages(connection, range.buffer, messages, true);
+            let room = self.buffers.room(range.buffer);
+            self.note_drop(connection, room, messages, true);
         } else if fits {
             self.queue_blocked(connection, range, messages);
         } else {
@@ -243,7 +261,7 @@ impl Outboxes {
     fn queue_over(&mut self, connection: u32, range: Range, messages: u32, policy: SlowReader) {
         match policy {
             SlowReader::Close => {
-                self.boxes[connection as usize].state |= SHUT;
+                self.boxes[connection as usize].state |= SHUT | OVERFLOWED;
                 self.discarded_messages += u64::from(messages);
                 self.overflowed.push(connection);
             }
@@ -282,7 +300,8 @@ impl Outboxes {
         if kept > 0 {
             self.queue_blocked(connection, Range { end, ..range }, kept);
         }
-        self.drop_messages(connection, range.buffer, messages - kept, false);
+        let room = self.buffers.room(range.buffer);
+        self.note_drop(connection, room, messages - kept, false);
     }
 
     fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
@@ -296,12 +315,13 @@ impl Outboxes {
             self.queue_blocked(connection, Range { start, ..range }, kept);
         }
         if kept < messages {
-            self.drop_messages(connection, range.buffer, messages - kept, false);
+            let room = self.buffers.room(range.buffer);
+            self.note_drop(connection, room, messages - kept, false);
         }
     }
 
-    fn drop_messages(&mut self, connection: u32, buffer: u32, messages: u32, latest: bool) {
-        let room = self.buffers.room(buffer);
+    fn note_drop(&mut self, connection: u32, room: u32, messages: u32, latest: bool) {
+        self.boxes[connection as usize].state |= DROPPED;
         self.drops.push(Drop {
             connection,
             room,
@@ -344,12 +364,7 @@ impl Outboxes {
         outbox.bytes -= bytes;
         outbox.messages -= messages;
         if messages > 0 {
-            self.drops.push(Drop {
-                connection,
-                room,
-                messages,
-                latest: false,
-            });
+            self.note_drop(connection, room, messages, false);
         }
     }
 

@@ -137,3 +137,39 @@ proptest! {
         prop_assert_eq!(flags(&mut outboxes).len(), raised.iter().map(|f| f.count_ones() as usize).sum::<usize>());
     }
 }
+
+// ---- a slot's next owner
+
+/// One message of `length` bytes, of a room; the buffer stays open.
+fn message(outboxes: &mut Outboxes, room: u32, length: usize) -> Range {
+    let buffer = outboxes.buffers.open(room);
+    let (start, end) = outboxes.buffers.append(buffer, |out| out.resize(length, 1));
+    Range { buffer, start, end }
+}
+
+#[test]
+fn the_next_owner_of_a_slot_has_not_overflowed() {
+    let mut outboxes = outboxes(100, 10, 2);
+    for connection in [0, 1] {
+        outboxes.direct(connection, |out| out.extend([1; 101]));
+    }
+    outboxes.close(0);
+    assert_eq!(outboxes.overflowed, [0, 1]);
+    outboxes.open(0);
+    assert_eq!(outboxes.overflowed, [1]);
+}
+
+#[test]
+fn the_next_owner_of_a_slot_has_missed_nothing() {
+    let mut outboxes = outboxes(100, 10, 1);
+    let range = message(&mut outboxes, 7, 101);
+    outboxes.queue(0, range, 1, SlowReader::DropNewest);
+    outboxes.close(0);
+    outboxes.open(0);
+    let drops: Vec<_> = outboxes
+        .drops
+        .iter()
+        .map(|d| (d.connection, d.messages))
+        .collect();
+    assert_eq!(drops, [(NONE, 1)]);
+}

@@ -122,12 +122,19 @@ const LISTED: u8 = 128;
 /// The room number of buffers that hold control frames of a blocked connection.
 const CONTROL: u32 = NONE - 1;
 
+/// Header and payload of the longest control frame of a server (RFC 6455, section 5.5).
+const MAX_CONTROL_FRAME_BYTES: u32 = 2 + 125;
+
+/// The limit of a queue is at most this, so that what goes beyond it cannot overflow a number.
+const MAX_QUEUED: u32 = u32::MAX / 2;
+
 /// A direct buffer is closed once it is this long, so that a stalled reader does not pin more.
 const DIRECT_BUFFER_BYTES: u32 = 64 * 1024;
 /// A private copy grows up to this.
 const PRIVATE_BUFFER_BYTES: u32 = 64 * 1024;
 
 impl Outboxes {
+    /// Queues of at most `max_bytes` and `max_messages` per connection; 2 GiB and two billion if these are more.
     pub(crate) fn new(max_bytes: usize, max_messages: u32) -> Self {
         Self {
             boxes: Vec::new(),
@@ -146,8 +153,8 @@ impl Outboxes {
             drops: Vec::new(),
             discarded_messages: 0,
             coalesced_pongs: 0,
-            max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
-            max_messages,
+            max_bytes: u32::try_from(max_bytes).map_or(MAX_QUEUED, |max| max.min(MAX_QUEUED)),
+            max_messages: max_messages.min(MAX_QUEUED),
         }
     }
 
@@ -260,6 +267,9 @@ impl Outboxes {
 
     fn queue_over(&mut self, connection: u32, range: Range, messages: u32, policy: SlowReader) {
         match policy {
+            SlowReader::Close if self.is_last_word(connection, range) => {
+                self.queue_blocked(connection, range, messages);
+            }
             SlowReader::Close => {
                 self.boxes[connection as usize].state |= SHUT | OVERFLOWED;
                 self.discarded_messages += u64::from(messages);
@@ -272,6 +282,14 @@ impl Outboxes {
                 self.queue_suffix(connection, range, messages);
             }
         }
+    }
+
+    /// A close frame behind the rest of a started message: it goes out however full the queue is, or the
+    /// connection would overflow again with each attempt to close it.
+    fn is_last_word(&self, connection: u32, range: Range) -> bool {
+        self.boxes[connection as usize].state & OVERFLOWED != 0
+            && range.end - range.start <= MAX_CONTROL_FRAME_BYTES
+            && self.buffers.room(range.buffer) == NONE
     }
 
     /// By how many bytes and messages the queue would overflow.
@@ -337,12 +355,11 @@ impl Outboxes {
         let (mut previous, mut at) = (NONE, self.boxes[connection as usize].head);
         while at != NONE && (bytes < excess.0 || messages < excess.1) {
             let node = self.nodes[at as usize];
-            let started = !self.buffers.is_boundary(node.buffer, node.start);
             if self.buffers.room(node.buffer) != room {
                 (previous, at) = (at, node.next);
                 continue;
             }
-            if started {
+            if self.is_started(at) {
                 (previous, at) = self.split(connection, at);
                 continue;
             }
@@ -368,7 +385,8 @@ impl Outboxes {
         }
     }
 
-    /// Queues one message that `write` appends. For this connection only; over its limit it is closed.
+    /// Queues one message that `write` appends. For this connection only; over its limit it is closed, and
+    /// once it has overflowed only what is no longer than a control frame still goes beyond the limit.
     pub(crate) fn direct(&mut self, connection: u32, write: impl FnOnce(&mut Vec<u8>)) {
         if self.boxes[connection as usize].state & SHUT != 0 {
             self.discarded_messages += 1;
@@ -392,7 +410,8 @@ impl Outboxes {
     }
 
     /// Queues one control frame ahead of everything but a message that has been started. While the
-    /// connection is blocked a pong replaces an earlier one that has not been started (RFC 6455, section 5.5.3).
+    /// connection is blocked a frame replaces an earlier one of its kind that has not been started (RFC 6455,
+    /// section 5.5.3), so that at most one of each waits beyond the limit.
     pub(crate) fn control(&mut self, connection: u32, frame: &[u8]) {
         let outbox = &self.boxes[connection as usize];
         if outbox.state & SHUT != 0 {
@@ -402,24 +421,19 @@ impl Outboxes {
             self.direct(connection, |out| out.extend_from_slice(frame));
             return;
         }
+        let (mut previous, mut at) = (NONE, outbox.head);
+        if self.is_started(at) {
+            (previous, at) = self.split(connection, at);
+        }
         let buffer = self.buffers.open(CONTROL);
         let (start, end) = self
             .buffers
             .append(buffer, |out| out.extend_from_slice(frame));
-        let (mut previous, mut at) = (NONE, outbox.head);
-        if !self.buffers.is_boundary(
-            self.nodes[at as usize].buffer,
-            self.nodes[at as usize].start,
-        ) {
-            (previous, at) = self.split(connection, at);
-        }
         while at != NONE && self.buffers.room(self.nodes[at as usize].buffer) == CONTROL {
             let node = self.nodes[at as usize];
-            if frame.first() == self.buffers.slice(node.buffer, 0, 1).first()
-                && frame.first() == Some(&PONG)
-            {
+            if frame.first() == self.buffers.slice(node.buffer, 0, 1).first() {
                 self.replace(connection, at, Range { buffer, start, end });
-                self.coalesced_pongs += 1;
+                self.coalesced_pongs += u64::from(frame.first() == Some(&PONG));
                 return;
             }
             (previous, at) = (at, node.next);
@@ -429,6 +443,12 @@ impl Outboxes {
         let outbox = &mut self.boxes[connection as usize];
         outbox.bytes += end - start;
         outbox.messages += 1;
+    }
+
+    /// Whether the first message of a node has been sent in part.
+    fn is_started(&self, at: u32) -> bool {
+        let node = &self.nodes[at as usize];
+        !self.buffers.is_boundary(node.buffer, node.start)
     }
 
     fn replace(&mut self, connection: u32, at: u32, range: Range) {
@@ -608,7 +628,7 @@ impl Outboxes {
             let Node {
                 buffer, start, end, ..
             } = self.nodes[head as usize];
-            let stop = end.min(start + taken);
+            let stop = end.min(start.saturating_add(taken));
             let messages = self.buffers.messages(buffer, start, stop);
             self.boxes[connection as usize].messages -= messages;
             taken -= stop - start;
@@ -681,13 +701,10 @@ impl Outboxes {
         let mut previous = NONE;
         let mut at = self.boxes[connection as usize].head;
         let mut kept = (0, 0);
-        if at != NONE && keep_started {
-            let node = self.nodes[at as usize];
-            if !self.buffers.is_boundary(node.buffer, node.start) {
-                (previous, at) = self.split(connection, at);
-                let front = self.nodes[previous as usize];
-                kept = (front.end - front.start, 1);
-            }
+        if at != NONE && keep_started && self.is_started(at) {
+            (previous, at) = self.split(connection, at);
+            let front = self.nodes[previous as usize];
+            kept = (front.end - front.start, 1);
         }
         while at != NONE {
             let next = self.nodes[at as usize].next;

@@ -173,3 +173,60 @@ fn the_next_owner_of_a_slot_has_missed_nothing() {
         .collect();
     assert_eq!(drops, [(NONE, 1)]);
 }
+
+// ---- control frames and the limit
+
+/// All that waits for a connection.
+fn unsent(outboxes: &Outboxes, connection: u32) -> Vec<u8> {
+    outboxes.unsent(connection).flatten().copied().collect()
+}
+
+#[test]
+fn a_close_frame_fits_behind_a_started_message_that_fills_the_queue() {
+    for (max_bytes, max_messages) in [(100, 10), (1_000, 1)] {
+        for blocked in [false, true] {
+            let mut outboxes = outboxes(max_bytes, max_messages, 1);
+            outboxes.direct(0, |out| out.extend([1; 100]));
+            outboxes.sent(0, 1);
+            if blocked {
+                outboxes.block(0);
+            }
+            outboxes.direct(0, |out| out.extend([2; 20]));
+            assert_eq!(outboxes.overflowed.pop(), Some(0));
+            outboxes.discard(0, true);
+            outboxes.set_shut(0, false);
+            outboxes.direct(0, |out| out.extend([3; 200]));
+            assert_eq!(outboxes.overflowed.pop(), Some(0), "what is no close frame");
+            outboxes.set_shut(0, false);
+            outboxes.direct(0, |out| out.extend([4; 4]));
+            assert_eq!(outboxes.overflowed.pop(), None);
+            assert_eq!(unsent(&outboxes, 0), [vec![1; 99], vec![4; 4]].concat());
+        }
+    }
+}
+
+#[test]
+fn one_control_frame_of_each_kind_waits_for_a_blocked_connection() {
+    let mut outboxes = outboxes(10, 1, 1);
+    outboxes.direct(0, |out| out.extend([1; 10]));
+    outboxes.sent(0, 1);
+    outboxes.block(0);
+    for byte in 0..100 {
+        outboxes.control(0, &[0x89, 0]);
+        outboxes.control(0, &[PONG, 1, byte]);
+    }
+    let lane = vec![0x89, 0, PONG, 1, 99];
+    assert_eq!(unsent(&outboxes, 0), [vec![1; 9], lane].concat());
+    assert_eq!(outboxes.coalesced_pongs, 99);
+    assert_eq!(outboxes.boxes[0].messages, 3);
+}
+
+#[test]
+fn the_largest_limits_do_not_overflow() {
+    let mut outboxes = outboxes(usize::MAX, u32::MAX, 1);
+    let range = message(&mut outboxes, 7, 100);
+    let full = outboxes.max_bytes - 50;
+    outboxes.boxes[0].bytes = full;
+    outboxes.queue(0, range, 1, SlowReader::DropNewest);
+    assert_eq!((outboxes.boxes[0].bytes, outboxes.drops.len()), (full, 1));
+}

@@ -255,14 +255,21 @@ impl Outboxes {
             return;
         }
         let length = range.end - range.start;
-        let shared = range.buffer == self.direct
-            || length.saturating_mul(4) < self.buffers.len(range.buffer);
-        if shared && length <= PRIVATE_BUFFER_BYTES / 4 {
+        if self.wastes(range) {
             self.link_copy(connection, range, messages);
         } else {
             self.buffers.pin(range.buffer);
             self.link(connection, range, messages);
         }
+    }
+
+    /// Whether a stalled connection would hold much more than the range if it held its buffer: the range is a
+    /// small part of it, or will be when it is filled.
+    fn wastes(&self, range: Range) -> bool {
+        let length = range.end - range.start;
+        let part = self.buffers.is_filling(range.buffer)
+            || length.saturating_mul(4) < self.buffers.len(range.buffer);
+        part && length <= PRIVATE_BUFFER_BYTES / 4
     }
 
     fn queue_over(&mut self, connection: u32, range: Range, messages: u32, policy: SlowReader) {
@@ -425,7 +432,7 @@ impl Outboxes {
         if self.is_started(at) {
             (previous, at) = self.split(connection, at);
         }
-        let buffer = self.buffers.open(CONTROL);
+        let buffer = self.buffers.open_small(CONTROL);
         let (start, end) = self
             .buffers
             .append(buffer, |out| out.extend_from_slice(frame));
@@ -501,7 +508,7 @@ impl Outboxes {
             _ => NONE,
         };
         if own == NONE {
-            let buffer = self.buffers.open(room);
+            let buffer = self.buffers.open_small(room);
             let end = self.buffers.copy(range, buffer);
             self.link(
                 connection,
@@ -651,17 +658,15 @@ impl Outboxes {
         self.stalled_links.push_back(&mut self.stalled, connection);
         let mut at = self.boxes[connection as usize].head;
         while at != NONE {
-            let node = self.nodes[at as usize];
-            let length = node.end - node.start;
-            if self.buffers.is_shared(node.buffer)
-                && length <= PRIVATE_BUFFER_BYTES / 4
-                && length.saturating_mul(4) < self.buffers.len(node.buffer)
-            {
+            let Node {
+                buffer, start, end, ..
+            } = self.nodes[at as usize];
+            if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
                 self.copy_out(at);
-            } else if node.buffer == self.direct {
-                self.buffers.pin(node.buffer);
+            } else if self.buffers.is_filling(buffer) {
+                self.buffers.pin(buffer);
             } else {
-                self.buffers.shrink(node.buffer);
+                self.buffers.shrink(buffer);
             }
             at = self.nodes[at as usize].next;
         }
@@ -674,7 +679,7 @@ impl Outboxes {
             buffer, start, end, ..
         } = self.nodes[at as usize];
         let started = !self.buffers.is_boundary(buffer, start);
-        let own = self.buffers.open(self.buffers.room(buffer));
+        let own = self.buffers.open_small(self.buffers.room(buffer));
         if started {
             // A byte that is never sent keeps the boundary in front of the started message.
             self.buffers.pad(own);

@@ -230,3 +230,41 @@ fn the_largest_limits_do_not_overflow() {
     outboxes.queue(0, range, 1, SlowReader::DropNewest);
     assert_eq!((outboxes.boxes[0].bytes, outboxes.drops.len()), (full, 1));
 }
+
+// ---- what a stalled connection holds
+
+#[test]
+fn a_stalled_connection_gets_no_large_buffer_for_a_small_message() {
+    let mut outboxes = outboxes(1 << 20, 100, 1);
+    let large = [(); 8].map(|()| message(&mut outboxes, 7, 400_000).buffer);
+    large.map(|buffer| outboxes.buffers.seal(buffer));
+    outboxes.block(0);
+    outboxes.direct(0, |out| out.extend([1; 10]));
+    outboxes.control(0, &[PONG, 0]);
+    let range = message(&mut outboxes, 7, 10);
+    outboxes.queue(0, range, 1, SlowReader::Close);
+    outboxes.begin_seal();
+    outboxes.buffers.seal(range.buffer);
+    let used = outboxes.buffers.used_bytes();
+    assert!(used < 1_000, "{used} bytes");
+}
+
+#[test]
+fn a_stalled_connection_does_not_hold_what_is_still_being_filled() {
+    for block_first in [true, false] {
+        let mut outboxes = outboxes(1 << 20, 100, 1);
+        if block_first {
+            outboxes.block(0);
+        }
+        let range = message(&mut outboxes, 7, 10);
+        outboxes.queue(0, range, 1, SlowReader::Close);
+        outboxes.block(0);
+        outboxes
+            .buffers
+            .append(range.buffer, |out| out.extend([2; 200_000]));
+        outboxes.buffers.seal(range.buffer);
+        assert_eq!(unsent(&outboxes, 0), [1; 10]);
+        let used = outboxes.buffers.used_bytes();
+        assert!(used < 1_000, "{used} bytes");
+    }
+}

@@ -254,7 +254,6 @@ impl Outboxes {
             self.raise(connection, flag::TRANSMIT);
             return;
         }
-        let length = range.end - range.start;
         if self.wastes(range) {
             self.link_copy(connection, range, messages);
         } else {

@@ -2,7 +2,7 @@
 
 use roomwire_core::Config;
 use roomwire_core::config::{Limits, RoomRule, SlowReader};
-use roomwire_core::server::{CloseCause, Event};
+use roomwire_core::server::{CloseCause, Command, Event};
 use roomwire_tests::{Ending, Message, Opcode, Peer, Rng, World};
 use serde_json::{Value, json};
 
@@ -112,7 +112,8 @@ fn whatever_a_reader_does_it_is_accounted_for() {
     for seed in 0..150 {
         for policy in POLICIES {
             let mut rng = Rng::new(seed);
-            let limit = 5 + rng.below(40) as u32;
+            // One turn fits: who reads well misses nothing.
+            let limit = 25 + rng.below(40) as u32;
             let (mut world, speaker, reader, witness) = trio(with_policy(policy, limit));
             let connection = world.connection(reader);
             let mut said = 0;
@@ -181,6 +182,59 @@ fn a_turn_that_is_too_large_is_told_at_once() {
             assert_eq!(numbers.len() as u64 + missed, 50, "{policy:?}");
             assert!(ascends(&numbers));
         }
+    }
+}
+
+// covers A3-11: nor does it have to wait for another message to learn what it missed
+#[test]
+fn a_message_that_fits_no_queue_is_told_at_once() {
+    for policy in &POLICIES[1..] {
+        let mut config = with_policy(*policy, 100);
+        config.limits.max_message_bytes = 1_000;
+        config.limits.max_queued_bytes = config.min_queued_bytes();
+        let pad = "x".repeat(config.limits.max_queued_bytes);
+        let (mut world, _, reader, _) = trio(config);
+        world.command(Command::Publish {
+            room: "tea".to_owned(),
+            message: format!(r#"{{"type":"news","pad":"{pad}"}}"#),
+        });
+        let told = json!({"type": "messages_dropped", "room": "tea", "count": 1});
+        assert_eq!(world.all(reader), [told], "{policy:?}");
+    }
+}
+
+// covers A3-11: what was missed in a room is not told of another
+#[test]
+fn what_was_missed_stays_with_its_room() {
+    for policy in &POLICIES[1..] {
+        let (mut world, speaker, reader, witness) = trio(with_policy(*policy, 10));
+        world.dam(reader);
+        for number in 0..30 {
+            say(&mut world, speaker, number);
+            world.settle();
+        }
+        // It reads a little, so that there is a place for its own replies.
+        let connection = world.connection(reader);
+        world.driver().resize(connection, 600);
+        world.settle();
+        // All leave, so that the next room takes the place of the first.
+        for peer in [speaker, witness, reader] {
+            world.send(peer, &json!({"type": "leave", "room": "tea"}));
+        }
+        assert_eq!(world.stats().rooms, 0);
+        world.send(reader, &json!({"type": "join", "room": "milk"}));
+        world.release(reader);
+        let messages = world.all(reader);
+        let told = messages.iter().filter(|m| m["type"] == "messages_dropped");
+        for drop in told.clone() {
+            assert_ne!(drop["room"], "milk", "{policy:?}: {drop}");
+        }
+        let got = messages
+            .iter()
+            .filter(|m| m["type"] == "room_message")
+            .count() as u64;
+        let missed: u64 = told.filter_map(|m| m["count"].as_u64()).sum();
+        assert_eq!(got + missed, 30, "{policy:?}");
     }
 }
 

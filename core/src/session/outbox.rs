@@ -94,6 +94,8 @@ pub(crate) struct Outboxes {
 struct Outbox {
     head: u32,
     tail: u32,
+    /// Up to here [`Outboxes::block`] has seen to it that nothing large is held for a little.
+    settled: u32,
     bytes: u32,
     messages: u32,
     state: u8,
@@ -163,6 +165,7 @@ impl Outboxes {
         let empty = Outbox {
             head: NONE,
             tail: NONE,
+            settled: NONE,
             bytes: 0,
             messages: 0,
             state: 0,
@@ -564,6 +567,9 @@ impl Outboxes {
         if outbox.tail == at {
             outbox.tail = rest;
         }
+        if outbox.settled == at {
+            outbox.settled = rest;
+        }
         (at, rest)
     }
 
@@ -587,6 +593,9 @@ impl Outboxes {
         }
         if outbox.tail == at {
             outbox.tail = previous;
+        }
+        if outbox.settled == at {
+            outbox.settled = previous;
         }
         self.nodes[at as usize].next = self.free_node;
         self.free_node = at;
@@ -647,7 +656,8 @@ impl Outboxes {
     }
 
     /// The socket takes no more. Returns `true` if that is news. The queue gives up buffers of which it uses
-    /// a small part. O(queue).
+    /// a small part. O(what was queued since it was last blocked), so that a peer that takes a little at a
+    /// time costs no more for having a long queue.
     pub(crate) fn block(&mut self, connection: u32) -> bool {
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
@@ -655,21 +665,40 @@ impl Outboxes {
         }
         outbox.state |= BLOCKED;
         self.stalled_links.push_back(&mut self.stalled, connection);
-        let mut at = self.boxes[connection as usize].head;
-        while at != NONE {
-            let Node {
-                buffer, start, end, ..
-            } = self.nodes[at as usize];
-            if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
-                self.copy_out(at);
-            } else if self.buffers.is_filling(buffer) {
-                self.buffers.pin(buffer);
-            } else {
-                self.buffers.shrink(buffer);
+        let &mut Outbox {
+            head,
+            tail,
+            settled,
+            ..
+        } = outbox;
+        outbox.settled = tail;
+        let mut at = match self.nodes.get(settled as usize) {
+            Some(&Node { next, .. }) => {
+                // Of the first, less may be left than when it was seen to.
+                self.settle(head);
+                next
             }
+            None => head,
+        };
+        while at != NONE {
+            self.settle(at);
             at = self.nodes[at as usize].next;
         }
         true
+    }
+
+    /// Sees to it that the node `at` holds no more memory than it is worth.
+    fn settle(&mut self, at: u32) {
+        let Node {
+            buffer, start, end, ..
+        } = self.nodes[at as usize];
+        if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
+            self.copy_out(at);
+        } else if self.buffers.is_filling(buffer) {
+            self.buffers.pin(buffer);
+        } else {
+            self.buffers.shrink(buffer);
+        }
     }
 
     /// Gives the node a buffer of its own. A started message keeps its end, and its start moves to 0.

@@ -317,6 +317,11 @@ impl Server {
                 self.outboxes.set_shut(index, false);
                 self.say_close(index, code, "");
             }
+            // A response was lost: later ones would answer the wrong request.
+            Stage::Request(_) => {
+                self.end_requests(index);
+                self.after_queueing(index);
+            }
             _ => {}
         }
     }

@@ -332,6 +332,7 @@ impl Server {
 
     /// Everything queued has left.
     fn drained(&mut self, index: u32) {
+        self.note_drops();
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };

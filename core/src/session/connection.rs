@@ -13,7 +13,7 @@ use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
 use crate::machine::{ListenerId, PeerAddr};
-use crate::room::{Membership, WireForm};
+use crate::room::{LOBBY, Membership, WireForm};
 use crate::time::Instant;
 use crate::websocket::Decoder;
 
@@ -225,17 +225,25 @@ impl Session {
     }
 
     /// Notes what it missed in a room.
-    pub(crate) fn miss(&mut self, room: u32, messages: u32, latest: bool) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
-                missed.messages += u64::from(messages);
+                missed.messages += messages;
                 missed.latest |= latest;
             }
             None => self.missed.push(Missed {
                 room,
-                messages: u64::from(messages),
+                messages,
                 latest,
             }),
+        }
+    }
+
+    /// It has left a room: what it missed there is told without a name. The number may soon be another room's.
+    pub(crate) fn forget_where_missed(&mut self, room: u32) {
+        if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
+            let missed = self.missed.swap_remove(at);
+            self.miss(LOBBY, missed.messages, false);
         }
     }
 }

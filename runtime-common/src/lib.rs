@@ -7,6 +7,7 @@
 mod budget;
 mod clock;
 mod error;
+mod events;
 mod settings;
 
 #[cfg(feature = "cli")]
@@ -22,6 +23,7 @@ pub use budget::{
 };
 pub use clock::ClockBase;
 pub use error::RunError;
+pub use events::log_event;
 pub use listen::BindError;
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, Settings};
 pub use signals::{Shutdown, Signals};

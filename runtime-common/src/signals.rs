@@ -51,6 +51,28 @@ impl Signals {
         })
     }
 
+    /// Blocks this thread until the next signal; what all signals so far ask for.
+    ///
+    /// # Errors
+    /// As [`pending`](Self::pending).
+    pub fn wait(&mut self) -> io::Result<Shutdown> {
+        loop {
+            self.receiver.set_nonblocking(false)?;
+            let mut byte = [0];
+            let outcome = self.receiver.read(&mut byte);
+            self.receiver.set_nonblocking(true)?;
+            match outcome {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.received = self.received.saturating_add(count as u64),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            }
+            if let Some(asked) = self.pending()? {
+                return Ok(asked);
+            }
+        }
+    }
+
     /// Takes what has come; never waits. `None` until the first signal; from then on what all signals
     /// together ask for. Two signals of one kind that come before the first is handled are one (POSIX).
     ///

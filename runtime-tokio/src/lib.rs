@@ -1,1 +1,245 @@
-//! The server on tokio.
+//! The roomwire server on tokio.
+//!
+//! [`Server::bind`] takes the addresses, [`Server::run`] serves until its shutdown future is done and every
+//! client was told goodbye. The server runs on a thread of its own, so it can be started from any runtime, or
+//! from none with [`Server::run_blocking`].
+//!
+//! ```
+//! use roomwire_runtime::{ListenerSettings, Settings};
+//! use roomwire_tokio::Server;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = Settings {
+//!     listeners: vec![ListenerSettings::at(([127, 0, 0, 1], 0))],
+//!     ..Settings::default()
+//! };
+//! let server = Server::bind(settings).await?;
+//! println!("listening on {}", server.local_addr());
+//! server.run(std::future::ready(())).await?; // a real program waits for a signal here
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that has message types of its own registers them in the config, takes [`Server::events`] before
+//! it runs the server, and answers through a [`Handle`]: `examples/application.rs` shows it.
+
+mod driver;
+mod shard;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::thread;
+
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{Stats, ValidConfig};
+use roomwire_runtime::{RunError, Settings, listen, seed};
+use tokio::sync::{mpsc, oneshot};
+
+use shard::{Letter, Shard};
+
+/// A server that has its addresses and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    config: ValidConfig,
+    seed: [u8; 32],
+    listeners: Vec<std::net::TcpListener>,
+    addresses: Vec<SocketAddr>,
+    handle: Handle,
+    mailbox: mpsc::Receiver<Letter>,
+    events: Option<mpsc::Sender<Event>>,
+}
+
+/// Commands and events that may wait between a program and its server.
+const MAILBOX: usize = 1_024;
+
+impl Server {
+    /// Checks the settings and takes the addresses. Connections that come from now on wait until
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do.
+    pub async fn bind(settings: Settings) -> Result<Self, RunError> {
+        Self::bind_now(&settings)
+    }
+
+    /// [`bind`](Self::bind) outside a runtime.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
+        let config = settings.core_config()?;
+        let seed = seed::from_system().map_err(RunError::io("reading a random seed"))?;
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for listener in &settings.listeners {
+            let socket = listen::bind(listener.address)?;
+            let address = socket.local_addr();
+            addresses.push(address.map_err(RunError::io("reading a listener's address"))?);
+            listeners.push(socket);
+        }
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        Ok(Self {
+            config,
+            seed,
+            listeners,
+            addresses,
+            handle: Handle { mailbox: sender },
+            mailbox,
+            events: None,
+        })
+    }
+
+    /// Where the first listener listens; with port 0, the port that it was given.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Where each listener listens, in the order of the settings.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// For talking to the server while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The server's events from here on. Take them and keep receiving: they are never dropped, so a program
+    /// that stops receiving stops the server once 1,024 wait. Dropping the receiver unsubscribes.
+    pub fn events(&mut self) -> mpsc::Receiver<Event> {
+        let (sender, receiver) = mpsc::channel(MAILBOX);
+        self.events = Some(sender);
+        receiver
+    }
+
+    /// Serves until `shutdown` is done, then drains: no new connections, `closing` and a close frame for every
+    /// client, at most [`drain.timeout_ms`](roomwire_core::config::Drain::timeout_ms). Dropping the future ends the
+    /// server at once.
+    ///
+    /// # Errors
+    /// When the runtime cannot be started, or the server's thread panics, which is a bug.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let (done, mut over) = oneshot::channel();
+        let guard = AbortOnDrop(self.handle());
+        let thread = self.spawn(done)?;
+        tokio::select! {
+            biased;
+            _ = &mut over => {}
+            () = shutdown => {
+                guard.0.drain().await;
+                let _ = over.await;
+            }
+        }
+        join(thread)
+    }
+
+    /// [`run`](Self::run) on this thread, until [`Handle::drain`] or [`Handle::abort`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_blocking(self) -> Result<(), RunError> {
+        self.into_shard().run()
+    }
+
+    fn spawn(
+        self,
+        done: oneshot::Sender<()>,
+    ) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
+        let run = move || {
+            let outcome = self.into_shard().run();
+            let _ = done.send(());
+            outcome
+        };
+        let builder = thread::Builder::new().name("roomwire-0".to_owned());
+        builder
+            .spawn(run)
+            .map_err(RunError::io("starting the server's thread"))
+    }
+
+    fn into_shard(self) -> Shard {
+        Shard {
+            config: self.config,
+            seed: self.seed,
+            listeners: self.listeners,
+            mailbox: self.mailbox,
+            events: self.events,
+        }
+    }
+}
+
+/// Talks to a running server from any thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    mailbox: mpsc::Sender<Letter>,
+}
+
+/// The server has ended; the command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server has ended")
+    }
+}
+
+impl std::error::Error for Ended {}
+
+impl Handle {
+    /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub async fn command(&self, command: Command) -> Result<(), Ended> {
+        let sent = self.mailbox.send(Letter::Command(command)).await;
+        sent.map_err(|_| Ended)
+    }
+
+    /// Counters and gauges as they stand.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub async fn stats(&self) -> Result<Stats, Ended> {
+        let (reply, stats) = oneshot::channel();
+        let sent = self.mailbox.send(Letter::Stats(reply)).await;
+        sent.map_err(|_| Ended)?;
+        stats.await.map_err(|_| Ended)
+    }
+
+    /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
+    pub async fn drain(&self) {
+        let _ = self.mailbox.send(Letter::Drain).await;
+    }
+
+    /// [`drain`](Self::drain) outside a runtime: blocks while the mailbox is full.
+    pub fn drain_blocking(&self) {
+        let _ = self.mailbox.blocking_send(Letter::Drain);
+    }
+
+    /// [`abort`](Self::abort) outside a runtime: blocks while the mailbox is full.
+    pub fn abort_blocking(&self) {
+        let _ = self.mailbox.blocking_send(Letter::Abort);
+    }
+
+    /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
+    pub async fn abort(&self) {
+        let _ = self.mailbox.send(Letter::Abort).await;
+    }
+}
+
+/// Ends the server when the future that runs it is dropped.
+struct AbortOnDrop(Handle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        // A full mailbox means that the shard is busy; it ends when its last sender is gone.
+        let _ = self.0.mailbox.try_send(Letter::Abort);
+    }
+}
+
+fn join(thread: thread::JoinHandle<Result<(), RunError>>) -> Result<(), RunError> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(RunError::Thread("the server's thread panicked".to_owned())))
+}

@@ -139,13 +139,17 @@ impl Server {
         let Kind::Client(form) = session.kind else {
             return;
         };
+        // Out of every room first: what follows is not for the one who leaves.
+        let memberships = core::mem::take(&mut session.memberships);
+        for membership in &memberships {
+            self.vacate(membership.room, form, membership.slot);
+        }
         for (room, due) in core::mem::take(&mut session.typing) {
             self.deadlines
                 .remove(&(due, Deadline::Typing(leaving.index, room)));
             self.tell_stopped_typing(room, None, leaving.client);
         }
-        for membership in core::mem::take(&mut session.memberships) {
-            self.vacate(membership.room, form, membership.slot);
+        for membership in &memberships {
             self.after_leave(membership.room, leaving);
         }
     }

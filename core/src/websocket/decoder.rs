@@ -141,30 +141,23 @@ impl Decoder {
         input: &'a mut [u8],
         limits: &MessageLimits,
     ) -> Result<(Step<'a>, usize), DecodeError> {
-        let outcome = self.advance(input, limits);
-        if let Err(error) = outcome {
-            self.end(Phase::Failed(error));
+        // The common case first, by itself: a message that is all there. Whatever else comes, broken rules
+        // included, is read again from its start.
+        if self.is_between_frames()
+            && let Ok(Some((frame, header_bytes))) = self.read_header(input, limits)
+            && frame.is_whole_message()
+            && frame.remaining <= input.len() - header_bytes
+        {
+            let (_, rest) = split(input, header_bytes);
+            let (payload, _) = split(rest, frame.remaining);
+            return self.lend(frame, payload, header_bytes + frame.remaining);
         }
-        outcome
+        self.decode_pieces(input, limits)
     }
 
-    /// How much heap is held for an unfinished message or control frame, in bytes: capacity, not length. At
-    /// most [`MessageLimits::max_message_bytes`] and 125. O(1).
-    pub fn buffered_bytes(&self) -> usize {
-        self.assembly.capacity_bytes() + self.control.capacity()
-    }
-
-    /// Whether a frame or a fragmented message has begun and not ended. O(1).
-    pub const fn is_mid_message(&self) -> bool {
-        match self.phase {
-            Phase::Header(held) => held.len > 0 || self.fragments > 0,
-            Phase::Payload(_) => true,
-            Phase::Closed | Phase::Failed(_) => false,
-        }
-    }
-
-    #[inline]
-    fn advance<'a>(
+    /// [`decode`](Self::decode) for any input.
+    #[inline(never)]
+    fn decode_pieces<'a>(
         &mut self,
         input: &'a mut [u8],
         limits: &MessageLimits,
@@ -173,30 +166,40 @@ impl Decoder {
         let mut rest = input;
         loop {
             let frame = match self.phase {
-                Phase::Header(held) => {
-                    let Some((frame, used)) = self.take_header(held, rest, limits)? else {
+                Phase::Header(_) => {
+                    let header = self.take_header(rest, limits);
+                    let Some((frame, used)) = header.map_err(|error| self.fail(error))? else {
                         return Ok((Step::NeedMore, given));
                     };
                     (_, rest) = split(rest, used);
                     if frame.is_whole_message() && frame.remaining <= rest.len() {
                         let (payload, after) = split(rest, frame.remaining);
-                        apply_mask(payload, frame.key);
-                        let step = self.lend(frame, payload)?;
-                        return Ok((step, given - after.len()));
+                        return self.lend(frame, payload, given - after.len());
                     }
                     self.begin(frame);
                     frame
                 }
-                Phase::Payload(frame) => frame,
-                Phase::Closed => return Ok((Step::NeedMore, given)),
+                Phase::Payload(frame) if !rest.is_empty() => frame,
+                Phase::Payload(_) | Phase::Closed => return Ok((Step::NeedMore, given)),
                 Phase::Failed(error) => return Err(error),
             };
             let (part, after) = split(rest, frame.remaining);
             rest = after;
-            if let Some(step) = self.gather(frame, part, limits)? {
+            let step = self.gather(frame, part, limits);
+            if let Some(step) = step.map_err(|error| self.fail(error))? {
                 return Ok((step, given - rest.len()));
             }
         }
+    }
+
+    const fn is_between_frames(&self) -> bool {
+        matches!(self.phase, Phase::Header(Held { len: 0, .. }))
+    }
+
+    /// How much heap is held for an unfinished message or control frame, in bytes: capacity, not length. At
+    /// most [`MessageLimits::max_message_bytes`] and 125. O(1).
+    pub fn buffered_bytes(&self) -> usize {
+        self.assembly.capacity_bytes() + self.control.capacity()
     }
 
     /// Reads a header from what is held of it and `input`; gives it with how much of `input` it used. `None`:
@@ -204,26 +207,24 @@ impl Decoder {
     #[inline]
     fn take_header(
         &mut self,
-        mut held: Held,
         input: &[u8],
         limits: &MessageLimits,
     ) -> Result<Option<(Frame, usize)>, DecodeError> {
-        if held.len == 0
-            && let Some(complete) = self.read_header(input, limits)?
-        {
-            return Ok(Some(complete));
-        }
+        let Phase::Header(mut held) = self.phase else {
+            return Ok(None);
+        };
         let held_bytes = usize::from(held.len);
         for (place, &byte) in held.bytes.iter_mut().skip(held_bytes).zip(input) {
             *place = byte;
             held.len += 1;
         }
         let known = held.bytes.get(..usize::from(held.len)).unwrap_or_default();
-        if let Some((frame, header_bytes)) = self.read_header(known, limits)? {
-            return Ok(Some((frame, header_bytes.saturating_sub(held_bytes))));
-        }
-        self.phase = Phase::Header(held);
-        Ok(None)
+        let Some((frame, header_bytes)) = self.read_header(known, limits)? else {
+            self.phase = Phase::Header(held);
+            return Ok(None);
+        };
+        self.phase = Phase::BETWEEN_FRAMES;
+        Ok(Some((frame, header_bytes.saturating_sub(held_bytes))))
     }
 
     /// Checks as much of a header as `bytes` holds, in the order of its bytes; gives it with its length once
@@ -357,24 +358,37 @@ impl Decoder {
         };
     }
 
-    /// A step from a frame whose unmasked payload lies whole in the input.
+    /// The step of a frame whose payload lies whole in the input; built where it is returned, as
+    /// moving it costs more than reading a small frame.
     #[inline]
-    fn lend<'a>(&mut self, frame: Frame, payload: &'a [u8]) -> Result<Step<'a>, DecodeError> {
-        self.phase = Phase::BETWEEN_FRAMES;
+    fn lend<'a>(
+        &mut self,
+        frame: Frame,
+        payload: &'a mut [u8],
+        consumed: usize,
+    ) -> Result<(Step<'a>, usize), DecodeError> {
+        apply_mask(payload, frame.key);
+        let payload = &*payload;
         let kind = match frame.kind {
             FrameKind::Text => DataKind::Text,
             FrameKind::Binary => DataKind::Binary,
-            _ => return self.control_step(frame.kind, Cow::Borrowed(payload)),
+            _ => {
+                let step = self.control_step(frame.kind, Cow::Borrowed(payload));
+                return step
+                    .map(|step| (step, consumed))
+                    .map_err(|error| self.fail(error));
+            }
         };
+        if frame.rsv1 {
+            let payload = Cow::Borrowed(payload);
+            return Ok((Step::Compressed { kind, payload }, consumed));
+        }
         match kind {
-            _ if frame.rsv1 => Ok(Step::Compressed {
-                kind,
-                payload: Cow::Borrowed(payload),
-            }),
-            DataKind::Text => simdutf8::basic::from_utf8(payload)
-                .map(|text| Step::Text(Cow::Borrowed(text)))
-                .map_err(|_| DecodeError::InvalidUtf8),
-            DataKind::Binary => Ok(Step::Binary(Cow::Borrowed(payload))),
+            DataKind::Binary => Ok((Step::Binary(Cow::Borrowed(payload)), consumed)),
+            DataKind::Text => match simdutf8::basic::from_utf8(payload) {
+                Ok(text) => Ok((Step::Text(Cow::Borrowed(text)), consumed)),
+                Err(_) => Err(self.fail(DecodeError::InvalidUtf8)),
+            },
         }
     }
 
@@ -450,6 +464,13 @@ impl Decoder {
                 Ok(Step::Close(frame))
             }
         }
+    }
+
+    /// Makes `error` the last word.
+    #[cold]
+    fn fail(&mut self, error: DecodeError) -> DecodeError {
+        self.end(Phase::Failed(error));
+        error
     }
 
     /// Nothing more will be read: gives back every buffer.

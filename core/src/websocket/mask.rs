@@ -9,16 +9,10 @@ pub fn apply_mask(bytes: &mut [u8], key: [u8; 4]) {
     if key == [0; 4] {
         return;
     }
-    let word = u64::from(u32::from_ne_bytes(key));
-    let word = word << 32 | word;
-    let (blocks, rest) = bytes.as_chunks_mut::<BLOCK_BYTES>();
-    for block in blocks {
-        xor_words(block, word);
+    if bytes.len() >= BLOCK_BYTES {
+        return mask_long(bytes, key);
     }
-    let tail = xor_words(rest, word);
-    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
-        *byte ^= key;
-    }
+    mask_words(bytes, key);
 }
 
 /// The key as it applies `offset` payload bytes further on. O(1).
@@ -29,16 +23,48 @@ pub const fn rotate_mask(key: [u8; 4], offset: usize) -> [u8; 4] {
     u32::from_be_bytes(key).rotate_left(by).to_be_bytes()
 }
 
-/// XORs every whole word; returns what is left, fewer than eight bytes.
+/// Goes byte by byte up to an aligned address, as headers leave payloads anywhere, then in unrolled blocks.
+fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
+    let unaligned = bytes
+        .as_ptr()
+        .align_offset(ALIGNMENT_BYTES)
+        .min(bytes.len());
+    let (head, bytes) = bytes.split_at_mut(unaligned);
+    mask_words(head, key);
+    let key = rotate_mask(key, head.len());
+    let word = repeat(key);
+    let (blocks, tail) = bytes.as_chunks_mut::<BLOCK_BYTES>();
+    for block in blocks {
+        let (words, _) = block.as_chunks_mut::<8>();
+        for chunk in words {
+            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+        }
+    }
+    mask_words(tail, key);
+}
+
 #[inline]
-fn xor_words(bytes: &mut [u8], word: u64) -> &mut [u8] {
+fn mask_words(bytes: &mut [u8], key: [u8; 4]) {
+    let word = repeat(key);
     let (words, tail) = bytes.as_chunks_mut::<8>();
     for chunk in words {
         *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
     }
-    tail
+    for (byte, key) in tail.iter_mut().zip(word.to_ne_bytes()) {
+        *byte ^= key;
+    }
 }
 
-/// A multiple of 8, and of 4, so that the key starts over with every block. Blocks of a fixed size are
-/// unrolled without a test per word.
+/// The key twice, in memory order.
+#[inline]
+fn repeat(key: [u8; 4]) -> u64 {
+    let half = u64::from(u32::from_ne_bytes(key));
+    half << 32 | half
+}
+
+/// A multiple of 4, so that the key starts over with every block. Blocks of a fixed size are unrolled without
+/// a test per word.
 const BLOCK_BYTES: usize = 128;
+
+/// A vector that crosses a cache line costs twice.
+const ALIGNMENT_BYTES: usize = 32;

@@ -19,12 +19,14 @@
 //!     let mut texts = Vec::new();
 //!     let mut at = 0;
 //!     loop {
-//!         let (step, consumed) = decoder.decode(&mut bytes[at..], &limits)?;
-//!         at += consumed;
-//!         match step {
-//!             Step::NeedMore => return Ok(texts), // everything was taken
-//!             Step::Text(text) => texts.push(text.into_owned()),
-//!             _ => {} // binary messages, pings, pongs, a close
+//!         // Matching on the result itself spares small messages a move that costs as much as reading them.
+//!         match decoder.decode(&mut bytes[at..], &limits)? {
+//!             (Step::NeedMore, _) => return Ok(texts), // everything was taken
+//!             (Step::Text(text), consumed) => {
+//!                 at += consumed;
+//!                 texts.push(text.into_owned());
+//!             }
+//!             (_, consumed) => at += consumed, // binary messages, pings, pongs, a close
 //!         }
 //!     }
 //! }

@@ -1,0 +1,389 @@
+//! Drives one machine with tokio's sockets: read tasks hand in bytes, one flusher does what comes out.
+//!
+//! Generic over [`Machine`]: nothing here knows what the bytes mean. Everything runs on one thread. A read
+//! task per connection waits for its socket and lends the thread's one buffer to the machine; it never writes.
+//! The flusher runs after all readers that were ready with it, walks the machine's outputs and writes straight
+//! to the sockets; a task is woken for writing only where a socket was full.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use roomwire_core::{
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+};
+use roomwire_runtime::{
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TurnBudget,
+};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::{AbortHandle, spawn_local};
+
+/// A machine and the sockets of its connections.
+pub(crate) struct Driver<M: Machine> {
+    state: RefCell<State<M>>,
+    clock: ClockBase,
+    /// The clock as it was read first in this turn.
+    now: Cell<Option<Now>>,
+    flusher: Signal,
+}
+
+struct State<M> {
+    machine: M,
+    /// By slot of the connection.
+    sockets: Vec<Option<Socket>>,
+    buffer: Box<[u8]>,
+}
+
+struct Socket {
+    connection: ConnectionId,
+    writer: Rc<OwnedWriteHalf>,
+    reader: AbortHandle,
+    /// The machine wants no bytes; its waker is the read task's.
+    paused: bool,
+    resume: Option<Waker>,
+    /// Waits until a full socket takes bytes again.
+    writable: Option<AbortHandle>,
+}
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnEnd {
+    /// Sleep until the deadline or the next input.
+    Idle(Option<Instant>),
+    /// The budget is spent or the program that takes events is behind: go on soon.
+    CutShort,
+}
+
+impl<M: Machine + 'static> Driver<M> {
+    pub(crate) fn new(machine: M, clock: ClockBase) -> Rc<Self> {
+        let state = State {
+            machine,
+            sockets: Vec::new(),
+            buffer: vec![0; READ_BUFFER_BYTES].into(),
+        };
+        Rc::new(Self {
+            state: RefCell::new(state),
+            clock,
+            now: Cell::new(None),
+            flusher: Signal::default(),
+        })
+    }
+
+    /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
+    pub(crate) fn accept(self: &Rc<Self>, stream: TcpStream, peer: PeerAddr, listener: ListenerId) {
+        let mut state = self.state.borrow_mut();
+        let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
+            return; // dropping the stream closes it
+        };
+        let _ = stream.set_nodelay(true);
+        let (reader, writer) = stream.into_split();
+        let task = spawn_local(Rc::clone(self).read(connection, reader));
+        let socket = Socket {
+            connection,
+            writer: Rc::new(writer),
+            reader: task.abort_handle(),
+            paused: false,
+            resume: None,
+            writable: None,
+        };
+        let slot = connection.index() as usize;
+        if state.sockets.len() <= slot {
+            state.sockets.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = state.sockets.get_mut(slot) {
+            *place = Some(socket);
+        }
+        drop(state);
+        self.flusher.raise();
+    }
+
+    /// Hands in something that is not about a socket.
+    pub(crate) fn command(&self, command: M::Command) {
+        let _ = self.handle(Input::Command(command));
+        self.flusher.raise();
+    }
+
+    /// Looks at the machine between two turns.
+    pub(crate) fn with_machine<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(&self.state.borrow().machine)
+    }
+
+    /// Waits until there is something to do for [`turn`](Self::turn).
+    pub(crate) async fn wake(&self) {
+        self.flusher.wait().await;
+    }
+
+    /// The time on the machine's scale, as the standard library's.
+    pub(crate) fn deadline(&self, deadline: Instant) -> Option<std::time::Instant> {
+        self.clock.to_std(deadline)
+    }
+
+    // ---- reading
+
+    async fn read(self: Rc<Self>, connection: ConnectionId, mut reader: OwnedReadHalf) {
+        while poll_fn(|cx| self.poll_read(cx, connection, &mut reader)).await {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Reads what is there, a bounded number of times; `true` to be called again after the others.
+    fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        connection: ConnectionId,
+        reader: &mut OwnedReadHalf,
+    ) -> Poll<bool> {
+        for _ in 0..READS_PER_SOCKET {
+            let mut state = self.state.borrow_mut();
+            let State {
+                machine,
+                sockets,
+                buffer,
+            } = &mut *state;
+            let Some(socket) = find(sockets, connection) else {
+                return Poll::Ready(false);
+            };
+            if socket.paused {
+                socket.resume = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            let mut lent = ReadBuf::new(buffer);
+            let Poll::Ready(outcome) = Pin::new(&mut *reader).poll_read(cx, &mut lent) else {
+                return Poll::Pending;
+            };
+            let bytes = lent.filled_mut();
+            let (input, more) = match outcome {
+                Ok(()) if bytes.is_empty() => (Input::ReadEnd { connection }, false),
+                Ok(()) => (Input::Received { connection, bytes }, true),
+                Err(_) => (ended(connection, TransportEnd::Reset), false),
+            };
+            let over = matches!(input, Input::Ended { .. });
+            let turn = machine.handle(self.now(), input);
+            if over {
+                state.remove(connection);
+            }
+            drop(state);
+            self.flusher.raise();
+            if !more {
+                return Poll::Ready(false);
+            }
+            if turn == Turn::Full {
+                // The flusher goes first.
+                return Poll::Ready(true);
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    // ---- writing
+
+    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// is room for another.
+    pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
+        let mut budget = TurnBudget::new();
+        let _ = self.handle(Input::Tick);
+        let end = loop {
+            if !budget.output() {
+                break TurnEnd::CutShort;
+            }
+            let output = self.state.borrow_mut().machine.poll();
+            match output {
+                Output::Transmit { connection } => self.transmit(connection),
+                Output::ReadInterest { connection, wanted } => {
+                    self.read_interest(connection, wanted);
+                }
+                Output::Finish { connection } => self.finish(connection),
+                Output::Close { connection, reset } => self.close(connection, reset),
+                Output::Event(event) => {
+                    let room = sink(event);
+                    if !room {
+                        break TurnEnd::CutShort;
+                    }
+                }
+                Output::Again => {}
+                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
+                // A server of one shard neither connects nor relays.
+                _ => {}
+            }
+        };
+        self.now.set(None);
+        end
+    }
+
+    fn transmit(self: &Rc<Self>, connection: ConnectionId) {
+        let now = self.now();
+        let mut state = self.state.borrow_mut();
+        let State {
+            machine, sockets, ..
+        } = &mut *state;
+        let outcome = match find(sockets, connection) {
+            Some(socket) => write(machine, connection, &socket.writer),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let input = match outcome {
+            Ok(0) => ended(connection, TransportEnd::Reset),
+            Ok(bytes) => Input::Sent {
+                connection,
+                bytes,
+                blocked: false,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(socket) = find(sockets, connection) {
+                    socket.writable = Some(self.wait_until_writable(socket));
+                }
+                Input::Sent {
+                    connection,
+                    bytes: 0,
+                    blocked: true,
+                }
+            }
+            Err(_) => ended(connection, TransportEnd::Reset),
+        };
+        let over = matches!(input, Input::Ended { .. });
+        let _ = machine.handle(now, input);
+        if over {
+            state.remove(connection);
+        }
+    }
+
+    fn wait_until_writable(self: &Rc<Self>, socket: &Socket) -> AbortHandle {
+        let (driver, writer) = (Rc::clone(self), Rc::clone(&socket.writer));
+        let connection = socket.connection;
+        let wait = async move {
+            // An error shows at the next write.
+            let _ = writer.writable().await;
+            drop(writer);
+            let _ = driver.handle(Input::Writable { connection });
+            driver.flusher.raise();
+        };
+        spawn_local(wait).abort_handle()
+    }
+
+    // ---- the rest
+
+    fn read_interest(&self, connection: ConnectionId, wanted: bool) {
+        let mut state = self.state.borrow_mut();
+        if let Some(socket) = find(&mut state.sockets, connection) {
+            socket.paused = !wanted;
+            if wanted && let Some(waker) = socket.resume.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn finish(&self, connection: ConnectionId) {
+        let mut state = self.state.borrow_mut();
+        if let Some(socket) = find(&mut state.sockets, connection) {
+            // It fails if the peer is gone, which the read task sees.
+            let _ = SockRef::from(socket.stream()).shutdown(Shutdown::Write);
+        }
+    }
+
+    fn close(&self, connection: ConnectionId, reset: bool) {
+        let mut state = self.state.borrow_mut();
+        if reset && let Some(socket) = find(&mut state.sockets, connection) {
+            let _ = SockRef::from(socket.stream()).set_linger(Some(std::time::Duration::ZERO));
+        }
+        state.remove(connection);
+    }
+
+    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
+        let now = self.now();
+        self.state.borrow_mut().machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&self) -> Now {
+        let now = self.now.get().unwrap_or_else(|| self.clock.now());
+        self.now.set(Some(now));
+        now
+    }
+}
+
+impl<M> State<M> {
+    /// Forgets a socket, which closes once its tasks are gone too.
+    fn remove(&mut self, connection: ConnectionId) {
+        let place = self.sockets.get_mut(connection.index() as usize);
+        let taken = place.and_then(|place| place.take_if(|s| s.connection == connection));
+        if let Some(socket) = taken {
+            socket.reader.abort();
+            if let Some(writable) = socket.writable {
+                writable.abort();
+            }
+            // Without this the half would shut the socket down, one system call more.
+            if let Ok(writer) = Rc::try_unwrap(socket.writer) {
+                writer.forget();
+            }
+        }
+    }
+}
+
+impl Socket {
+    fn stream(&self) -> &TcpStream {
+        self.writer.as_ref().as_ref()
+    }
+}
+
+fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
+    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
+    (socket.connection == connection).then_some(socket)
+}
+
+/// One non-blocking write of what waits.
+fn write<M: Machine>(
+    machine: &M,
+    connection: ConnectionId,
+    writer: &OwnedWriteHalf,
+) -> io::Result<usize> {
+    let mut unsent = machine.unsent(connection);
+    let Some(first) = unsent.next() else {
+        return Err(io::ErrorKind::WouldBlock.into());
+    };
+    let Some(second) = unsent.next() else {
+        return writer.try_write(first);
+    };
+    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+    let [one, two, rest @ ..] = &mut slices;
+    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
+    let count = 2 + unsent.fill(rest);
+    writer.try_write_vectored(slices.get(..count).unwrap_or_default())
+}
+
+fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
+    Input::Ended { connection, end }
+}
+
+/// A flag that one task waits for. Raising it twice wakes once.
+#[derive(Default)]
+struct Signal {
+    raised: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Signal {
+    fn raise(&self) {
+        if !self.raised.replace(true)
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) {
+        poll_fn(|cx| {
+            if self.raised.replace(false) {
+                return Poll::Ready(());
+            }
+            self.waker.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}

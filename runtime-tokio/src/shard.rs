@@ -1,0 +1,160 @@
+//! One shard: a thread with its own loop, listeners, machine and mailbox.
+
+use std::net::TcpListener as StdListener;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant as StdInstant};
+
+use roomwire_core::server::{Command, Event, Server as Machine};
+use roomwire_core::{ListenerId, PeerAddr, Stats, ValidConfig};
+use roomwire_runtime::{ACCEPTS_PER_TURN, ClockBase, RunError, log_event};
+use tokio::net::TcpListener;
+use tokio::runtime::LocalRuntime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{AbortHandle, spawn_local};
+
+use crate::driver::{Driver, TurnEnd};
+
+/// What a shard is made of.
+pub(crate) struct Shard {
+    pub(crate) config: ValidConfig,
+    pub(crate) seed: [u8; 32],
+    pub(crate) listeners: Vec<StdListener>,
+    pub(crate) mailbox: mpsc::Receiver<Letter>,
+    /// Where the embedding program gets its events, if it wants them.
+    pub(crate) events: Option<mpsc::Sender<Event>>,
+}
+
+/// What a shard is sent from other threads.
+pub(crate) enum Letter {
+    Command(Command),
+    Drain,
+    Stats(oneshot::Sender<Stats>),
+    /// End at once.
+    Abort,
+}
+
+/// After this many connections could not be accepted for want of descriptors or memory, and until others end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Shard {
+    /// Runs on this thread until the shard was drained or aborted.
+    pub(crate) fn run(self) -> Result<(), RunError> {
+        let doing = "starting the tokio runtime";
+        let runtime = LocalRuntime::new().map_err(RunError::io(doing))?;
+        runtime.block_on(self.serve())
+    }
+
+    async fn serve(self) -> Result<(), RunError> {
+        let Self {
+            config,
+            seed,
+            listeners,
+            mut mailbox,
+            events,
+        } = self;
+        let driver = Driver::new(Machine::new(config, seed), ClockBase::new());
+        let mut accepting = Vec::new();
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let doing = "registering a listener with the runtime";
+            let listener = TcpListener::from_std(listener).map_err(RunError::io(doing))?;
+            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+            accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
+        }
+        let (drained, mut over) = oneshot::channel();
+        let flusher = spawn_local(flush(Rc::clone(&driver), events, drained));
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut over => break,
+                letter = mailbox.recv() => match letter {
+                    Some(Letter::Command(command)) => driver.command(command),
+                    Some(Letter::Drain) => {
+                        accepting.drain(..).for_each(|task: AbortHandle| task.abort());
+                        driver.command(Command::Drain);
+                    }
+                    Some(Letter::Stats(reply)) => {
+                        let _ = reply.send(driver.with_machine(Machine::stats));
+                    }
+                    // Nobody is left who could ask for an end.
+                    Some(Letter::Abort) | None => break,
+                },
+            }
+        }
+        flusher.abort();
+        Ok(())
+    }
+}
+
+/// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
+async fn accept(driver: Rc<Driver<Machine>>, listener: TcpListener, id: ListenerId) {
+    let mut failing = false;
+    loop {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    driver.accept(stream, PeerAddr::Inet(peer), id);
+                }
+                // The peer gave up while it waited: nothing is wrong here.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
+                    }
+                    failing = true;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The flusher: one turn whenever something happened or is due.
+async fn flush(
+    driver: Rc<Driver<Machine>>,
+    events: Option<mpsc::Sender<Event>>,
+    drained: oneshot::Sender<()>,
+) {
+    let mut drained = Some(drained);
+    let mut late = None;
+    let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
+    let mut wake_at: Option<StdInstant> = None;
+    loop {
+        let end = driver.turn(&mut |event| {
+            log_event(&event);
+            if event == Event::Drained
+                && let Some(drained) = drained.take()
+            {
+                let _ = drained.send(());
+            }
+            if let Some(events) = &events
+                && let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event)
+            {
+                late = Some(event);
+            }
+            late.is_none()
+        });
+        // An embedding program that is behind holds the server back: events are not dropped.
+        if let (Some(events), Some(event)) = (&events, late.take()) {
+            let _ = events.send(event).await;
+        }
+        let TurnEnd::Idle(deadline) = end else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let deadline = deadline.and_then(|deadline| driver.deadline(deadline));
+        if deadline != wake_at {
+            wake_at = deadline;
+            if let Some(at) = deadline {
+                sleep.as_mut().reset(at.into());
+            }
+        }
+        tokio::select! {
+            biased;
+            () = driver.wake() => tokio::task::yield_now().await,
+            () = sleep.as_mut(), if wake_at.is_some() => wake_at = None,
+        }
+    }
+}

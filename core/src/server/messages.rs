@@ -121,7 +121,12 @@ impl Server {
         timestamp: Option<&str>,
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
-        self.admit_ping(index)?;
+        if let Err(refused) = self.admit_ping(index) {
+            // The bucket is generous: who empties it is not measuring anything.
+            self.refuse_message(index, id, refused);
+            self.close_for_abuse(index, "too many pings");
+            return Ok(Outcome::Replied);
+        }
         let pong = ServerMessage::Pong {
             timestamp: self.now.unix_ms,
             client_timestamp: timestamp,

@@ -209,7 +209,7 @@ impl Server {
         self.started.get_or_insert(self.now.mono);
     }
 
-    /// Why a new connection cannot be taken, counted.
+    /// Whether a new connection, already counted at its address, can be taken; counts why not.
     fn has_room_for(&mut self, address: u32, peer: PeerAddr) -> bool {
         let full = self
             .config
@@ -225,7 +225,7 @@ impl Server {
             None => addresses::DEFAULT_PER_ADDRESS,
             Some(limit) => limit,
         };
-        if self.addresses.get(address).map_or(0, Address::connections) >= limit {
+        if self.addresses.get(address).map_or(0, Address::connections) > limit {
             self.stats.refused_addresses += 1;
             return false;
         }

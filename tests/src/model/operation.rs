@@ -67,6 +67,10 @@ pub struct Setup {
     pub share: bool,
     /// Broadcasts are forbidden.
     pub mute: bool,
+    /// How many people are there to begin with.
+    pub crowd: usize,
+    /// How many rooms each of them is in.
+    pub rooms: usize,
 }
 
 impl Setup {
@@ -84,7 +88,23 @@ impl Setup {
             bare: one_in(11, 1),
             share: one_in(12, 3),
             mute: one_in(14, 15),
+            crowd: ((raw >> 20) as usize & 7).min(PEOPLE),
+            rooms: (raw >> 24) as usize & 3,
         }
+    }
+
+    /// How it begins: people come and join rooms.
+    pub fn beginning(self) -> impl Iterator<Item = Operation> {
+        let feed = Feed::Whole;
+        (0..self.crowd).flat_map(move |person| {
+            let joins = (0..self.rooms).map(move |room| Operation::Say {
+                person,
+                say: Say::Join(room),
+                id: true,
+                feed,
+            });
+            [Operation::Open { person, feed }, Operation::Drain].into_iter().chain(joins)
+        })
     }
 
     /// The config.

@@ -76,7 +76,7 @@ pub(super) struct Peer {
     told_dropped: u64,
     /// Dropping is allowed in rooms with such a policy, and ends in one message that comes once more.
     pub lossy: bool,
-    pings: VecDeque<usize>,
+    pings: Vec<usize>,
     told: [Option<Vec<usize>>; ROOMS.len()],
     outcomes: Vec<(u32, u32)>,
     close_seen: bool,
@@ -106,7 +106,7 @@ impl Peer {
             skipped: 0,
             told_dropped: 0,
             lossy,
-            pings: VecDeque::new(),
+            pings: Vec::new(),
             told: [const { None }; ROOMS.len()],
             outcomes: Vec::new(),
             close_seen: false,
@@ -121,7 +121,7 @@ impl Peer {
 
     /// A ping frame was processed: a pong with as many bytes is due.
     pub(super) fn expect_pong(&mut self, length: usize) {
-        self.pings.push_back(length);
+        self.pings.push(length);
     }
 
     /// Compares what has come with what had to.
@@ -226,11 +226,11 @@ impl Peer {
     }
 
     fn check_pong(&mut self, length: usize) -> Result<(), String> {
-        // While the socket is blocked a later pong replaces an earlier one.
-        while let Some(wanted) = self.pings.pop_front() {
-            if wanted == length {
-                return Ok(());
-            }
+        // While the socket is blocked a later pong overtakes earlier ones, or replaces them.
+        let at = self.pings.iter().position(|&wanted| wanted == length);
+        if let Some(at) = at {
+            self.pings.swap_remove(at);
+            return Ok(());
         }
         Err(format!("a pong of {length} bytes that nobody asked for"))
     }

@@ -69,6 +69,10 @@ pub struct Report {
 /// Says what differs, and at which operation.
 pub fn run(case: &Case, variation: Variation) -> Result<Report, String> {
     let mut run = Run::new(case.setup, variation)?;
+    for operation in case.setup.beginning() {
+        run.operation(&operation)
+            .map_err(|error| format!("at the beginning, {operation:?}: {error}"))?;
+    }
     for (number, operation) in case.operations.iter().enumerate() {
         run.operation(operation)
             .map_err(|error| format!("at operation {number}, {operation:?}: {error}"))?;
@@ -496,6 +500,12 @@ impl Run {
                 self.feed(number, Feed::Whole)
             }
             Bye::Close(_) | Bye::Violation => Ok(()),
+            Bye::ReadEnd if self.peers[number].phase == Phase::Response => {
+                // Its place among those that wait would depend on whether a round has ended.
+                self.drain()?;
+                self.read_end(number)?;
+                self.drain()
+            }
             Bye::ReadEnd => self.read_end(number),
             Bye::Reset | Bye::Failed => {
                 let (end, cause) = match how {

@@ -103,7 +103,9 @@ impl Setup {
                 id: true,
                 feed,
             });
-            [Operation::Open { person, feed }, Operation::Drain].into_iter().chain(joins)
+            [Operation::Open { person, feed }, Operation::Drain]
+                .into_iter()
+                .chain(joins)
         })
     }
 
@@ -178,7 +180,7 @@ impl Setup {
             _ if !self.slow => SlowReader::Close,
             0 => SlowReader::DropOldest,
             1 => SlowReader::DropNewest,
-            2 => SlowReader::Latest,
+            2 => SlowReader::DropNewest,
             _ => SlowReader::Close,
         }
     }
@@ -266,6 +268,10 @@ pub enum Operation {
     Arrive { person: usize, feed: Feed },
     /// A person goes.
     Bye { person: usize, how: Bye },
+    /// Much happens to one connection between single polls.
+    Flurry { person: usize, steps: [Step; 8] },
+    /// The peer of a connection whose session is over finishes, or resets it.
+    Abandon { which: usize, reset: bool },
     /// A person's socket takes this many bytes, then is blocked; `None`: no limit.
     Window { person: usize, bytes: Option<usize> },
     /// From now on a write takes at most this many bytes; `None`: no limit.
@@ -337,6 +343,37 @@ pub enum Say {
     Binary,
 }
 
+/// What happens in a flurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One output is polled.
+    Poll,
+    /// The peer finishes writing.
+    ReadEnd,
+    /// The socket is gone.
+    Reset,
+    /// The person connects, if it is not there.
+    Open,
+    /// The embedding program closes the connection.
+    Close,
+    /// The socket takes this much.
+    Window(Option<usize>),
+}
+
+impl Step {
+    fn decode(raw: u64) -> [Self; 8] {
+        core::array::from_fn(|number| match raw >> (4 * number) & 15 {
+            0..=5 => Self::Poll,
+            6 | 7 => Self::ReadEnd,
+            8 | 9 => Self::Reset,
+            10 | 11 => Self::Open,
+            12 | 13 => Self::Close,
+            14 => Self::Window(Some(60)),
+            _ => Self::Window(None),
+        })
+    }
+}
+
 /// How a person goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bye {
@@ -372,36 +409,52 @@ impl Operation {
         let (x, y) = (usize::from(a), usize::from(b));
         match kind % 64 {
             0..=3 => Self::Drain,
-            4..=8 => Self::Poll(x % 8 + 1),
-            9..=14 => Self::Open { person, feed },
-            15..=45 => Self::Say {
+            4..=9 => Self::Poll(if b & 3 == 0 { x % 16 } else { x % 3 } + 1),
+            10..=15 => Self::Open { person, feed },
+            16..=41 => Self::Say {
                 person,
                 say: Say::decode(a, b, c),
                 id: c & 1 == 0,
                 feed,
             },
-            46 | 47 => Self::Control {
+            42..=44 => Self::Flurry {
+                person,
+                steps: Step::decode(raw >> 16),
+            },
+            45 | 46 => Self::Control {
                 person,
                 ping: b & 3 > 0,
                 length: x % 126,
                 feed,
             },
-            48..=50 => Self::Arrive { person, feed },
-            51 | 52 => Self::Bye {
+            47..=49 => Self::Arrive { person, feed },
+            50 | 51 => Self::Bye {
                 person,
                 how: Bye::decode(a, b),
             },
-            53..=55 => Self::Window {
+            52 | 53 => Self::Abandon {
+                which: x,
+                reset: b & 1 > 0,
+            },
+            54..=56 => Self::Window {
                 person,
                 bytes: (x & 1 == 0).then_some(y * 4),
             },
-            56 => Self::Writes((x & 1 == 0).then_some(y + 1)),
-            57 | 58 => Self::Pass {
+            57 => Self::Writes((x & 1 == 0).then_some(y + 1)),
+            58 => Self::Pass {
                 ms: PASSES[x % PASSES.len()],
             },
             59..=62 => Self::Command(Asked::decode(a, b, c, person)),
             _ => Self::Stale,
         }
+    }
+
+    /// Whether others may be sent something because of it.
+    pub(super) fn speaks(&self) -> bool {
+        matches!(
+            self,
+            Self::Say { .. } | Self::Arrive { .. } | Self::Command(_) | Self::Pass { .. }
+        )
     }
 
     /// What it is called in a histogram.
@@ -415,6 +468,8 @@ impl Operation {
             Self::Control { .. } => "pong frame",
             Self::Arrive { .. } => "arrive",
             Self::Bye { how, .. } => how.name(),
+            Self::Flurry { .. } => "flurry",
+            Self::Abandon { .. } => "abandon",
             Self::Window { bytes: Some(_), .. } => "block",
             Self::Window { .. } => "unblock",
             Self::Writes(_) => "write size",

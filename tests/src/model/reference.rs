@@ -368,7 +368,11 @@ impl Reference {
             Request::Typing { room, start } => self.typing(session, *room, *start),
             Request::Ask => self.ask(session, id),
             Request::Ping { timestamp } => {
-                self.admit_ping(session)?;
+                if let Err(refused) = self.admit_ping(session) {
+                    self.refuse(session, id, refused);
+                    self.close(session, ABUSE);
+                    return Ok(Done::Replied);
+                }
                 let id = id.map_or_else(String::new, |id| format!(",\"id\":{id}"));
                 let echo =
                     timestamp.map_or_else(String::new, |t| format!(",\"clientTimestamp\":{t}"));

@@ -15,8 +15,8 @@ use roomwire_core::{ErrorCode, Input, Instant, Machine, Now, Output, Server, Sta
 
 use super::expected::{Expected, Ids, check};
 use super::operation::{
-    Asked, Bye, Feed, Operation, PEOPLE, ROOMS, Request, Say, Setup, WELCOME_MS, peer_address,
-    room_name,
+    Asked, Bye, Feed, Operation, PEOPLE, ROOMS, Request, Say, Setup, Step, WELCOME_MS,
+    peer_address, room_name,
 };
 use super::peer::{Peer, Phase, Said};
 use super::reference::{Answer, Cause, Goodbye, News, Reference, State};
@@ -146,6 +146,10 @@ impl Run {
     }
 
     fn operation(&mut self, operation: &Operation) -> Checked {
+        // Short queues are for the slow reader to fill, not for everybody to be sent everything at once.
+        if self.setup.slow && operation.speaks() {
+            self.drain()?;
+        }
         // No two operations at the same time: the order of timers is then the order of what armed them.
         self.set_time(self.now_us + 1);
         match operation {
@@ -200,14 +204,36 @@ impl Run {
                     self.bye(number, *how)?;
                 }
             }
+            Operation::Flurry { person, steps } => {
+                for &step in steps {
+                    self.step(*person, step)?;
+                }
+            }
+            Operation::Abandon { which, reset } => self.abandon(*which, *reset)?,
             Operation::Window { person, bytes } => self.window(*person, *bytes)?,
             Operation::Writes(bytes) => self.write_bytes = bytes.unwrap_or(usize::MAX),
             Operation::Pass { ms } => self.pass(*ms)?,
             Operation::Command(asked) => self.command(*asked)?,
             Operation::Stale => self.stale()?,
         }
-        let all = self.variation.drain == Some(true) || self.setup.slow;
-        if all { self.drain() } else { Ok(()) }
+        match self.variation.drain {
+            Some(true) => self.drain(),
+            _ => Ok(()),
+        }
+    }
+
+    fn step(&mut self, person: usize, step: Step) -> Checked {
+        let number = self.people[person];
+        match (step, number) {
+            (Step::Poll, _) if self.overdue => self.drain(),
+            (Step::Poll, _) if self.variation.drain.is_none() => self.poll().map(drop),
+            (Step::Open, _) => self.open(person, Feed::Whole),
+            (Step::ReadEnd, Some(number)) => self.bye(number, Bye::ReadEnd),
+            (Step::Reset, Some(number)) => self.bye(number, Bye::Reset),
+            (Step::Close, Some(_)) => self.command(Asked::Close(person, 4_001)),
+            (Step::Window(bytes), _) => self.window(person, bytes),
+            _ => Ok(()),
+        }
     }
 
     // ---- time
@@ -301,7 +327,9 @@ impl Run {
     fn speaker_number(&self, number: usize) -> bool {
         let peer = &self.peers[number];
         let silent = |said: &(Said, usize)| matches!(said.0, Said::Close(_) | Said::Violation);
-        peer.ending.is_none() && !peer.read_end && !peer.said.back().is_some_and(silent)
+        // Whether a connection that is over has been closed depends on what was polled.
+        let over = self.variation.drain.is_some() && self.state(number) == State::Over;
+        !over && peer.ending.is_none() && !peer.read_end && !peer.said.back().is_some_and(silent)
     }
 
     /// Lets some of what a peer has sent arrive.
@@ -517,6 +545,18 @@ impl Run {
                 self.reference.end(number, cause, 1006);
                 self.agree()
             }
+        }
+    }
+
+    fn abandon(&mut self, which: usize, reset: bool) -> Checked {
+        let over = |&number: &usize| {
+            self.state(number) == State::Over && self.peers[number].ending.is_none()
+        };
+        let over: Vec<usize> = (0..self.peers.len()).filter(over).collect();
+        match over.get(which % over.len().max(1)) {
+            Some(&number) if reset => self.bye(number, Bye::Reset),
+            Some(&number) => self.read_end(number),
+            None => Ok(()),
         }
     }
 
@@ -810,7 +850,8 @@ impl Run {
         }
         if after.slow_readers > before.slow_readers {
             let number = self.people[0].ok_or("somebody else reads slowly")?;
-            check(self.setup.slow && self.reference.is_open(number), || {
+            let slow = self.setup.slow && self.peers[number].has_blocked;
+            check(slow && self.reference.is_open(number), || {
                 "somebody else reads slowly".to_owned()
             })?;
             self.reference.counts.slow_readers += 1;
@@ -854,6 +895,7 @@ impl Run {
         let window = peer.window.unwrap_or(usize::MAX);
         let bytes = lent.len().min(window).min(self.write_bytes);
         peer.blocked = bytes == window;
+        peer.has_blocked |= peer.blocked;
         peer.window = peer.window.map(|window| window - bytes);
         let blocked = peer.blocked;
         self.hash.write(&lent[..bytes]);

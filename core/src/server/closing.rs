@@ -140,12 +140,14 @@ impl Server {
         let (opened, received) = connection.session().map(|s| (s.opened, s.received))?;
         let welcome = connection.session().is_some_and(Session::is_welcome);
         let closing = Closing {
-            end: welcome.then_some(End {
-                client,
-                cause,
-                code,
-                opened,
-                received,
+            end: welcome.then(|| {
+                Box::new(End {
+                    client,
+                    cause,
+                    code,
+                    opened,
+                    received,
+                })
             }),
             peer_done: connection.read_ended,
             finished: false,
@@ -281,12 +283,13 @@ impl Server {
         };
         let address = connection.address;
         self.input_bytes -= core::mem::take(&mut connection.tail).capacity();
-        let end = match &connection.stage {
-            Stage::Closing(closing) => closing.end,
+        let end = match &mut connection.stage {
+            Stage::Closing(closing) => closing.end.take(),
             _ => None,
         };
+        let told = end.is_some();
         connection.stage = Stage::Over(end);
-        if end.is_some() {
+        if told {
             self.news.push_back(News::Ended(index));
         } else {
             self.connections.remove(index);

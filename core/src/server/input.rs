@@ -293,7 +293,7 @@ impl Server {
     /// The answer to a transmit.
     pub(super) fn sent(&mut self, index: u32, bytes: usize, blocked: bool) {
         let sent = self.outboxes.sent(index, bytes);
-        self.stats.sent_bytes += bytes as u64;
+        self.stats.sent_bytes += u64::from(sent.bytes);
         self.stats.clamped += u64::from(sent.clamped);
         if blocked {
             self.outboxes.block(index);

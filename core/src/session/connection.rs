@@ -57,6 +57,8 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
+    /// The upgrade response has surely left.
+    pub(crate) answered: bool,
     pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
@@ -125,6 +127,8 @@ pub(crate) struct Closing {
     pub(crate) finished: bool,
     /// Bytes that are still read and discarded.
     pub(crate) discard_bytes: usize,
+    /// A goodbye makes sense to the peer, and fits: otherwise its queue must not overflow once more.
+    pub(crate) tellable: bool,
 }
 
 /// How a session ended.

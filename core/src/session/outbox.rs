@@ -52,6 +52,8 @@ pub(crate) struct Drop {
 /// What became of a report by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
+    /// How many bytes left the queue.
+    pub(crate) bytes: u32,
     /// Nothing is queued any more.
     pub(crate) drained: bool,
     /// The driver claims more than it was lent.
@@ -635,6 +637,7 @@ impl Outboxes {
             self.sent_part(connection, taken);
         }
         Sent {
+            bytes: taken,
             drained: taken == queued,
             clamped,
         }

@@ -6,6 +6,7 @@
 mod client;
 mod driver;
 mod frame;
+pub mod model;
 mod pipe;
 mod rng;
 mod world;

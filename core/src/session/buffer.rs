@@ -5,6 +5,9 @@
 //! cut at a message, and the room it belongs to. Buffers go back to a pool when the last reference is
 //! released; after warm-up nothing is allocated.
 
+#[cfg(test)]
+mod tests;
+
 use crate::session::outbox::Range;
 
 /// All buffers of a shard.
@@ -15,7 +18,7 @@ pub(crate) struct Buffers {
     /// that are small enough for what one stalled connection holds.
     free: Vec<u32>,
     free_small: Vec<u32>,
-    /// Capacity of the buffers in use.
+    /// Capacity of the buffers in use, and what it takes to know of them: of many small ones that is most.
     used_bytes: usize,
     /// Capacity kept in the pool.
     pooled_bytes: usize,
@@ -72,7 +75,7 @@ impl Buffers {
         buffer.pinned = false;
         let capacity = buffer.capacity();
         self.pooled_bytes -= capacity;
-        self.used_bytes += capacity;
+        self.used_bytes += capacity + size_of::<Buffer>();
         id
     }
 
@@ -100,7 +103,7 @@ impl Buffers {
         if buffer.references > 0 {
             return;
         }
-        self.used_bytes -= buffer.capacity();
+        self.used_bytes -= buffer.capacity() + size_of::<Buffer>();
         buffer.bytes.clear();
         buffer.ends.clear();
         if buffer.capacity() > POOLED_BUFFER_BYTES
@@ -254,7 +257,7 @@ impl Buffers {
         buffer.ends.get(last - 1).copied().unwrap_or(start)
     }
 
-    /// Capacity of the buffers that are referenced, in bytes.
+    /// Memory of the buffers that are referenced, in bytes.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }

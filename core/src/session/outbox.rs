@@ -52,6 +52,8 @@ pub(crate) struct Drop {
 /// What became of a report by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
+    /// How many bytes left the queue.
+    pub(crate) bytes: u32,
     /// Nothing is queued any more.
     pub(crate) drained: bool,
     /// The driver claims more than it was lent.
@@ -94,6 +96,8 @@ pub(crate) struct Outboxes {
 struct Outbox {
     head: u32,
     tail: u32,
+    /// Up to here [`Outboxes::block`] has seen to it that nothing large is held for a little.
+    settled: u32,
     bytes: u32,
     messages: u32,
     state: u8,
@@ -165,6 +169,7 @@ impl Outboxes {
         let empty = Outbox {
             head: NONE,
             tail: NONE,
+            settled: NONE,
             bytes: 0,
             messages: 0,
             state: 0,
@@ -567,6 +572,9 @@ impl Outboxes {
         if outbox.tail == at {
             outbox.tail = rest;
         }
+        if outbox.settled == at {
+            outbox.settled = rest;
+        }
         (at, rest)
     }
 
@@ -590,6 +598,9 @@ impl Outboxes {
         }
         if outbox.tail == at {
             outbox.tail = previous;
+        }
+        if outbox.settled == at {
+            outbox.settled = previous;
         }
         self.nodes[at as usize].next = self.free_node;
         self.free_node = at;
@@ -626,6 +637,7 @@ impl Outboxes {
             self.sent_part(connection, taken);
         }
         Sent {
+            bytes: taken,
             drained: taken == queued,
             clamped,
         }
@@ -651,7 +663,8 @@ impl Outboxes {
     }
 
     /// The socket takes no more. Returns `true` if that is news. The queue gives up buffers of which it uses
-    /// a small part. O(queue).
+    /// a small part. O(what was queued since it was last blocked), so that a peer that takes a little at a
+    /// time costs no more for having a long queue.
     pub(crate) fn block(&mut self, connection: u32) -> bool {
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
@@ -659,21 +672,40 @@ impl Outboxes {
         }
         outbox.state |= BLOCKED;
         self.stalled_links.push_back(&mut self.stalled, connection);
-        let mut at = self.boxes[connection as usize].head;
-        while at != NONE {
-            let Node {
-                buffer, start, end, ..
-            } = self.nodes[at as usize];
-            if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
-                self.copy_out(at);
-            } else if self.buffers.is_filling(buffer) {
-                self.buffers.pin(buffer);
-            } else {
-                self.buffers.shrink(buffer);
+        let &mut Outbox {
+            head,
+            tail,
+            settled,
+            ..
+        } = outbox;
+        outbox.settled = tail;
+        let mut at = match self.nodes.get(settled as usize) {
+            Some(&Node { next, .. }) => {
+                // Of the first, less may be left than when it was seen to.
+                self.settle(head);
+                next
             }
+            None => head,
+        };
+        while at != NONE {
+            self.settle(at);
             at = self.nodes[at as usize].next;
         }
         true
+    }
+
+    /// Sees to it that the node `at` holds no more memory than it is worth.
+    fn settle(&mut self, at: u32) {
+        let Node {
+            buffer, start, end, ..
+        } = self.nodes[at as usize];
+        if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
+            self.copy_out(at);
+        } else if self.buffers.is_filling(buffer) {
+            self.buffers.pin(buffer);
+        } else {
+            self.buffers.shrink(buffer);
+        }
     }
 
     /// Gives the node a buffer of its own. A started message keeps its end, and its start moves to 0.

@@ -272,3 +272,29 @@ fn a_stalled_connection_does_not_hold_what_is_still_being_filled() {
         assert!(used < 1_000, "{used} bytes");
     }
 }
+
+#[test]
+fn a_queue_is_seen_to_once_and_its_first_message_each_time_it_stalls() {
+    let mut outboxes = outboxes(1 << 20, 100, 1);
+    let first = message(&mut outboxes, 7, 40_000);
+    let second = message(&mut outboxes, 7, 20_000);
+    outboxes.queue(0, first, 1, SlowReader::Close);
+    outboxes.queue(0, second, 1, SlowReader::Close);
+    outboxes.block(0);
+    for range in [first, second] {
+        // Someone else holds them too.
+        outboxes.buffers.retain(range.buffer, 1);
+        outboxes.buffers.seal(range.buffer);
+    }
+    assert_eq!(outboxes.boxes[0].settled, outboxes.boxes[0].tail);
+    outboxes.sent(0, 39_000);
+    outboxes.unblock(0);
+    outboxes.block(0);
+    outboxes.buffers.release(first.buffer);
+    let used = outboxes.buffers.used_bytes();
+    assert!((20_000..23_000).contains(&used), "{used} bytes");
+    outboxes.sent(0, 21_000);
+    assert_eq!(outboxes.boxes[0].settled, NONE);
+    outboxes.buffers.release(second.buffer);
+    assert_eq!(outboxes.buffers.used_bytes(), 0);
+}

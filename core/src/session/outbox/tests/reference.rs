@@ -453,6 +453,10 @@ impl Pair {
             prop_assert_eq!(self.outboxes.is_blocked(connection), queue.blocked);
             prop_assert_eq!(outbox.state & SHUT != 0, queue.shut);
             prop_assert!(!queue.flagged || outbox.flags & flag::TRANSMIT != 0);
+            prop_assert!(
+                outbox.settled == NONE || self.nodes(connection).any(|at| at == outbox.settled)
+            );
+            prop_assert_eq!(self.nodes(connection).last().unwrap_or(NONE), outbox.tail);
             let ahead: Vec<&Message> = queue
                 .messages
                 .iter()
@@ -474,6 +478,12 @@ impl Pair {
         let accounted = counts.sent + dropped + counts.discarded + counts.replaced + queued;
         prop_assert_eq!(counts.queued, accounted);
         Ok(())
+    }
+
+    fn nodes(&self, connection: u32) -> impl Iterator<Item = u32> {
+        let node = |at: u32| (at != NONE).then_some(at);
+        let head = node(self.outboxes.boxes[connection as usize].head);
+        core::iter::successors(head, move |&at| node(self.outboxes.nodes[at as usize].next))
     }
 
     /// Everyone goes: nothing may be left.

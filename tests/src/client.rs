@@ -56,6 +56,11 @@ pub struct Client {
     messages: VecDeque<Message>,
     /// The close frame that came.
     pub close: Option<(u16, String)>,
+    /// Pings are answered, as every well-behaved client does.
+    pub answers_pings: bool,
+    pub(crate) pings: u32,
+    /// Everything it will ever get has been received.
+    pub(crate) over: bool,
 }
 
 impl Client {
@@ -69,6 +74,9 @@ impl Client {
             reader: FrameReader::default(),
             messages: VecDeque::new(),
             close: None,
+            answers_pings: true,
+            pings: 0,
+            over: false,
         }
     }
 
@@ -83,8 +91,10 @@ impl Client {
         while let Some(frame) = self.reader.next_frame() {
             assert_eq!(self.close, None, "a frame after the close frame");
             let message = Message::from_frame(frame);
-            if let Message::Close(code, reason) = &message {
-                self.close = Some((*code, reason.clone()));
+            match &message {
+                Message::Close(code, reason) => self.close = Some((*code, reason.clone())),
+                Message::Ping(_) => self.pings += 1,
+                _ => {}
             }
             self.messages.push_back(message);
         }

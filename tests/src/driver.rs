@@ -20,6 +20,8 @@ pub struct Driver<M: Machine> {
     machine: M,
     now: Now,
     pipes: BTreeMap<ConnectionId, Pipe>,
+    /// What is left of connections that have ended.
+    ended: BTreeMap<ConnectionId, Pipe>,
     events: Vec<M::Event>,
     /// The last input left no room for another `Received`.
     full: bool,
@@ -49,6 +51,7 @@ impl<M: Machine> Driver<M> {
             machine,
             now: at(Instant::from_micros(1_000_000)),
             pipes: BTreeMap::new(),
+            ended: BTreeMap::new(),
             events: Vec::new(),
             full: false,
             deadline: None,
@@ -76,42 +79,58 @@ impl<M: Machine> Driver<M> {
         self.slices = slices.clamp(1, MAX_SLICES);
     }
 
-    // ---- what happens outside
+    // ---- what happens outside; on a connection that has ended nothing does
 
     /// A connection from `peer`; `None` if the machine refuses it.
     pub fn accept(&mut self, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
         let id = self.machine.accept(self.now, peer, listener)?;
         let old = self.pipes.insert(id, Pipe::new(self.capacity));
-        assert!(old.is_none(), "{id} was given out twice");
+        let fresh = old.is_none() && !self.ended.contains_key(&id);
+        assert!(fresh, "{id} was given out twice");
         Some(id)
     }
 
     /// The peer sends bytes. They are handed in by [`feed`](Self::feed).
     pub fn send(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        self.pipe_mut(connection).inbound.extend(bytes);
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.inbound.extend(bytes);
+        }
     }
 
     /// The peer finishes writing.
     pub fn finish(&mut self, connection: ConnectionId) {
-        self.pipe_mut(connection).inbound_end = true;
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.inbound_end = true;
+        }
     }
 
     /// The socket is gone at once.
     pub fn end(&mut self, connection: ConnectionId, end: TransportEnd) {
-        let pipe = self.pipe_mut(connection);
-        assert_eq!(pipe.ending, None, "{connection} has ended before");
-        pipe.ending = Some(Ending::Ended);
-        self.input(Input::Ended { connection, end });
+        if self.pipes.contains_key(&connection) {
+            self.bury(connection, Ending::Ended);
+            self.input(Input::Ended { connection, end });
+        }
     }
 
     /// The peer takes nothing until [`release`](Self::release).
     pub fn stall(&mut self, connection: ConnectionId) {
-        self.pipe_mut(connection).stalled = true;
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.stalled = true;
+        }
     }
 
     /// The peer takes what comes again.
     pub fn release(&mut self, connection: ConnectionId) {
-        self.pipe_mut(connection).stalled = false;
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.stalled = false;
+        }
+    }
+
+    /// Changes the socket buffer of one connection.
+    pub fn resize(&mut self, connection: ConnectionId, capacity: usize) {
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.capacity = capacity;
+        }
     }
 
     /// A stalled peer takes up to `bytes` out of its socket buffer.
@@ -153,7 +172,7 @@ impl<M: Machine> Driver<M> {
         loop {
             let (full, chunk) = (self.full, self.chunk);
             let pipe = self.pipe_mut(connection);
-            if pipe.ending.is_some() || pipe.paused || full {
+            if pipe.paused || full {
                 return any;
             }
             if pipe.inbound.is_empty() {
@@ -177,7 +196,7 @@ impl<M: Machine> Driver<M> {
     /// Tells that a blocked socket has room again, if it has.
     fn report_writable(&mut self, connection: ConnectionId) -> bool {
         let pipe = self.pipe_mut(connection);
-        let news = pipe.blocked && pipe.free() > 0 && pipe.ending.is_none();
+        let news = pipe.blocked && pipe.free() > 0;
         if news {
             pipe.blocked = false;
             self.input(Input::Writable { connection });
@@ -192,21 +211,16 @@ impl<M: Machine> Driver<M> {
         match output {
             Output::Transmit { connection } => self.transmit(connection),
             Output::ReadInterest { connection, wanted } => {
-                self.live(connection).paused = !wanted;
+                self.pipe_mut(connection).paused = !wanted;
             }
             Output::Finish { connection } => {
-                let pipe = self.live(connection);
+                let pipe = self.pipe_mut(connection);
                 assert!(!pipe.finished, "{connection} is finished twice");
                 pipe.finished = true;
             }
             Output::Close { connection, reset } => {
-                let pipe = self.live(connection);
-                if reset {
-                    pipe.in_flight.clear();
-                } else {
-                    pipe.take(usize::MAX);
-                }
-                pipe.ending = Some(if reset { Ending::Reset } else { Ending::Closed });
+                let how = if reset { Ending::Reset } else { Ending::Closed };
+                self.bury(connection, how);
             }
             Output::Event(event) => self.events.push(event),
             Output::Again => {}
@@ -226,8 +240,7 @@ impl<M: Machine> Driver<M> {
 
     fn transmit(&mut self, connection: ConnectionId) {
         self.transmits += 1;
-        let pipe = self.pipes.get_mut(&connection).expect("a known id");
-        assert_eq!(pipe.ending, None, "transmit on {connection}, which ended");
+        let pipe = live(&mut self.pipes, connection);
         assert!(!pipe.finished, "transmit on {connection}, which finished");
         assert!(!pipe.blocked, "transmit on {connection}, which is blocked");
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -259,6 +272,7 @@ impl<M: Machine> Driver<M> {
             let fed = self.feed();
             self.poll_until_idle();
             if !fed && !self.can_feed() {
+                self.deliver();
                 return;
             }
         }
@@ -275,22 +289,34 @@ impl<M: Machine> Driver<M> {
         panic!("not idle after {MAX_POLLS} polls");
     }
 
+    /// Peers that are not stalled take what is in their socket buffers.
+    fn deliver(&mut self) {
+        for pipe in self.pipes.values_mut().filter(|pipe| !pipe.stalled) {
+            pipe.take(usize::MAX);
+        }
+    }
+
     fn can_feed(&self) -> bool {
         self.pipes.values().any(|pipe| {
             let input = !pipe.inbound.is_empty() || (pipe.inbound_end && !pipe.end_told);
-            let writable = pipe.blocked && (pipe.free() > 0 || !pipe.stalled);
-            pipe.ending.is_none() && (writable || (input && !pipe.paused))
+            let takes = !pipe.stalled && !pipe.in_flight.is_empty();
+            let writable = pipe.blocked && (pipe.free() > 0 || takes);
+            writable || (input && !pipe.paused)
         })
     }
 
     /// Lets time pass, sleeping exactly to each deadline.
     pub fn advance(&mut self, duration: Duration) {
-        self.settle();
         let end = self.now.mono + duration;
-        while let Some(deadline) = self.deadline.filter(|&deadline| deadline <= end) {
-            self.tick_to(deadline);
-        }
-        self.tick_to(end);
+        while self.step_to(end) {}
+    }
+
+    /// Sleeps to the next deadline, but not past `end`; `false` when `end` was reached.
+    pub fn step_to(&mut self, end: Instant) -> bool {
+        self.settle();
+        let next = self.deadline.filter(|&deadline| deadline <= end);
+        self.tick_to(next.unwrap_or(end));
+        next.is_some()
     }
 
     /// Lets time pass to the next deadline; `false` if there is none.
@@ -345,17 +371,21 @@ impl<M: Machine> Driver<M> {
 
     /// A connection, dead or alive.
     pub fn pipe(&self, connection: ConnectionId) -> &Pipe {
-        self.pipes.get(&connection).expect("a known id")
+        let pipe = self.pipes.get(&connection);
+        pipe.or_else(|| self.ended.get(&connection))
+            .expect("a known id")
     }
 
-    /// Every connection there ever was.
+    /// Every connection that lives.
     pub fn connections(&self) -> impl Iterator<Item = (ConnectionId, &Pipe)> {
         self.pipes.iter().map(|(&id, pipe)| (id, pipe))
     }
 
     /// What the peer has taken since the last call.
     pub fn take_received(&mut self, connection: ConnectionId) -> Vec<u8> {
-        core::mem::take(&mut self.pipe_mut(connection).received)
+        let pipe = self.pipes.get_mut(&connection);
+        let pipe = pipe.or_else(|| self.ended.get_mut(&connection));
+        core::mem::take(&mut pipe.expect("a known id").received)
     }
 
     /// Events since the last call.
@@ -365,18 +395,31 @@ impl<M: Machine> Driver<M> {
 
     /// Forgets connections that have ended, for runs with very many.
     pub fn forget_ended(&mut self) {
-        self.pipes.retain(|_, pipe| pipe.ending.is_none());
+        self.ended.clear();
+    }
+
+    /// The id is dead from now on.
+    fn bury(&mut self, connection: ConnectionId, how: Ending) {
+        let Some(mut pipe) = self.pipes.remove(&connection) else {
+            panic!("{connection} is not alive");
+        };
+        if how == Ending::Closed {
+            pipe.take(usize::MAX);
+        }
+        pipe.in_flight.clear();
+        pipe.ending = Some(how);
+        self.ended.insert(connection, pipe);
     }
 
     fn pipe_mut(&mut self, connection: ConnectionId) -> &mut Pipe {
-        self.pipes.get_mut(&connection).expect("a known id")
+        live(&mut self.pipes, connection)
     }
+}
 
-    /// The connection that an output names, which must be alive.
-    fn live(&mut self, connection: ConnectionId) -> &mut Pipe {
-        let pipe = self.pipe_mut(connection);
-        assert_eq!(pipe.ending, None, "{connection} is named after its end");
-        pipe
+fn live(pipes: &mut BTreeMap<ConnectionId, Pipe>, connection: ConnectionId) -> &mut Pipe {
+    match pipes.get_mut(&connection) {
+        Some(pipe) => pipe,
+        None => panic!("{connection} is not alive"),
     }
 }
 

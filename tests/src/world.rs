@@ -16,7 +16,9 @@
 use core::time::Duration;
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Config, ConnectionId, ListenerId, PeerAddr, Server, Stats, TransportEnd};
+use roomwire_core::{
+    Config, ConnectionId, ListenerId, Machine as _, PeerAddr, Server, Stats, TransportEnd,
+};
 use serde_json::Value;
 
 use crate::client::{Client, Message, json};
@@ -291,9 +293,12 @@ impl World {
         self.receive();
     }
 
-    /// Lets time pass.
+    /// Lets time pass, sleeping exactly to each deadline; pings are answered on the way.
     pub fn advance_ms(&mut self, ms: u64) {
-        self.driver.advance(Duration::from_millis(ms));
+        let end = self.driver.now().mono + Duration::from_millis(ms);
+        while self.driver.step_to(end) {
+            self.receive();
+        }
         self.receive();
     }
 
@@ -309,18 +314,43 @@ impl World {
         self.driver.stall(self.connection(peer));
     }
 
+    /// The client reads nothing more, and its socket takes nothing either: all stays in the server.
+    pub fn dam(&mut self, peer: Peer) {
+        self.stall(peer);
+        self.driver.resize(self.connection(peer), 0);
+    }
+
     /// The client reads again.
     pub fn release(&mut self, peer: Peer) {
-        self.driver.release(self.connection(peer));
+        let connection = self.connection(peer);
+        self.driver.resize(connection, 256 * 1024);
+        self.driver.release(connection);
         self.settle();
     }
 
+    /// The client answers no more pings.
+    pub fn mute(&mut self, peer: Peer) {
+        self.clients[peer.0].answers_pings = false;
+    }
+
     fn receive(&mut self) {
-        for client in &mut self.clients {
-            let bytes = self.driver.take_received(client.connection);
+        let mut ponged = false;
+        for client in self.clients.iter_mut().filter(|client| !client.over) {
+            let connection = client.connection;
+            client.over = self.driver.pipe(connection).ending().is_some();
+            let bytes = self.driver.take_received(connection);
             if !bytes.is_empty() {
                 client.receive(&bytes);
             }
+            let pings = core::mem::take(&mut client.pings);
+            if client.answers_pings && pings > 0 {
+                ponged = true;
+                self.driver
+                    .send(connection, &masked(Opcode::Pong, true, b""));
+            }
+        }
+        if ponged {
+            self.driver.settle();
         }
     }
 
@@ -351,6 +381,12 @@ impl World {
         self.driver.machine().stats()
     }
 
+    /// Bytes that wait in the server for a client.
+    pub fn queued_bytes(&self, peer: Peer) -> usize {
+        let unsent = self.driver.machine().unsent(self.connection(peer));
+        unsent.map(<[u8]>::len).sum()
+    }
+
     /// Nothing must be left of anybody: every id has ended, every gauge is zero.
     pub fn assert_empty(&self) {
         let stats = self.stats();
@@ -362,8 +398,7 @@ impl World {
         );
         assert_eq!(left, (0, 0, 0, 0), "{stats:?}");
         assert_eq!(stats.opened, stats.closed, "{stats:?}");
-        for (id, pipe) in self.driver.connections() {
-            assert!(pipe.ending().is_some(), "{id} has not ended");
-        }
+        let alive: Vec<_> = self.driver.connections().map(|(id, _)| id).collect();
+        assert_eq!(alive, [], "these have not ended");
     }
 }

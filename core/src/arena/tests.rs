@@ -16,7 +16,7 @@ proptest! {
             if insert {
                 let id = arena.insert(value);
                 prop_assert!(!all.contains(&id), "given out twice");
-                prop_assert_eq!(id.index(), freed.pop().unwrap_or(arena.slots() - 1));
+                prop_assert_eq!(id.index(), freed.pop().unwrap_or_else(|| arena.slots() - 1));
                 living.insert(id, value);
                 all.push(id);
             } else {

@@ -242,6 +242,9 @@ impl Server {
         let connection = self.connections.get(index);
         if connection.is_some_and(|connection| connection.session().is_some()) {
             self.close_over_budget(index);
+            // It holds next to nothing now: it keeps its place to hear why, and others come before it.
+            self.outboxes.unblock(index);
+            self.outboxes.block(index);
         } else {
             self.outboxes.raise(index, flag::RESET);
         }

@@ -19,6 +19,7 @@ impl Server {
         let session = Box::new(Session {
             kind,
             hold: Hold::Response,
+            answered: false,
             decoder: Decoder::new(Role::Server),
             secret: self.new_secret(),
             opened: self.now.mono,

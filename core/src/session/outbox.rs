@@ -52,6 +52,8 @@ pub(crate) struct Drop {
 /// What became of a report by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
+    /// How many bytes left the queue.
+    pub(crate) bytes: u32,
     /// Nothing is queued any more.
     pub(crate) drained: bool,
     /// The driver claims more than it was lent.
@@ -118,6 +120,8 @@ const SHUT: u8 = 2;
 const OVERFLOWED: u8 = 4;
 /// It may have entries in `drops`.
 const DROPPED: u8 = 8;
+/// It has missed messages under the policy `latest` and not drained since: what it will get is the last one.
+const BEHIND: u8 = 16;
 /// In the list of the next round.
 const LISTED: u8 = 128;
 
@@ -219,7 +223,7 @@ impl Outboxes {
         let length = range.end - range.start;
         let fits = outbox.bytes.saturating_add(length) <= self.max_bytes
             && outbox.messages.saturating_add(messages) <= self.max_messages;
-        if outbox.state & (BLOCKED | SHUT) == 0 && fits {
+        if outbox.state & (BLOCKED | SHUT | BEHIND) == 0 && fits {
             self.link(connection, range, messages);
             self.raise(connection, flag::TRANSMIT);
         } else {
@@ -239,7 +243,8 @@ impl Outboxes {
         let state = self.boxes[connection as usize].state;
         if state & SHUT != 0 {
             self.discarded_messages += u64::from(messages);
-        } else if policy == SlowReader::Latest && state & BLOCKED != 0 {
+        } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
+            self.boxes[connection as usize].state |= BEHIND;
             let room = self.buffers.room(range.buffer);
             self.note_drop(connection, room, messages, true);
         } else if fits {
@@ -627,10 +632,12 @@ impl Outboxes {
             }
             let outbox = &mut self.boxes[connection as usize];
             (outbox.bytes, outbox.messages) = (0, 0);
+            outbox.state &= !BEHIND;
         } else {
             self.sent_part(connection, taken);
         }
         Sent {
+            bytes: taken,
             drained: taken == queued,
             clamped,
         }
@@ -724,6 +731,9 @@ impl Outboxes {
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
             outbox.state &= !BLOCKED;
+            if outbox.head == NONE {
+                outbox.state &= !BEHIND;
+            }
             self.stalled_links.remove(&mut self.stalled, connection);
         }
     }
@@ -767,6 +777,11 @@ impl Outboxes {
 
     pub(crate) fn is_blocked(&self, connection: u32) -> bool {
         self.boxes[connection as usize].state & BLOCKED != 0
+    }
+
+    /// Whether nothing is queued and its socket takes bytes: it has drained, or never had to.
+    pub(crate) fn is_idle(&self, connection: u32) -> bool {
+        self.is_empty(connection) && !self.is_blocked(connection)
     }
 
     /// Bytes queued for a connection.

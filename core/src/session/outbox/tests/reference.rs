@@ -90,6 +90,7 @@ struct Queue {
     blocked: bool,
     shut: bool,
     overflowed: bool,
+    behind: bool,
     flagged: bool,
 }
 
@@ -146,7 +147,8 @@ impl Reference {
             counts.discarded += count;
             return;
         }
-        if policy == SlowReader::Latest && queue.blocked {
+        if policy == SlowReader::Latest && (queue.blocked || queue.behind) {
+            queue.behind = true;
             *counts.drops.entry((connection, room, true)).or_default() += count;
             return;
         }
@@ -229,6 +231,7 @@ impl Reference {
                 self.counts.sent += 1;
             }
         }
+        queue.behind &= !queue.messages.is_empty();
     }
 
     fn discard(&mut self, connection: u32, keep_started: bool) -> usize {
@@ -323,7 +326,9 @@ impl Pair {
             Op::Sent(connection, share, blocked) => self.sent(connection, share, blocked)?,
             Op::Unblock(connection) => {
                 self.outboxes.unblock(connection);
-                self.reference.queues[connection as usize].blocked = false;
+                let queue = &mut self.reference.queues[connection as usize];
+                queue.behind &= !(queue.blocked && queue.messages.is_empty());
+                queue.blocked = false;
             }
             Op::Discard(connection, keep_started) => {
                 let gone = self.outboxes.discard(connection, keep_started);

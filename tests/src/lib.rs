@@ -1,1 +1,16 @@
-//! What the tests share.
+//! What the tests share: a driver over a virtual clock, a WebSocket client of its own, and a world of both.
+//!
+//! Nothing here sleeps, opens a socket or reads a clock. A test says what happens; [`World`] is the usual way
+//! in, [`Driver`] is for other machines and for tests that need to decide about every single poll.
+
+mod client;
+mod driver;
+mod frame;
+mod pipe;
+mod world;
+
+pub use client::{Client, Message};
+pub use driver::{Driver, Poll};
+pub use frame::{Frame, FrameReader, Opcode, masked, with_key};
+pub use pipe::{Ending, Pipe};
+pub use world::{Peer, Upgrade, World};

@@ -1,0 +1,291 @@
+//! The HTTP side: health, paths, handshakes that are refused.
+
+use roomwire_core::config::{ListenerConfig, OriginPolicy};
+use roomwire_core::{Config, ListenerId};
+use roomwire_tests::{Ending, Upgrade, World};
+use serde_json::Value;
+
+use crate::on_listener;
+
+/// Sends a plain request; returns the whole response.
+fn ask(world: &mut World, upgrade: &Upgrade, request: &str) -> String {
+    let client = world.accept(upgrade);
+    world.send_bytes(client, request.as_bytes());
+    let response = world.client(client).response.clone();
+    response.unwrap_or_default()
+}
+
+fn get(world: &mut World, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    ask(world, &Upgrade::default(), &request)
+}
+
+fn body(response: &str) -> &str {
+    response.split_once("\r\n\r\n").expect("a whole head").1
+}
+
+// covers A3-15, A11-02, A0-11, A14
+#[test]
+fn health_has_the_four_fields() {
+    let mut world = World::default();
+    let clients = world.connect_many(3);
+    world.join(clients[0], "a");
+    world.join(clients[1], "b");
+    world.advance_ms(2_490);
+    for path in ["/health", "/health/live", "/health/ready", "/health?x=1"] {
+        let response = get(&mut world, path);
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert!(
+            response.contains("\r\nContent-Type: application/json\r\n"),
+            "{response}"
+        );
+        let health: Value = serde_json::from_str(body(&response)).expect("JSON");
+        assert_eq!(health["status"], "healthy");
+        assert_eq!(health["clients"], 3);
+        assert_eq!(health["rooms"], 2);
+        let uptime = health["uptime"].as_f64().expect("seconds");
+        assert!((2.4..2.6).contains(&uptime), "{uptime}");
+        assert_eq!(health.as_object().map(serde_json::Map::len), Some(4));
+    }
+}
+
+// covers A3-15
+#[test]
+fn health_answers_get_and_head_only() {
+    let mut world = World::default();
+    let head = ask(
+        &mut world,
+        &Upgrade::default(),
+        "HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    );
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert_eq!(body(&head), "");
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        let request = format!("{method} /health HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let response = ask(&mut world, &Upgrade::default(), &request);
+        assert!(response.starts_with("HTTP/1.1 405 "), "{response}");
+        assert!(response.contains("\r\nAllow: GET, HEAD\r\n"), "{response}");
+    }
+}
+
+// covers A3-15, A14
+#[test]
+fn another_path_is_not_found() {
+    let mut world = World::default();
+    for path in ["/x", "/health/", "/healthy", "/metrics", "/echo"] {
+        let response = get(&mut world, path);
+        assert!(response.starts_with("HTTP/1.1 404 "), "{response}");
+        assert_eq!(body(&response), "Not found");
+    }
+}
+
+// covers A3-15, A0-11
+#[test]
+fn health_can_be_off_on_a_listener() {
+    let mut world = World::new(Config {
+        listeners: vec![
+            ListenerConfig::default(),
+            ListenerConfig {
+                health: false,
+                ..ListenerConfig::default()
+            },
+        ],
+        ..Config::default()
+    });
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let closed = ask(&mut world, &on_listener(1), request);
+    assert!(closed.starts_with("HTTP/1.1 404 "), "{closed}");
+    let open = ask(&mut world, &on_listener(0), request);
+    assert!(open.starts_with("HTTP/1.1 200 "), "{open}");
+}
+
+// covers A3-15
+#[test]
+fn a_full_server_says_so() {
+    let mut world = World::new(Config {
+        limits: roomwire_core::config::Limits {
+            max_connections: Some(2),
+            ..Default::default()
+        },
+        ..Config::default()
+    });
+    let client = world.accept(&Upgrade::default());
+    world.connect();
+    world.send_bytes(client, b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n");
+    let response = world.client(client).response.clone().expect("a response");
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert!(response.contains(r#""status":"overloaded""#), "{response}");
+    world.send_bytes(client, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    let both = world.client(client).response.clone().expect("a response");
+    assert!(both.contains(r#""status":"healthy""#), "{both}");
+}
+
+// covers A3-18
+#[test]
+fn the_path_decides_who_is_upgraded() {
+    let mut world = World::new(Config {
+        listeners: vec![ListenerConfig {
+            echo: true,
+            ..ListenerConfig::default()
+        }],
+        ..Config::default()
+    });
+    for (path, status) in [
+        ("/", 101),
+        ("/ws", 101),
+        ("/ws?token=x", 101),
+        ("/echo", 101),
+        ("/other", 404),
+        ("/ws/", 404),
+    ] {
+        let client = world.knock(&Upgrade {
+            path,
+            ..Upgrade::default()
+        });
+        assert_eq!(world.client(client).status(), status, "{path}");
+    }
+}
+
+// covers A3-18
+#[test]
+fn a_bad_handshake_is_refused_with_a_reason() {
+    let good = String::from_utf8(Upgrade::default().request()).expect("ASCII");
+    let table = [
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "", 400),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "c2hvcnQ=", 400),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8", 426),
+        ("Upgrade: websocket\r\n", "", 426),
+        ("Connection: Upgrade", "Connection: close", 400),
+        ("Host: example.com\r\n", "", 400),
+        ("GET / ", "POST / ", 405),
+        ("HTTP/1.1", "HTTP/1.0", 0),
+        ("HTTP/1.1", "HTTP/3.0", 505),
+        ("GET / HTTP/1.1", "\u{1}\u{2}", 400),
+    ];
+    for (from, to, status) in table {
+        let mut world = World::default();
+        let client = world.accept(&Upgrade::default());
+        let request = good.replacen(from, to, 1);
+        world.send_bytes(client, request.as_bytes());
+        let came = world.client(client).status();
+        if status == 0 {
+            assert!((400..500).contains(&came), "{from} -> {to}: {came}");
+        } else {
+            assert_eq!(came, status, "{from} -> {to}");
+        }
+        assert_eq!(world.stats().refused_requests, 1);
+        world.finish(client);
+        assert!(world.ending(client).is_some());
+    }
+}
+
+// covers A3-18: 426 says what would do
+#[test]
+fn a_plain_request_to_the_websocket_is_told_to_upgrade() {
+    let mut world = World::default();
+    let response = get(&mut world, "/");
+    assert!(response.starts_with("HTTP/1.1 426 "), "{response}");
+    assert!(
+        response.contains("\r\nUpgrade: websocket\r\n"),
+        "{response}"
+    );
+    assert!(
+        response.contains("\r\nSec-WebSocket-Version: 13\r\n"),
+        "{response}"
+    );
+}
+
+// covers A3-18
+#[test]
+fn origins_are_checked_before_the_upgrade() {
+    let mut world = World::new(Config {
+        origin: OriginPolicy {
+            allow: vec!["https://app.example.com".to_owned()],
+            ..OriginPolicy::default()
+        },
+        ..Config::default()
+    });
+    for (origin, status) in [
+        ("", 101),
+        ("https://app.example.com", 101),
+        ("http://example.com", 101),
+        ("http://localhost:3000", 101),
+        ("http://127.0.0.1:9", 101),
+        ("https://evil.example", 403),
+        ("http://app.example.com", 403),
+        ("null", 403),
+    ] {
+        let headers = match origin {
+            "" => String::new(),
+            origin => format!("Origin: {origin}\r\n"),
+        };
+        let client = world.knock(&Upgrade {
+            headers,
+            ..Upgrade::default()
+        });
+        assert_eq!(world.client(client).status(), status, "{origin}");
+    }
+}
+
+// covers A3-18
+#[test]
+fn the_subprotocol_is_chosen_if_it_is_spoken() {
+    let mut world = World::default();
+    let ask = |world: &mut World, offered: &str| {
+        let client = world.knock(&Upgrade {
+            headers: format!("Sec-WebSocket-Protocol: {offered}\r\n"),
+            ..Upgrade::default()
+        });
+        assert_eq!(world.client(client).status(), 101);
+        world.client(client).response.clone().expect("a response")
+    };
+    let chosen = ask(&mut world, "chat, roomwire.json.v1");
+    assert!(
+        chosen.contains("\r\nSec-WebSocket-Protocol: roomwire.json.v1\r\n"),
+        "{chosen}"
+    );
+    let none = ask(&mut world, "chat");
+    assert!(!none.contains("Sec-WebSocket-Protocol"), "{none}");
+}
+
+// covers A3-15: requests share a connection, in one piece or in many
+#[test]
+fn requests_share_a_connection() {
+    for chunk in [1, 13, usize::MAX] {
+        let mut world = World::default();
+        world.driver().set_chunk(chunk);
+        let client = world.accept(&Upgrade {
+            listener: ListenerId(0),
+            ..Upgrade::default()
+        });
+        let mut bytes =
+            b"GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde".to_vec();
+        bytes.extend(b"GET /no HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+        bytes.extend(b"3\r\nabc\r\n0\r\n\r\n");
+        bytes.extend(Upgrade::default().request());
+        world.send_bytes(client, &bytes);
+        let connection = world.connection(client);
+        let all = world.client(client).response.clone().expect("responses");
+        assert!(all.starts_with("HTTP/1.1 200 "), "{all}");
+        assert!(all.contains("HTTP/1.1 404 "), "{all}");
+        assert!(all.contains("HTTP/1.1 101 "), "{all}");
+        assert_eq!(world.driver().pipe(connection).ending(), None);
+    }
+}
+
+// covers A3-15: what asked to be closed is closed
+#[test]
+fn a_request_can_ask_for_the_end() {
+    let mut world = World::default();
+    let client = world.accept(&Upgrade::default());
+    world.send_bytes(
+        client,
+        b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
+    assert_eq!(world.client(client).status(), 200);
+    let connection = world.connection(client);
+    assert!(world.driver().pipe(connection).is_finished());
+    world.finish(client);
+    assert_eq!(world.ending(client), Some(Ending::Closed));
+    world.assert_empty();
+}

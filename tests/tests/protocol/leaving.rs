@@ -1,0 +1,259 @@
+//! Closing, from either side, and the drain.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use roomwire_core::config::Drain;
+use roomwire_core::server::{CloseCause, Command, Event};
+use roomwire_core::{Config, Input};
+use roomwire_tests::{Ending, Message, Opcode, Upgrade, World};
+use serde_json::json;
+
+// ---- one client
+
+// covers A3-19
+#[test]
+fn a_close_frame_is_answered_and_the_socket_follows() {
+    for (payload, code) in [
+        (&[][..], 1005),
+        (&[0x03, 0xE8][..], 1000),
+        (&[0x0F, 0xA0, b'b', b'y', b'e'][..], 4000),
+    ] {
+        let mut world = World::default();
+        let client = world.connect();
+        world.send_frame(client, Opcode::Close, payload);
+        assert_eq!(
+            world.next_message(client),
+            Some(Message::Close(code, String::new()))
+        );
+        assert_eq!(world.ending(client), Some(Ending::Closed));
+        world.assert_empty();
+    }
+}
+
+// covers A0-13, A0-14
+#[test]
+fn a_client_is_told_before_it_is_closed() {
+    let mut world = World::default();
+    let client = world.connect();
+    let connection = world.connection(client);
+    world.command(Command::Close {
+        connection,
+        code: 4403,
+        reason: "house rules".to_owned(),
+        reconnect_after_ms: Some(1_500),
+    });
+    let closing = world.expect(client, "closing");
+    let expected = json!({"type": "closing", "code": 4403, "reason": "house rules",
+        "reconnectAfterMs": 1_500});
+    assert_eq!(closing, expected);
+    assert_eq!(world.close_frame(client), Some((4403, "house rules")));
+    assert!(world.driver().pipe(connection).is_finished());
+    assert_eq!(world.ending(client), None, "the client closes too");
+    world.close(client);
+    assert_eq!(world.ending(client), Some(Ending::Closed));
+    world.assert_empty();
+}
+
+// covers A0-14
+#[test]
+fn a_code_that_cannot_be_sent_becomes_1000_and_a_long_reason_is_cut() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
+        let mut world = World::default();
+        let client = world.connect();
+        let connection = world.connection(client);
+        world.command(Command::Close {
+            connection,
+            code,
+            reason: "ö".repeat(100),
+            reconnect_after_ms: None,
+        });
+        let closing = world.expect(client, "closing");
+        assert_eq!(closing.get("reconnectAfterMs"), None);
+        let (sent, reason) = world.close_frame(client).expect("a close frame");
+        assert_eq!(sent, 1000, "{code}");
+        assert_eq!(reason, "ö".repeat(61));
+    }
+}
+
+// covers A0-13: who does not close in turn is reset after the time to linger
+#[test]
+fn a_client_that_does_not_close_is_reset() {
+    let mut world = World::default();
+    let client = world.connect();
+    let connection = world.connection(client);
+    world.command(Command::Close {
+        connection,
+        code: 1000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    });
+    // What it still says is nothing to anybody.
+    world.send(client, &json!({"type": "ping"}));
+    world.advance_ms(4_999);
+    assert_eq!(world.ending(client), None);
+    world.advance_ms(1);
+    assert_eq!(world.ending(client), Some(Ending::Reset));
+    world.assert_empty();
+}
+
+// ---- everyone
+
+// covers A0-10, A0-13, A12-04
+#[test]
+fn a_drain_says_goodbye_to_everyone() {
+    let mut world = World::default();
+    let clients = world.connect_many(100);
+    for &client in &clients {
+        world.join(client, "tea");
+    }
+    world.forget();
+    world.command(Command::Drain);
+    let mut delays = BTreeSet::new();
+    for &client in &clients {
+        let messages = world.all(client);
+        let closing = messages.last().expect("a goodbye");
+        assert_eq!(closing["type"], "closing");
+        assert_eq!(closing["code"], 1012);
+        let delay = closing["reconnectAfterMs"].as_u64().expect("a delay");
+        assert!((500..=5_000).contains(&delay), "{delay}");
+        delays.insert(delay);
+        assert_eq!(world.close_frame(client).map(|(code, _)| code), Some(1012));
+    }
+    assert!(delays.len() > 80, "each has its own: {}", delays.len());
+    assert!(world.try_accept(&Upgrade::default()).is_none());
+    assert_eq!(world.stats().refused_connections, 1);
+    for &client in &clients {
+        assert!(!world.events().contains(&Event::Drained));
+        world.close(client);
+    }
+    let events = world.events();
+    assert_eq!(events.last(), Some(&Event::Drained), "{events:?}");
+    world.assert_empty();
+    world.advance_ms(60_000);
+    assert_eq!(world.events(), []);
+    assert_eq!(world.driver().deadline(), None);
+}
+
+// covers A0-10
+#[test]
+fn a_drain_waits_no_longer_than_it_may() {
+    let mut world = World::new(Config {
+        drain: Drain {
+            code: 1001,
+            timeout_ms: 2_000,
+            reconnect_min_ms: 7,
+            reconnect_max_ms: 7,
+        },
+        ..Config::default()
+    });
+    let (polite, dead) = (world.connect(), world.connect());
+    world.stall(dead);
+    world.events();
+    world.command(Command::Drain);
+    let closing = world.expect(polite, "closing");
+    assert_eq!(closing["code"], 1001);
+    assert_eq!(closing["reconnectAfterMs"], 7);
+    world.close(polite);
+    world.advance_ms(1_999);
+    assert_eq!(world.ending(dead), None);
+    world.advance_ms(1);
+    assert_eq!(world.ending(dead), Some(Ending::Reset));
+    let events = world.events();
+    let closed = events.iter().filter(|event| {
+        matches!(
+            event,
+            Event::Closed {
+                cause: CloseCause::Drain,
+                code: 1001,
+                ..
+            }
+        )
+    });
+    assert_eq!(closed.count(), 2, "{events:?}");
+    assert_eq!(events.last(), Some(&Event::Drained));
+    world.assert_empty();
+}
+
+// covers A0-10
+#[test]
+fn an_empty_server_is_drained_at_once_and_once() {
+    let mut world = World::default();
+    world.command(Command::Drain);
+    assert_eq!(world.events(), [Event::Drained]);
+    world.command(Command::Drain);
+    world.advance_ms(60_000);
+    assert_eq!(world.events(), []);
+}
+
+// covers A0-10, A2-01: whoever has not been welcomed yet is, then told
+#[test]
+fn a_drain_catches_every_stage() {
+    let mut world = World::default();
+    let silent = world.accept(&Upgrade::default());
+    let asking = world.accept(&Upgrade::default());
+    world.send_bytes(asking, b"GET / HTTP/1.1\r\nHo");
+    let held = world.knock(&Upgrade::default());
+    let idle = world.accept(&Upgrade::default());
+    world.send_bytes(idle, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(world.client(idle).status(), 200);
+    world.command(Command::Drain);
+    world.expect(held, "welcome");
+    world.expect(held, "closing");
+    assert_eq!(world.close_frame(held).map(|(code, _)| code), Some(1012));
+    for peer in [silent, asking, idle] {
+        assert_eq!(world.ending(peer), Some(Ending::Closed));
+    }
+    world.close(held);
+    assert_eq!(world.events(), [Event::Drained]);
+    world.assert_empty();
+}
+
+// covers A0-10, A11-02: a request that crosses the drain is told
+#[test]
+fn a_request_that_crosses_a_drain_is_refused() {
+    for (request, status) in [
+        (Upgrade::default().request(), 503),
+        (
+            b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            503,
+        ),
+        (
+            b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            200,
+        ),
+    ] {
+        let mut world = World::default();
+        let client = world.accept(&Upgrade::default());
+        // The drain is asked for, and the request handed in, before the server is polled.
+        world.post(client, &request);
+        world.driver().input(Input::Command(Command::Drain));
+        world.settle();
+        assert_eq!(world.client(client).status(), status);
+        world.finish(client);
+        assert!(world.events().contains(&Event::Drained));
+        world.assert_empty();
+    }
+}
+
+// covers A0-10: more clients than one poll tells
+#[test]
+fn a_large_drain_ends() {
+    let mut world = crate::quiet_world();
+    let clients = world.connect_many(1_500);
+    for &client in clients.iter().step_by(3) {
+        world.stall(client);
+    }
+    world.command(Command::Drain);
+    for &client in &clients {
+        if world.close_frame(client).is_some() {
+            let connection = world.connection(client);
+            world.driver().finish(connection);
+        }
+    }
+    world.settle();
+    world.driver().advance(Duration::from_secs(30));
+    let events = world.events();
+    assert_eq!(events.last(), Some(&Event::Drained));
+    world.assert_empty();
+}

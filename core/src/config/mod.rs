@@ -185,8 +185,9 @@ pub struct Timeouts {
     pub keep_alive_ms: u64,
     /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
     pub linger_ms: u64,
-    /// How long the first message is held for a client that has not spoken. Default 50, which a client program
-    /// on a busy machine needs to attach its listener after `open` (10 was missed once in a hundred); 0: not held.
+    /// How long the first message is held for a client that has not spoken; one that speaks gets it at once.
+    /// Default 100, which a client program on a busy machine may need to attach its listener after `open`
+    /// (10 was missed once in a hundred, 50 once in two thousand). 0: not held.
     pub welcome_delay_ms: u64,
     /// Until a typing notice expires on its own. Default 5,000.
     pub typing_ms: u64,
@@ -200,7 +201,7 @@ impl Default for Timeouts {
             handshake_ms: 10_000,
             keep_alive_ms: 15_000,
             linger_ms: 5_000,
-            welcome_delay_ms: 50,
+            welcome_delay_ms: 100,
             typing_ms: 5_000,
             application_reply_ms: 10_000,
         }

@@ -2,6 +2,7 @@
 
 use super::Server;
 use super::closing::{ABNORMAL, Goodbye};
+use crate::http::Refusal;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::Turn;
 use crate::session::connection::{CloseCause, Hold, Kind, Stage};
@@ -25,6 +26,7 @@ impl Server {
             let taken = self.read(index, bytes);
             if let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
                 self.keep(index, rest);
+                self.spare_memory(index);
             }
         } else {
             self.keep(index, bytes);
@@ -91,6 +93,19 @@ impl Server {
         let before = connection.tail.capacity();
         connection.tail.extend_from_slice(bytes);
         self.input_bytes += connection.tail.capacity() - before;
+    }
+
+    /// Refuses a request whose head the server has no memory for.
+    fn spare_memory(&mut self, index: u32) {
+        let stage = self
+            .connections
+            .get(index)
+            .map(|connection| &connection.stage);
+        let request = matches!(stage, Some(Stage::Request(_)));
+        if request && self.buffered_bytes() > self.config.limits.max_buffered_bytes {
+            let refusal = Refusal::unavailable("Server is out of memory", Some(1));
+            self.refuse_request(index, &refusal, None);
+        }
     }
 
     /// Stops reading from a connection until its tail has been processed.

@@ -6,8 +6,7 @@ use super::{Drain, Server};
 use crate::auth::origin;
 use crate::config::ListenerConfig;
 use crate::http::{
-    BodyDiscard, Framing, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response,
-    Status,
+    BodyDiscard, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response, Status,
 };
 use crate::room::WireForm;
 use crate::session::connection::{CloseCause, Kind, Stage};
@@ -110,13 +109,14 @@ impl Server {
             return Answer::Over;
         };
         let listener = self.listener(connection.listener);
-        let outcome = match route(head.target.path(), &listener) {
+        let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
+        let outcome = body.and_then(|body| match route(head.target.path(), &listener) {
             None => Err(Refusal::not_found()),
             Some(Route::Upgrade(kind)) => self
                 .check_upgrade(head)
                 .map(|upgrade| self.upgrade(index, kind, &upgrade)),
-            Some(plain) => self.answer_plain(index, plain, head),
-        };
+            Some(plain) => self.answer_plain(index, plain, head, body),
+        });
         outcome.unwrap_or_else(|refusal| self.refuse(index, &refusal, head))
     }
 
@@ -148,34 +148,46 @@ impl Server {
         index: u32,
         route: Route,
         head: &RequestHead<'_>,
+        body: BodyDiscard,
     ) -> Result<Answer, Refusal> {
         if !matches!(head.method, Method::Get | Method::Head) {
             return Err(Refusal::method_not_allowed("GET, HEAD"));
         }
-        let body = self.health(route);
-        let status = if body.healthy {
+        let health = self.health(route);
+        let status = if health.healthy {
             Status::Ok
         } else {
             Status::ServiceUnavailable
         };
-        let reply = ReplyTo::request(head, self.now.unix_ms);
-        let response = Response::json(status, body.json.as_bytes()).no_store();
+        let reply = self.reply_to(head);
+        let response = Response::json(status, health.json.as_bytes()).no_store();
         self.outboxes
             .direct(index, |out| response.write(&reply, out));
-        Ok(self.after_response(index, head.framing, reply.keep_alive))
+        Ok(self.after_response(index, body, reply.keep_alive))
     }
 
     /// Answers a request with an error; the connection goes on if it can.
     fn refuse(&mut self, index: u32, refusal: &Refusal, head: &RequestHead<'_>) -> Answer {
-        let reply = ReplyTo::request(head, self.now.unix_ms);
-        if !refusal.keeps_connection() {
+        let reply = self.reply_to(head);
+        let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
+        let Some(body) = body.ok().filter(|_| refusal.keeps_connection()) else {
             self.refuse_request(index, refusal, Some(reply));
             return Answer::Over;
-        }
+        };
         self.stats.refused_requests += 1;
         self.outboxes
             .direct(index, |out| refusal.write(&reply, out));
-        self.after_response(index, head.framing, reply.keep_alive)
+        self.after_response(index, body, reply.keep_alive)
+    }
+
+    /// How to answer `head`. A client that waits for `100 Continue` before its body gets its answer instead,
+    /// and then the end: whether it sends the body all the same cannot be known.
+    fn reply_to(&self, head: &RequestHead<'_>) -> ReplyTo {
+        let reply = ReplyTo::request(head, self.now.unix_ms);
+        ReplyTo {
+            keep_alive: reply.keep_alive && !head.expects_continue,
+            ..reply
+        }
     }
 
     /// Answers something that is no request, or too late for one, and closes.
@@ -193,10 +205,9 @@ impl Server {
     }
 
     /// What comes after a plain response: a body to discard, the next request, or the end.
-    fn after_response(&mut self, index: u32, framing: Framing, keep_alive: bool) -> Answer {
-        let body = BodyDiscard::new(framing, self.config.limits.max_body_bytes);
+    fn after_response(&mut self, index: u32, body: BodyDiscard, keep_alive: bool) -> Answer {
         let connection = self.connections.get_mut(index);
-        let (Ok(body), true, Some(connection)) = (body, keep_alive, connection) else {
+        let (true, Some(connection)) = (keep_alive, connection) else {
             self.end_requests(index);
             self.outboxes.set_shut(index, true);
             return Answer::Over;

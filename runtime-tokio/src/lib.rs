@@ -233,8 +233,12 @@ struct AbortOnDrop(Handle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        // A full mailbox means that the shard is busy; it ends when its last sender is gone.
-        let _ = self.0.mailbox.try_send(Letter::Abort);
+        let sent = self.0.mailbox.try_send(Letter::Abort);
+        // A drop must not wait until a busy shard has emptied its mailbox.
+        if let Err(mpsc::error::TrySendError::Full(abort)) = sent {
+            let mailbox = self.0.mailbox.clone();
+            let _ = thread::Builder::new().spawn(move || mailbox.blocking_send(abort));
+        }
     }
 }
 

@@ -27,6 +27,11 @@
 mod driver;
 mod shard;
 
+/// The program that the README prints is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::thread;

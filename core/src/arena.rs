@@ -4,6 +4,9 @@
 //! nothing. Freed slots are reused last-in first-out, so that the same inputs give the same ids. All
 //! operations are O(1).
 
+#[cfg(test)]
+mod tests;
+
 use core::num::NonZeroU32;
 
 use crate::id::ConnectionId;

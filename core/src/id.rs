@@ -1,5 +1,8 @@
 //! Names for connections: the handle that drivers use, and the address that clients see.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::num::NonZeroU32;
 

@@ -17,8 +17,9 @@ use crate::time::{Instant, Now};
 /// 1. [`handle`](Self::handle) never fails because of a peer and never panics. A stale id is a counted no-op.
 ///    The inputs, with the number of polls between them, are a complete log of a run.
 /// 2. Inputs may be batched, outputs drained partially: nothing is lost or reordered. `poll` works in
-///    rounds: what is flagged while a round is handed out joins the next one. [`Turn::Full`] means: poll
-///    before the next [`Input::Received`] or [`Input::Relay`].
+///    rounds, in which each flagged connection has one turn: what is flagged while a round is handed out
+///    joins the connection's turn if that is still to come, and the next round otherwise, so that a round
+///    never grows. [`Turn::Full`] means: poll before the next [`Input::Received`] or [`Input::Relay`].
 /// 3. Due timers fire before [`Output::Idle`] is returned; its deadline is exact and later than `now`.
 /// 4. An idle poll costs O(1); work per input is proportional to what it touches.
 /// 5. The machine owns the send queues. A polled [`Output::Transmit`] is answered by [`Input::Sent`] (0 bytes

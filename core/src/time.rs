@@ -3,6 +3,9 @@
 //! The core owns no clock. Every input carries a [`Now`]; deadlines come back as [`Instant`]s on the
 //! same scale. Nothing here reads the machine's time.
 
+#[cfg(test)]
+mod tests;
+
 use core::ops::{Add, Sub};
 use core::time::Duration;
 

@@ -43,7 +43,7 @@ struct State<M> {
 
 struct Socket {
     connection: ConnectionId,
-    writer: Rc<OwnedWriteHalf>,
+    writer: OwnedWriteHalf,
     reader: AbortHandle,
     /// The machine wants no bytes; its waker is the read task's.
     paused: bool,
@@ -87,7 +87,7 @@ impl<M: Machine + 'static> Driver<M> {
         let task = spawn_local(Rc::clone(self).read(connection, reader));
         let socket = Socket {
             connection,
-            writer: Rc::new(writer),
+            writer,
             reader: task.abort_handle(),
             paused: false,
             resume: None,
@@ -236,7 +236,8 @@ impl<M: Machine + 'static> Driver<M> {
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Some(socket) = find(sockets, connection) {
-                    socket.writable = Some(self.wait_until_writable(socket));
+                    let wait = Rc::clone(self).wait_until_writable(connection);
+                    socket.writable = Some(spawn_local(wait).abort_handle());
                 }
                 Input::Sent {
                     connection,
@@ -253,17 +254,18 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    fn wait_until_writable(self: &Rc<Self>, socket: &Socket) -> AbortHandle {
-        let (driver, writer) = (Rc::clone(self), Rc::clone(&socket.writer));
-        let connection = socket.connection;
-        let wait = async move {
-            // An error shows at the next write.
-            let _ = writer.writable().await;
-            drop(writer);
-            let _ = driver.handle(Input::Writable { connection });
-            driver.flusher.raise();
-        };
-        spawn_local(wait).abort_handle()
+    /// Runs beside the read task while a socket is full.
+    async fn wait_until_writable(self: Rc<Self>, connection: ConnectionId) {
+        poll_fn(
+            |cx| match find(&mut self.state.borrow_mut().sockets, connection) {
+                // An error shows at the next write.
+                Some(socket) => socket.stream().poll_write_ready(cx).map(drop),
+                None => Poll::Ready(()),
+            },
+        )
+        .await;
+        let _ = self.handle(Input::Writable { connection });
+        self.flusher.raise();
     }
 
     // ---- the rest
@@ -318,16 +320,14 @@ impl<M> State<M> {
                 writable.abort();
             }
             // Without this the half would shut the socket down, one system call more.
-            if let Ok(writer) = Rc::try_unwrap(socket.writer) {
-                writer.forget();
-            }
+            socket.writer.forget();
         }
     }
 }
 
 impl Socket {
     fn stream(&self) -> &TcpStream {
-        self.writer.as_ref().as_ref()
+        self.writer.as_ref()
     }
 }
 

@@ -79,7 +79,7 @@ impl<M: Machine> Driver<M> {
         self.slices = slices.clamp(1, MAX_SLICES);
     }
 
-    // ---- what happens outside
+    // ---- what happens outside; on a connection that has ended nothing does
 
     /// A connection from `peer`; `None` if the machine refuses it.
     pub fn accept(&mut self, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
@@ -90,7 +90,7 @@ impl<M: Machine> Driver<M> {
         Some(id)
     }
 
-    /// The peer sends bytes. They are handed in by [`feed`](Self::feed); lost if the connection has ended.
+    /// The peer sends bytes. They are handed in by [`feed`](Self::feed).
     pub fn send(&mut self, connection: ConnectionId, bytes: &[u8]) {
         if let Some(pipe) = self.pipes.get_mut(&connection) {
             pipe.inbound.extend(bytes);
@@ -106,18 +106,31 @@ impl<M: Machine> Driver<M> {
 
     /// The socket is gone at once.
     pub fn end(&mut self, connection: ConnectionId, end: TransportEnd) {
-        self.bury(connection, Ending::Ended);
-        self.input(Input::Ended { connection, end });
+        if self.pipes.contains_key(&connection) {
+            self.bury(connection, Ending::Ended);
+            self.input(Input::Ended { connection, end });
+        }
     }
 
     /// The peer takes nothing until [`release`](Self::release).
     pub fn stall(&mut self, connection: ConnectionId) {
-        self.pipe_mut(connection).stalled = true;
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.stalled = true;
+        }
     }
 
     /// The peer takes what comes again.
     pub fn release(&mut self, connection: ConnectionId) {
-        self.pipe_mut(connection).stalled = false;
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.stalled = false;
+        }
+    }
+
+    /// Changes the socket buffer of one connection.
+    pub fn resize(&mut self, connection: ConnectionId, capacity: usize) {
+        if let Some(pipe) = self.pipes.get_mut(&connection) {
+            pipe.capacity = capacity;
+        }
     }
 
     /// A stalled peer takes up to `bytes` out of its socket buffer.
@@ -286,7 +299,8 @@ impl<M: Machine> Driver<M> {
     fn can_feed(&self) -> bool {
         self.pipes.values().any(|pipe| {
             let input = !pipe.inbound.is_empty() || (pipe.inbound_end && !pipe.end_told);
-            let writable = pipe.blocked && (pipe.free() > 0 || !pipe.stalled);
+            let takes = !pipe.stalled && !pipe.in_flight.is_empty();
+            let writable = pipe.blocked && (pipe.free() > 0 || takes);
             writable || (input && !pipe.paused)
         })
     }

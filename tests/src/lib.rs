@@ -6,11 +6,14 @@
 mod client;
 mod driver;
 mod frame;
+pub mod model;
 mod pipe;
+mod rng;
 mod world;
 
 pub use client::{Client, Message};
 pub use driver::{Driver, Poll};
 pub use frame::{Frame, FrameReader, Opcode, masked, with_key};
 pub use pipe::{Ending, Pipe};
+pub use rng::Rng;
 pub use world::{Peer, Upgrade, World};

@@ -16,7 +16,9 @@
 use core::time::Duration;
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Config, ConnectionId, ListenerId, PeerAddr, Server, Stats, TransportEnd};
+use roomwire_core::{
+    Config, ConnectionId, ListenerId, Machine as _, PeerAddr, Server, Stats, TransportEnd,
+};
 use serde_json::Value;
 
 use crate::client::{Client, Message, json};
@@ -312,9 +314,17 @@ impl World {
         self.driver.stall(self.connection(peer));
     }
 
+    /// The client reads nothing more, and its socket takes nothing either: all stays in the server.
+    pub fn dam(&mut self, peer: Peer) {
+        self.stall(peer);
+        self.driver.resize(self.connection(peer), 0);
+    }
+
     /// The client reads again.
     pub fn release(&mut self, peer: Peer) {
-        self.driver.release(self.connection(peer));
+        let connection = self.connection(peer);
+        self.driver.resize(connection, 256 * 1024);
+        self.driver.release(connection);
         self.settle();
     }
 
@@ -369,6 +379,12 @@ impl World {
     /// The server's counters.
     pub fn stats(&self) -> Stats {
         self.driver.machine().stats()
+    }
+
+    /// Bytes that wait in the server for a client.
+    pub fn queued_bytes(&self, peer: Peer) -> usize {
+        let unsent = self.driver.machine().unsent(self.connection(peer));
+        unsent.map(<[u8]>::len).sum()
     }
 
     /// Nothing must be left of anybody: every id has ended, every gauge is zero.

@@ -417,6 +417,7 @@ pub enum SlowReader {
     DropOldest,
     /// What does not fit is dropped.
     DropNewest,
-    /// While the connection is blocked nothing is queued; when it drains it gets the room's last message.
+    /// While the connection is blocked nothing is queued, nor until it has drained; then it gets the room's
+    /// last message.
     Latest,
 }

@@ -6,6 +6,9 @@
 //! else pays for the exclusion. While a seal is unfinished (it is budgeted) new messages go to the next open
 //! buffer; at most one seal is unfinished.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::SlowReader;
 use crate::session::NONE;
 use crate::session::outbox::{Outboxes, Range};

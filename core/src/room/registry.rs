@@ -4,6 +4,9 @@
 //! table is split into shards that grow one at a time, so that no single insertion moves everything; entries
 //! keep their hash, so that growing touches no name.
 
+#[cfg(test)]
+mod tests;
+
 use core::hash::BuildHasher;
 
 use foldhash::quality::SeedableRandomState;
@@ -108,9 +111,10 @@ impl<T> Registry<T> {
     }
 }
 
-/// The top bits choose the shard; the table itself uses others.
+/// Bits in the middle choose the shard: the table takes its tags from the top seven and its places from the
+/// bottom, and a shard whose entries agreed in either would be searched one by one.
 fn shard(hash: u64) -> usize {
-    (hash >> 58) as usize
+    (hash >> 40) as usize % SHARDS
 }
 
 impl<T> core::fmt::Debug for Registry<T> {

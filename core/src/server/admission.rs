@@ -124,15 +124,19 @@ impl Server {
     /// Counts a malformed message against the client; `false` when it has sent too many.
     pub(super) fn tolerates_bad_message(&mut self, index: u32) -> bool {
         let quota = self.quotas.bad_messages;
-        self.charge(index, quota, |buckets| &mut buckets.bad_messages)
-            .is_ok()
+        self.config.limits.max_bad_messages > 0
+            && self
+                .charge(index, quota, |buckets| &mut buckets.bad_messages)
+                .is_ok()
     }
 
     /// Counts an unknown type against the client; `false` when it has sent too many.
     pub(super) fn tolerates_unknown_type(&mut self, index: u32) -> bool {
         self.quotas.unknown_types.is_none_or(|quota| {
-            self.charge(index, quota, |buckets| &mut buckets.unknown_types)
-                .is_ok()
+            self.config.limits.max_unknown_types != Some(0)
+                && self
+                    .charge(index, quota, |buckets| &mut buckets.unknown_types)
+                    .is_ok()
         })
     }
 

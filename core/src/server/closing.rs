@@ -85,6 +85,11 @@ impl Server {
         };
         self.outboxes.set_shut(index, goodbye.discard);
         self.leave_everything(index, &mut session, goodbye.cause);
+        if goodbye.discard && !session.answered {
+            // Without the upgrade response, what we could say would be taken for an answer to the request.
+            self.outboxes.raise(index, flag::RESET);
+            return;
+        }
         self.outboxes.set_shut(index, false);
         if goodbye.discard {
             self.outboxes.discard(index, true);
@@ -137,19 +142,23 @@ impl Server {
     fn take_session(&mut self, index: u32, cause: CloseCause, code: u16) -> Option<Box<Session>> {
         let client = self.client_id(index)?;
         let connection = self.connections.get_mut(index)?;
-        let (opened, received) = connection.session().map(|s| (s.opened, s.received))?;
-        let welcome = connection.session().is_some_and(Session::is_welcome);
+        let session = connection.session()?;
+        let (opened, received) = (session.opened, session.received);
+        let (welcome, tellable) = (session.is_welcome(), session.answered);
         let closing = Closing {
-            end: welcome.then_some(End {
-                client,
-                cause,
-                code,
-                opened,
-                received,
+            end: welcome.then(|| {
+                Box::new(End {
+                    client,
+                    cause,
+                    code,
+                    opened,
+                    received,
+                })
             }),
             peer_done: connection.read_ended,
             finished: false,
             discard_bytes: DISCARD_BYTES,
+            tellable,
         };
         let old = core::mem::replace(&mut connection.stage, Stage::Closing(closing));
         let tail = core::mem::take(&mut connection.tail);
@@ -228,6 +237,7 @@ impl Server {
                 peer_done,
                 finished: false,
                 discard_bytes: DISCARD_BYTES,
+                tellable: false,
             });
             self.input_bytes -= core::mem::take(&mut connection.tail).capacity();
             self.timers
@@ -276,17 +286,22 @@ impl Server {
     pub(super) fn bury(&mut self, index: u32) {
         self.outboxes.close(index);
         self.timers.cancel(index);
+        // What is still to be reported of it dies with it: the slot's next owner must not inherit it.
+        if self.handing.is_some_and(|(handed, _)| handed == index) {
+            self.handing = None;
+        }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
         let address = connection.address;
         self.input_bytes -= core::mem::take(&mut connection.tail).capacity();
-        let end = match &connection.stage {
-            Stage::Closing(closing) => closing.end,
+        let end = match &mut connection.stage {
+            Stage::Closing(closing) => closing.end.take(),
             _ => None,
         };
+        let told = end.is_some();
         connection.stage = Stage::Over(end);
-        if end.is_some() {
+        if told {
             self.news.push_back(News::Ended(index));
         } else {
             self.connections.remove(index);
@@ -298,23 +313,30 @@ impl Server {
 
     /// A queue overflowed under the policy `close`.
     pub(super) fn close_overflowed(&mut self, index: u32) {
-        let Some(connection) = self.connections.get(index) else {
+        let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
-        match &connection.stage {
+        match &mut connection.stage {
             Stage::Session(_) => {
                 self.stats.slow_readers += 1;
                 let goodbye = Goodbye::overflow(CloseCause::SlowReader, "reading too slowly");
                 self.close_session(index, &goodbye);
             }
-            Stage::Closing(Closing { end: Some(end), .. }) => {
-                // What it was to be told last did not fit: only the close frame is left.
-                let code = end.code;
-                self.outboxes.discard(index, true);
-                self.outboxes.set_shut(index, false);
-                self.say_close(index, code, "");
+            Stage::Closing(closing) => match closing.end.as_ref().map(|end| end.code) {
+                Some(code) if core::mem::take(&mut closing.tellable) => {
+                    // What it was to be told last did not fit: only the close frame is left.
+                    self.outboxes.discard(index, true);
+                    self.outboxes.set_shut(index, false);
+                    self.say_close(index, code, "");
+                }
+                _ => self.outboxes.raise(index, flag::RESET),
+            },
+            // A response was lost: later ones would answer the wrong request.
+            Stage::Request(_) => {
+                self.end_requests(index);
+                self.after_queueing(index);
             }
-            _ => {}
+            Stage::Over(_) => {}
         }
     }
 }

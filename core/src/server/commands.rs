@@ -12,6 +12,7 @@ use super::{Drain, News, Server};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::message::{LeaveReason, ServerMessage};
+use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
 use crate::session::outbox::flag;
 use crate::time::Instant;
@@ -47,7 +48,7 @@ impl Server {
                 }
             }
             Command::Publish { room, message } => {
-                if let Some(room) = self.rooms.find(&room) {
+                if let Some(room) = self.find_named(&room) {
                     self.publish(
                         room,
                         None,
@@ -87,8 +88,13 @@ impl Server {
         welcome.then_some(index)
     }
 
+    /// The room called `name`. The lobby has no name: nobody is taken out of it, and broadcasts go there alone.
+    fn find_named(&self, name: &str) -> Option<u32> {
+        self.rooms.find(name).filter(|&room| room != LOBBY)
+    }
+
     fn kick(&mut self, id: ConnectionId, name: &str) {
-        let room = self.rooms.find(name);
+        let room = self.find_named(name);
         let (Some(index), Some(room)) = (self.resolve_client(id), room) else {
             return;
         };

@@ -308,7 +308,7 @@ impl Server {
     /// The answer to a transmit.
     pub(super) fn sent(&mut self, index: u32, bytes: usize, blocked: bool) {
         let sent = self.outboxes.sent(index, bytes);
-        self.stats.sent_bytes += bytes as u64;
+        self.stats.sent_bytes += u64::from(sent.bytes);
         self.stats.clamped += u64::from(sent.clamped);
         if blocked {
             self.outboxes.block(index);
@@ -332,6 +332,7 @@ impl Server {
 
     /// Everything queued has left.
     fn drained(&mut self, index: u32) {
+        self.note_drops();
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
@@ -339,6 +340,7 @@ impl Server {
         match &mut connection.stage {
             Stage::Closing(_) => self.goodbye_sent(index),
             Stage::Session(session) => {
+                session.answered = true;
                 if session.hold == Hold::Response {
                     self.response_left(index);
                 } else if !session.missed.is_empty() {

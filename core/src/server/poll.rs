@@ -126,8 +126,8 @@ impl Server {
         // It may have ended since: its id is still in the record of its end.
         let client = match &connection.stage {
             Stage::Session(session) => self.encode_id(&session.secret, index),
-            Stage::Closing(closing) => closing.end?.client,
-            Stage::Over(end) => (*end)?.client,
+            Stage::Closing(closing) => closing.end.as_ref()?.client,
+            Stage::Over(end) => end.as_ref()?.client,
             Stage::Request(_) => return None,
         };
         Some(Event::Opened {
@@ -141,17 +141,16 @@ impl Server {
     /// Tells the end of a session and frees its slot.
     fn closed_event(&mut self, index: u32) -> Option<Event> {
         let id = self.connections.id(index)?;
-        let Stage::Over(Some(end)) = self.connections.get(index)?.stage else {
+        let Stage::Over(Some(end)) = self.connections.remove(index)?.stage else {
             return None;
         };
-        self.connections.remove(index);
         let End {
             client,
             cause,
             code,
             opened,
             received,
-        } = end;
+        } = *end;
         Some(Event::Closed {
             connection: id,
             client,
@@ -243,6 +242,9 @@ impl Server {
         let connection = self.connections.get(index);
         if connection.is_some_and(|connection| connection.session().is_some()) {
             self.close_over_budget(index);
+            // It holds next to nothing now: it keeps its place to hear why, and others come before it.
+            self.outboxes.unblock(index);
+            self.outboxes.block(index);
         } else {
             self.outboxes.raise(index, flag::RESET);
         }

@@ -289,17 +289,25 @@ impl Server {
 
     // ---- slow readers
 
-    /// Notes what the queues dropped since the last look.
+    /// Notes what the queues dropped since the last look. It is told when the client has drained.
     pub(super) fn note_drops(&mut self) {
         let mut drops = core::mem::take(&mut self.outboxes.drops);
+        let mut idle = Vec::new();
         for drop in drops.drain(..) {
             self.stats.dropped += u64::from(drop.messages);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, drop.messages, drop.latest);
+                session.miss(drop.room, u64::from(drop.messages), drop.latest);
+                if self.outboxes.is_idle(drop.connection) {
+                    idle.push(drop.connection);
+                }
             }
         }
         self.outboxes.drops = drops;
+        // What fits no queue is dropped although nothing is waiting to drain.
+        for index in idle {
+            self.tell_missed(index);
+        }
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's

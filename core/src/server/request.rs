@@ -213,7 +213,7 @@ impl Server {
             return Answer::Over;
         };
         if let Stage::Request(request) = &mut connection.stage {
-            request.body = (!body.is_done()).then_some(body);
+            request.body = (!body.is_done()).then(|| Box::new(body));
         }
         self.timers.arm(index, class::KEEP_ALIVE, self.now.mono);
         Answer::Next

@@ -19,10 +19,12 @@ impl Server {
         let session = Box::new(Session {
             kind,
             hold: Hold::Response,
+            answered: false,
             decoder: Decoder::new(Role::Server),
             secret: self.new_secret(),
             opened: self.now.mono,
-            memberships: Vec::new(),
+            // The lobby and, most often, one room.
+            memberships: Vec::with_capacity(2),
             metadata: Metadata::default(),
             user: None,
             buckets: Buckets::default(),

@@ -5,14 +5,20 @@
 //! cut at a message, and the room it belongs to. Buffers go back to a pool when the last reference is
 //! released; after warm-up nothing is allocated.
 
+#[cfg(test)]
+mod tests;
+
 use crate::session::outbox::Range;
 
 /// All buffers of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     buffers: Vec<Buffer>,
+    /// Buffers without references: those with a capacity that is worth keeping for what is shared, and those
+    /// that are small enough for what one stalled connection holds.
     free: Vec<u32>,
-    /// Capacity of the buffers in use.
+    free_small: Vec<u32>,
+    /// Capacity of the buffers in use, and what it takes to know of them: of many small ones that is most.
     used_bytes: usize,
     /// Capacity kept in the pool.
     pooled_bytes: usize,
@@ -25,6 +31,8 @@ struct Buffer {
     ends: Vec<u32>,
     references: u32,
     room: u32,
+    /// Its opener still appends to it, for whoever it is shared with.
+    filling: bool,
     /// A stalled connection holds on to it: give back unused capacity when it is sealed.
     pinned: bool,
 }
@@ -32,7 +40,21 @@ struct Buffer {
 impl Buffers {
     /// A buffer of `room` (or [`NONE`](crate::session::NONE)) to append to, with one reference for the opener. O(1).
     pub(crate) fn open(&mut self, room: u32) -> u32 {
-        let id = match self.free.pop() {
+        let id = self.free.pop().or_else(|| self.free_small.pop());
+        let id = self.take(id, room);
+        self.buffers[id as usize].filling = true;
+        id
+    }
+
+    /// As [`open`](Self::open), for what one stalled connection may hold for long: it gets no large buffer from
+    /// the pool, and is never sealed.
+    pub(crate) fn open_small(&mut self, room: u32) -> u32 {
+        let id = self.free_small.pop();
+        self.take(id, room)
+    }
+
+    fn take(&mut self, id: Option<u32>, room: u32) -> u32 {
+        let id = match id {
             Some(id) => id,
             None => {
                 self.buffers.push(Buffer {
@@ -40,6 +62,7 @@ impl Buffers {
                     ends: Vec::new(),
                     references: 0,
                     room,
+                    filling: false,
                     pinned: false,
                 });
                 self.buffers.len() as u32 - 1
@@ -48,10 +71,11 @@ impl Buffers {
         let buffer = &mut self.buffers[id as usize];
         buffer.references = 1;
         buffer.room = room;
+        buffer.filling = false;
         buffer.pinned = false;
         let capacity = buffer.capacity();
         self.pooled_bytes -= capacity;
-        self.used_bytes += capacity;
+        self.used_bytes += capacity + size_of::<Buffer>();
         id
     }
 
@@ -79,7 +103,7 @@ impl Buffers {
         if buffer.references > 0 {
             return;
         }
-        self.used_bytes -= buffer.capacity();
+        self.used_bytes -= buffer.capacity() + size_of::<Buffer>();
         buffer.bytes.clear();
         buffer.ends.clear();
         if buffer.capacity() > POOLED_BUFFER_BYTES
@@ -89,13 +113,18 @@ impl Buffers {
             buffer.ends = Vec::new();
         }
         self.pooled_bytes += buffer.capacity();
-        self.free.push(id);
+        if buffer.capacity() <= SMALL_BUFFER_BYTES {
+            self.free_small.push(id);
+        } else {
+            self.free.push(id);
+        }
     }
 
     /// Drops the opener's reference. A buffer that a stalled connection holds gives back the capacity that it
     /// does not use.
     pub(crate) fn seal(&mut self, id: u32) {
         let buffer = &mut self.buffers[id as usize];
+        buffer.filling = false;
         if buffer.pinned && buffer.references > 1 {
             self.shrink(id);
         }
@@ -143,6 +172,11 @@ impl Buffers {
         let before = buffer.capacity();
         buffer.bytes.push(0);
         self.used_bytes += buffer.capacity() - before;
+    }
+
+    /// Whether it is going to hold more than it does.
+    pub(crate) fn is_filling(&self, id: u32) -> bool {
+        self.buffers[id as usize].filling
     }
 
     /// Whether others hold it too.
@@ -223,7 +257,7 @@ impl Buffers {
         buffer.ends.get(last - 1).copied().unwrap_or(start)
     }
 
-    /// Capacity of the buffers that are referenced, in bytes.
+    /// Memory of the buffers that are referenced, in bytes.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes
     }
@@ -235,6 +269,8 @@ impl Buffer {
     }
 }
 
+/// A buffer with no more capacity than this may be held by a stalled connection for as little as it likes.
+const SMALL_BUFFER_BYTES: usize = 1024;
 /// A larger buffer is not kept for reuse.
 const POOLED_BUFFER_BYTES: usize = 512 * 1024;
 /// What the pool keeps at most.

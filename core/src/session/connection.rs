@@ -13,7 +13,7 @@ use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
 use crate::machine::{ListenerId, PeerAddr};
-use crate::room::{Membership, WireForm};
+use crate::room::{LOBBY, Membership, WireForm};
 use crate::time::Instant;
 use crate::websocket::Decoder;
 
@@ -41,7 +41,7 @@ pub(crate) enum Stage {
     Request(Request),
     Session(Box<Session>),
     Closing(Closing),
-    Over(Option<End>),
+    Over(Option<Box<End>>),
 }
 
 /// Waiting for a request, or discarding one's body.
@@ -49,7 +49,7 @@ pub(crate) enum Stage {
 pub(crate) struct Request {
     /// How far the end of the head has been searched for.
     pub(crate) scan: usize,
-    pub(crate) body: Option<BodyDiscard>,
+    pub(crate) body: Option<Box<BodyDiscard>>,
 }
 
 /// A WebSocket session.
@@ -57,6 +57,8 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
+    /// The upgrade response has surely left.
+    pub(crate) answered: bool,
     pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
@@ -115,16 +117,18 @@ pub(crate) struct Missed {
 }
 
 /// Saying goodbye.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Closing {
     /// How it ended, for the event; `None` if no session was ever opened.
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<Box<End>>,
     /// Nothing of the peer's is waited for any more.
     pub(crate) peer_done: bool,
     /// Our close frame (or response) has been queued and the write side will be shut.
     pub(crate) finished: bool,
     /// Bytes that are still read and discarded.
     pub(crate) discard_bytes: usize,
+    /// A goodbye makes sense to the peer, and fits: otherwise its queue must not overflow once more.
+    pub(crate) tellable: bool,
 }
 
 /// How a session ended.
@@ -225,17 +229,25 @@ impl Session {
     }
 
     /// Notes what it missed in a room.
-    pub(crate) fn miss(&mut self, room: u32, messages: u32, latest: bool) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
-                missed.messages += u64::from(messages);
+                missed.messages += messages;
                 missed.latest |= latest;
             }
             None => self.missed.push(Missed {
                 room,
-                messages: u64::from(messages),
+                messages,
                 latest,
             }),
+        }
+    }
+
+    /// It has left a room: what it missed there is told without a name. The number may soon be another room's.
+    pub(crate) fn forget_where_missed(&mut self, room: u32) {
+        if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
+            let missed = self.missed.swap_remove(at);
+            self.miss(LOBBY, missed.messages, false);
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Doubly linked lists threaded through a table: each element is in at most one list, knows its neighbours
 //! by index, and leaves in O(1). No allocation per link.
 
+#[cfg(test)]
+mod tests;
+
 use crate::session::NONE;
 
 /// The links of every element.

@@ -5,6 +5,9 @@
 //! checked before queueing, never after. Rounds (see [`crate::Machine`]) live here too, because a flag and a
 //! queue change together. Knows nothing of rooms but a number, and nothing of what the bytes say.
 
+#[cfg(test)]
+mod tests;
+
 use crate::config::SlowReader;
 use crate::session::NONE;
 use crate::session::buffer::Buffers;
@@ -37,6 +40,7 @@ pub(crate) mod flag {
 /// Messages that a slow reader did not get.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drop {
+    /// [`NONE`] if it is gone and its slot has another owner.
     pub(crate) connection: u32,
     /// The buffer's room.
     pub(crate) room: u32,
@@ -48,6 +52,8 @@ pub(crate) struct Drop {
 /// What became of a report by the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
+    /// How many bytes left the queue.
+    pub(crate) bytes: u32,
     /// Nothing is queued any more.
     pub(crate) drained: bool,
     /// The driver claims more than it was lent.
@@ -69,6 +75,8 @@ pub(crate) struct Outboxes {
     ready: Vec<u32>,
     round: Vec<u32>,
     next_in_round: usize,
+    /// Whose turn it is in this round, and its flags that have not been handed out.
+    handing: (u32, u8),
     /// Blocked connections, the one that has been so longest first.
     stalled: List,
     stalled_links: Links,
@@ -88,6 +96,8 @@ pub(crate) struct Outboxes {
 struct Outbox {
     head: u32,
     tail: u32,
+    /// Up to here [`Outboxes::block`] has seen to it that nothing large is held for a little.
+    settled: u32,
     bytes: u32,
     messages: u32,
     state: u8,
@@ -106,11 +116,23 @@ struct Node {
 const BLOCKED: u8 = 1;
 /// Nothing may be queued any more.
 const SHUT: u8 = 2;
+/// Its queue overflowed under the policy `close`: what it is sent from now on is its goodbye.
+const OVERFLOWED: u8 = 4;
+/// It may have entries in `drops`.
+const DROPPED: u8 = 8;
+/// It has missed messages under the policy `latest` and not drained since: what it will get is the last one.
+const BEHIND: u8 = 16;
 /// In the list of the next round.
 const LISTED: u8 = 128;
 
 /// The room number of buffers that hold control frames of a blocked connection.
 const CONTROL: u32 = NONE - 1;
+
+/// Header and payload of the longest control frame of a server (RFC 6455, section 5.5).
+const MAX_CONTROL_FRAME_BYTES: u32 = 2 + 125;
+
+/// The limit of a queue is at most this, so that what goes beyond it cannot overflow a number.
+const MAX_QUEUED: u32 = u32::MAX / 2;
 
 /// A direct buffer is closed once it is this long, so that a stalled reader does not pin more.
 const DIRECT_BUFFER_BYTES: u32 = 64 * 1024;
@@ -118,6 +140,7 @@ const DIRECT_BUFFER_BYTES: u32 = 64 * 1024;
 const PRIVATE_BUFFER_BYTES: u32 = 64 * 1024;
 
 impl Outboxes {
+    /// Queues of at most `max_bytes` and `max_messages` per connection; 2 GiB and two billion if these are more.
     pub(crate) fn new(max_bytes: usize, max_messages: u32) -> Self {
         Self {
             boxes: Vec::new(),
@@ -129,14 +152,15 @@ impl Outboxes {
             ready: Vec::new(),
             round: Vec::new(),
             next_in_round: 0,
+            handing: (NONE, 0),
             stalled: List::EMPTY,
             stalled_links: Links::default(),
             overflowed: Vec::new(),
             drops: Vec::new(),
             discarded_messages: 0,
             coalesced_pongs: 0,
-            max_bytes: u32::try_from(max_bytes).unwrap_or(u32::MAX),
-            max_messages,
+            max_bytes: u32::try_from(max_bytes).map_or(MAX_QUEUED, |max| max.min(MAX_QUEUED)),
+            max_messages: max_messages.min(MAX_QUEUED),
         }
     }
 
@@ -145,16 +169,33 @@ impl Outboxes {
         let empty = Outbox {
             head: NONE,
             tail: NONE,
+            settled: NONE,
             bytes: 0,
             messages: 0,
             state: 0,
             flags: 0,
         };
         match self.boxes.get_mut(connection as usize) {
-            Some(outbox) => *outbox = empty,
+            // A former owner of the slot may have left it in the list of a round: it is in there once.
+            Some(outbox) => {
+                let (flags, state) = (outbox.flags & LISTED, outbox.state);
+                *outbox = Outbox { flags, ..empty };
+                self.disown(connection, state);
+            }
             None => self.boxes.resize(connection as usize + 1, empty),
         }
         self.stalled_links.reserve(connection);
+    }
+
+    /// What the server has yet to learn of a slot's former owner is none of the next one's.
+    fn disown(&mut self, connection: u32, state: u8) {
+        if state & OVERFLOWED != 0 {
+            self.overflowed.retain(|&other| other != connection);
+        }
+        if state & DROPPED != 0 {
+            let theirs = self.drops.iter_mut().filter(|d| d.connection == connection);
+            theirs.for_each(|drop| drop.connection = NONE);
+        }
     }
 
     /// Drops everything; the connection is gone.
@@ -162,8 +203,8 @@ impl Outboxes {
         self.unblock(connection);
         self.discard(connection, false);
         let outbox = &mut self.boxes[connection as usize];
-        outbox.state = SHUT;
-        outbox.flags = 0;
+        outbox.state |= SHUT;
+        self.lower(connection, !LISTED);
     }
 
     // ---- queueing
@@ -182,7 +223,7 @@ impl Outboxes {
         let length = range.end - range.start;
         let fits = outbox.bytes.saturating_add(length) <= self.max_bytes
             && outbox.messages.saturating_add(messages) <= self.max_messages;
-        if outbox.state == 0 && fits {
+        if outbox.state & (BLOCKED | SHUT | BEHIND) == 0 && fits {
             self.link(connection, range, messages);
             self.raise(connection, flag::TRANSMIT);
         } else {
@@ -202,8 +243,10 @@ impl Outboxes {
         let state = self.boxes[connection as usize].state;
         if state & SHUT != 0 {
             self.discarded_messages += u64::from(messages);
-        } else if policy == SlowReader::Latest && state & BLOCKED != 0 {
-            self.drop_messages(connection, range.buffer, messages, true);
+        } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
+            self.boxes[connection as usize].state |= BEHIND;
+            let room = self.buffers.room(range.buffer);
+            self.note_drop(connection, room, messages, true);
         } else if fits {
             self.queue_blocked(connection, range, messages);
         } else {
@@ -219,10 +262,7 @@ impl Outboxes {
             self.raise(connection, flag::TRANSMIT);
             return;
         }
-        let length = range.end - range.start;
-        let shared = range.buffer == self.direct
-            || length.saturating_mul(4) < self.buffers.len(range.buffer);
-        if shared && length <= PRIVATE_BUFFER_BYTES / 4 {
+        if self.wastes(range) {
             self.link_copy(connection, range, messages);
         } else {
             self.buffers.pin(range.buffer);
@@ -230,10 +270,22 @@ impl Outboxes {
         }
     }
 
+    /// Whether a stalled connection would hold much more than the range if it held its buffer: the range is a
+    /// small part of it, or will be when it is filled.
+    fn wastes(&self, range: Range) -> bool {
+        let length = range.end - range.start;
+        let part = self.buffers.is_filling(range.buffer)
+            || length.saturating_mul(4) < self.buffers.len(range.buffer);
+        part && length <= PRIVATE_BUFFER_BYTES / 4
+    }
+
     fn queue_over(&mut self, connection: u32, range: Range, messages: u32, policy: SlowReader) {
         match policy {
+            SlowReader::Close if self.is_last_word(connection, range) => {
+                self.queue_blocked(connection, range, messages);
+            }
             SlowReader::Close => {
-                self.boxes[connection as usize].state |= SHUT;
+                self.boxes[connection as usize].state |= SHUT | OVERFLOWED;
                 self.discarded_messages += u64::from(messages);
                 self.overflowed.push(connection);
             }
@@ -244,6 +296,14 @@ impl Outboxes {
                 self.queue_suffix(connection, range, messages);
             }
         }
+    }
+
+    /// A close frame behind the rest of a started message: it goes out however full the queue is, or the
+    /// connection would overflow again with each attempt to close it.
+    fn is_last_word(&self, connection: u32, range: Range) -> bool {
+        self.boxes[connection as usize].state & OVERFLOWED != 0
+            && range.end - range.start <= MAX_CONTROL_FRAME_BYTES
+            && self.buffers.room(range.buffer) == NONE
     }
 
     /// By how many bytes and messages the queue would overflow.
@@ -272,7 +332,8 @@ impl Outboxes {
         if kept > 0 {
             self.queue_blocked(connection, Range { end, ..range }, kept);
         }
-        self.drop_messages(connection, range.buffer, messages - kept, false);
+        let room = self.buffers.room(range.buffer);
+        self.note_drop(connection, room, messages - kept, false);
     }
 
     fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
@@ -286,12 +347,13 @@ impl Outboxes {
             self.queue_blocked(connection, Range { start, ..range }, kept);
         }
         if kept < messages {
-            self.drop_messages(connection, range.buffer, messages - kept, false);
+            let room = self.buffers.room(range.buffer);
+            self.note_drop(connection, room, messages - kept, false);
         }
     }
 
-    fn drop_messages(&mut self, connection: u32, buffer: u32, messages: u32, latest: bool) {
-        let room = self.buffers.room(buffer);
+    fn note_drop(&mut self, connection: u32, room: u32, messages: u32, latest: bool) {
+        self.boxes[connection as usize].state |= DROPPED;
         self.drops.push(Drop {
             connection,
             room,
@@ -307,12 +369,11 @@ impl Outboxes {
         let (mut previous, mut at) = (NONE, self.boxes[connection as usize].head);
         while at != NONE && (bytes < excess.0 || messages < excess.1) {
             let node = self.nodes[at as usize];
-            let started = !self.buffers.is_boundary(node.buffer, node.start);
             if self.buffers.room(node.buffer) != room {
                 (previous, at) = (at, node.next);
                 continue;
             }
-            if started {
+            if self.is_started(at) {
                 (previous, at) = self.split(connection, at);
                 continue;
             }
@@ -334,16 +395,12 @@ impl Outboxes {
         outbox.bytes -= bytes;
         outbox.messages -= messages;
         if messages > 0 {
-            self.drops.push(Drop {
-                connection,
-                room,
-                messages,
-                latest: false,
-            });
+            self.note_drop(connection, room, messages, false);
         }
     }
 
-    /// Queues one message that `write` appends. For this connection only; over its limit it is closed.
+    /// Queues one message that `write` appends. For this connection only; over its limit it is closed, and
+    /// once it has overflowed only what is no longer than a control frame still goes beyond the limit.
     pub(crate) fn direct(&mut self, connection: u32, write: impl FnOnce(&mut Vec<u8>)) {
         if self.boxes[connection as usize].state & SHUT != 0 {
             self.discarded_messages += 1;
@@ -367,7 +424,8 @@ impl Outboxes {
     }
 
     /// Queues one control frame ahead of everything but a message that has been started. While the
-    /// connection is blocked a pong replaces an earlier one that has not been started (RFC 6455, section 5.5.3).
+    /// connection is blocked a frame replaces an earlier one of its kind that has not been started (RFC 6455,
+    /// section 5.5.3), so that at most one of each waits beyond the limit.
     pub(crate) fn control(&mut self, connection: u32, frame: &[u8]) {
         let outbox = &self.boxes[connection as usize];
         if outbox.state & SHUT != 0 {
@@ -377,24 +435,19 @@ impl Outboxes {
             self.direct(connection, |out| out.extend_from_slice(frame));
             return;
         }
-        let buffer = self.buffers.open(CONTROL);
+        let (mut previous, mut at) = (NONE, outbox.head);
+        if self.is_started(at) {
+            (previous, at) = self.split(connection, at);
+        }
+        let buffer = self.buffers.open_small(CONTROL);
         let (start, end) = self
             .buffers
             .append(buffer, |out| out.extend_from_slice(frame));
-        let (mut previous, mut at) = (NONE, outbox.head);
-        if !self.buffers.is_boundary(
-            self.nodes[at as usize].buffer,
-            self.nodes[at as usize].start,
-        ) {
-            (previous, at) = self.split(connection, at);
-        }
         while at != NONE && self.buffers.room(self.nodes[at as usize].buffer) == CONTROL {
             let node = self.nodes[at as usize];
-            if frame.first() == self.buffers.slice(node.buffer, 0, 1).first()
-                && frame.first() == Some(&PONG)
-            {
+            if frame.first() == self.buffers.slice(node.buffer, 0, 1).first() {
                 self.replace(connection, at, Range { buffer, start, end });
-                self.coalesced_pongs += 1;
+                self.coalesced_pongs += u64::from(frame.first() == Some(&PONG));
                 return;
             }
             (previous, at) = (at, node.next);
@@ -404,6 +457,12 @@ impl Outboxes {
         let outbox = &mut self.boxes[connection as usize];
         outbox.bytes += end - start;
         outbox.messages += 1;
+    }
+
+    /// Whether the first message of a node has been sent in part.
+    fn is_started(&self, at: u32) -> bool {
+        let node = &self.nodes[at as usize];
+        !self.buffers.is_boundary(node.buffer, node.start)
     }
 
     fn replace(&mut self, connection: u32, at: u32, range: Range) {
@@ -456,7 +515,7 @@ impl Outboxes {
             _ => NONE,
         };
         if own == NONE {
-            let buffer = self.buffers.open(room);
+            let buffer = self.buffers.open_small(room);
             let end = self.buffers.copy(range, buffer);
             self.link(
                 connection,
@@ -513,6 +572,9 @@ impl Outboxes {
         if outbox.tail == at {
             outbox.tail = rest;
         }
+        if outbox.settled == at {
+            outbox.settled = rest;
+        }
         (at, rest)
     }
 
@@ -536,6 +598,9 @@ impl Outboxes {
         }
         if outbox.tail == at {
             outbox.tail = previous;
+        }
+        if outbox.settled == at {
+            outbox.settled = previous;
         }
         self.nodes[at as usize].next = self.free_node;
         self.free_node = at;
@@ -567,10 +632,12 @@ impl Outboxes {
             }
             let outbox = &mut self.boxes[connection as usize];
             (outbox.bytes, outbox.messages) = (0, 0);
+            outbox.state &= !BEHIND;
         } else {
             self.sent_part(connection, taken);
         }
         Sent {
+            bytes: taken,
             drained: taken == queued,
             clamped,
         }
@@ -583,7 +650,7 @@ impl Outboxes {
             let Node {
                 buffer, start, end, ..
             } = self.nodes[head as usize];
-            let stop = end.min(start + taken);
+            let stop = end.min(start.saturating_add(taken));
             let messages = self.buffers.messages(buffer, start, stop);
             self.boxes[connection as usize].messages -= messages;
             taken -= stop - start;
@@ -596,7 +663,8 @@ impl Outboxes {
     }
 
     /// The socket takes no more. Returns `true` if that is news. The queue gives up buffers of which it uses
-    /// a small part. O(queue).
+    /// a small part. O(what was queued since it was last blocked), so that a peer that takes a little at a
+    /// time costs no more for having a long queue.
     pub(crate) fn block(&mut self, connection: u32) -> bool {
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
@@ -604,23 +672,40 @@ impl Outboxes {
         }
         outbox.state |= BLOCKED;
         self.stalled_links.push_back(&mut self.stalled, connection);
-        let mut at = self.boxes[connection as usize].head;
-        while at != NONE {
-            let node = self.nodes[at as usize];
-            let length = node.end - node.start;
-            if self.buffers.is_shared(node.buffer)
-                && length <= PRIVATE_BUFFER_BYTES / 4
-                && length.saturating_mul(4) < self.buffers.len(node.buffer)
-            {
-                self.copy_out(at);
-            } else if node.buffer == self.direct {
-                self.buffers.pin(node.buffer);
-            } else {
-                self.buffers.shrink(node.buffer);
+        let &mut Outbox {
+            head,
+            tail,
+            settled,
+            ..
+        } = outbox;
+        outbox.settled = tail;
+        let mut at = match self.nodes.get(settled as usize) {
+            Some(&Node { next, .. }) => {
+                // Of the first, less may be left than when it was seen to.
+                self.settle(head);
+                next
             }
+            None => head,
+        };
+        while at != NONE {
+            self.settle(at);
             at = self.nodes[at as usize].next;
         }
         true
+    }
+
+    /// Sees to it that the node `at` holds no more memory than it is worth.
+    fn settle(&mut self, at: u32) {
+        let Node {
+            buffer, start, end, ..
+        } = self.nodes[at as usize];
+        if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
+            self.copy_out(at);
+        } else if self.buffers.is_filling(buffer) {
+            self.buffers.pin(buffer);
+        } else {
+            self.buffers.shrink(buffer);
+        }
     }
 
     /// Gives the node a buffer of its own. A started message keeps its end, and its start moves to 0.
@@ -629,7 +714,7 @@ impl Outboxes {
             buffer, start, end, ..
         } = self.nodes[at as usize];
         let started = !self.buffers.is_boundary(buffer, start);
-        let own = self.buffers.open(self.buffers.room(buffer));
+        let own = self.buffers.open_small(self.buffers.room(buffer));
         if started {
             // A byte that is never sent keeps the boundary in front of the started message.
             self.buffers.pad(own);
@@ -646,6 +731,9 @@ impl Outboxes {
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
             outbox.state &= !BLOCKED;
+            if outbox.head == NONE {
+                outbox.state &= !BEHIND;
+            }
             self.stalled_links.remove(&mut self.stalled, connection);
         }
     }
@@ -656,13 +744,10 @@ impl Outboxes {
         let mut previous = NONE;
         let mut at = self.boxes[connection as usize].head;
         let mut kept = (0, 0);
-        if at != NONE && keep_started {
-            let node = self.nodes[at as usize];
-            if !self.buffers.is_boundary(node.buffer, node.start) {
-                (previous, at) = self.split(connection, at);
-                let front = self.nodes[previous as usize];
-                kept = (front.end - front.start, 1);
-            }
+        if at != NONE && keep_started && self.is_started(at) {
+            (previous, at) = self.split(connection, at);
+            let front = self.nodes[previous as usize];
+            kept = (front.end - front.start, 1);
         }
         while at != NONE {
             let next = self.nodes[at as usize].next;
@@ -694,6 +779,11 @@ impl Outboxes {
         self.boxes[connection as usize].state & BLOCKED != 0
     }
 
+    /// Whether nothing is queued and its socket takes bytes: it has drained, or never had to.
+    pub(crate) fn is_idle(&self, connection: u32) -> bool {
+        self.is_empty(connection) && !self.is_blocked(connection)
+    }
+
     /// Bytes queued for a connection.
     pub(crate) fn queued_bytes(&self, connection: u32) -> u32 {
         self.boxes[connection as usize].bytes
@@ -706,7 +796,8 @@ impl Outboxes {
 
     // ---- rounds
 
-    /// Flags a connection for the next round. `TRANSMIT` waits while it is blocked.
+    /// Flags a connection for the next round, or for this one if its turn is still to come. `TRANSMIT` waits
+    /// while it is blocked. O(1).
     #[inline]
     pub(crate) fn raise(&mut self, connection: u32, flags: u8) {
         let outbox = &mut self.boxes[connection as usize];
@@ -716,24 +807,31 @@ impl Outboxes {
         outbox.flags |= flags | LISTED;
     }
 
-    /// Takes back a flag that was raised and not handed out.
+    /// Takes back flags that were raised and not handed out. O(1).
     pub(crate) fn lower(&mut self, connection: u32, flags: u8) {
         self.boxes[connection as usize].flags &= !flags;
+        if self.handing.0 == connection {
+            self.handing.1 &= !flags;
+        }
     }
 
-    /// The next connection of this round and its flags.
+    /// The next flag of this round and its connection. Each connection has one turn in a round; what is raised
+    /// from then on is for the next.
     #[inline]
     pub(crate) fn next_flagged(&mut self) -> Option<(u32, u8)> {
-        while let Some(&connection) = self.round.get(self.next_in_round) {
+        loop {
+            let (connection, flags) = self.handing;
+            if flags != 0 {
+                let first = flags & flags.wrapping_neg();
+                self.handing.1 = flags & !first;
+                return Some((connection, first));
+            }
+            let &connection = self.round.get(self.next_in_round)?;
             self.next_in_round += 1;
             let outbox = &mut self.boxes[connection as usize];
-            let flags = outbox.flags & !LISTED;
+            self.handing = (connection, outbox.flags & !LISTED);
             outbox.flags = 0;
-            if flags != 0 {
-                return Some((connection, flags));
-            }
         }
-        None
     }
 
     /// Makes what was flagged meanwhile the next round; `false` if there is nothing.

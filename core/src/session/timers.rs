@@ -4,6 +4,9 @@
 //! duration. `now` never goes back, so a class is a FIFO: arming appends, the front is the earliest. Arming,
 //! cancelling and the next deadline are O(1); an armed timer allocates nothing.
 
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 
 use crate::session::lists::{Links, List};

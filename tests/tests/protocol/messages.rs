@@ -47,6 +47,7 @@ fn pings_and_messages_have_quotas_of_their_own() {
     let refused = world.request(client, &json!({"type": "ping"}));
     assert_eq!(refused["code"], "rate_limited");
     assert_eq!(refused["retryAfterMs"], 200);
+    assert_eq!(world.close_frame(client).map(|(code, _)| code), Some(1008));
 }
 
 // covers A1-08

@@ -1,0 +1,284 @@
+//! Quotas: what passes at once, what is refused, when it passes again.
+
+use core::net::{IpAddr, SocketAddr};
+
+use roomwire_core::config::RateLimit;
+use roomwire_core::{Config, PeerAddr};
+use roomwire_tests::{Opcode, Peer, Upgrade, World};
+use serde_json::{Value, json};
+
+use crate::{close_code, only};
+
+/// Rate limits with every quota raised, but for those that `lower` lowers.
+fn only_rate(lower: impl FnOnce(&mut RateLimit)) -> Config {
+    only(|config| {
+        config.rate_limit = RateLimit {
+            enabled: true,
+            messages: 1_000_000,
+            per_ms: 1_000,
+            address_factor: 100,
+            pings: 1_000_000,
+            deliveries_per_second: 1_000_000_000,
+            refusals: 1_000_000,
+        };
+        lower(&mut config.rate_limit);
+    })
+}
+
+fn hello() -> Value {
+    json!({"type": "hello"})
+}
+
+/// Says hello; `None` if that was admitted, else when it may be tried again.
+fn wait(world: &mut World, client: Peer) -> Option<u64> {
+    let outcome = world.request(client, &hello());
+    if outcome["type"] == "ack" {
+        return None;
+    }
+    assert_eq!(outcome["code"], "rate_limited", "{outcome}");
+    outcome["retryAfterMs"].as_u64()
+}
+
+fn from(address: &str) -> Upgrade {
+    let ip: IpAddr = address.parse().expect("an address");
+    Upgrade {
+        peer: PeerAddr::Inet(SocketAddr::new(ip, 50_000)),
+        ..Upgrade::default()
+    }
+}
+
+// covers A0-6, A2-08: rate_limit.messages, rate_limit.per_ms
+#[test]
+fn messages() {
+    for (messages, per_ms) in [(3, 3_000), (100, 60_000)] {
+        let mut world = World::new(only_rate(|rate| {
+            (rate.messages, rate.per_ms) = (messages, per_ms);
+        }));
+        let client = world.connect();
+        for _ in 0..messages {
+            assert_eq!(wait(&mut world, client), None);
+        }
+        let each = per_ms / u64::from(messages);
+        assert_eq!(wait(&mut world, client), Some(each));
+        world.advance_ms(each - 1);
+        assert_eq!(wait(&mut world, client), Some(1));
+        // Whoever waits as long as it is told gets through, and one more does not.
+        world.advance_ms(1);
+        assert_eq!(wait(&mut world, client), None);
+        assert_eq!(wait(&mut world, client), Some(each));
+        // Each connection has its own.
+        let other = world.connect();
+        assert_eq!(wait(&mut world, other), None);
+        world.advance_ms(per_ms);
+        for _ in 0..messages {
+            assert_eq!(wait(&mut world, client), None);
+        }
+        assert_eq!(world.stats().rate_limited, 3);
+    }
+}
+
+// covers A0-6: rate_limit.address_factor; a reconnect gains nothing
+#[test]
+fn messages_of_one_address() {
+    for (messages, factor) in [(5, 2), (100, 20)] {
+        let mut world = World::new(only_rate(|rate| {
+            rate.messages = messages;
+            rate.per_ms = 60_000_000; // nothing comes back while this runs
+            rate.address_factor = factor;
+        }));
+        for _ in 0..factor {
+            let client = world.connect_as(&from("10.0.0.1"));
+            for _ in 0..messages {
+                assert_eq!(wait(&mut world, client), None);
+            }
+            world.close(client);
+        }
+        let again = world.connect_as(&from("10.0.0.1"));
+        assert!(wait(&mut world, again).is_some());
+        let elsewhere = world.connect_as(&from("10.0.0.2"));
+        assert_eq!(wait(&mut world, elsewhere), None);
+        // Addresses of one IPv6 host are one.
+        for host in 0..factor {
+            let client = world.connect_as(&from(&format!("2001:db8::{host}")));
+            for _ in 0..messages {
+                assert_eq!(wait(&mut world, client), None);
+            }
+        }
+        let client = world.connect_as(&from("2001:db8::ffff"));
+        assert!(wait(&mut world, client).is_some());
+        let client = world.connect_as(&from("2001:db8:0:1::1"));
+        assert_eq!(wait(&mut world, client), None);
+    }
+}
+
+// covers A0-6: limits.max_idle_addresses
+#[test]
+fn addresses_that_are_remembered() {
+    for limit in [0, 1, 3] {
+        let mut config = only_rate(|rate| {
+            rate.messages = 2;
+            rate.per_ms = 60_000;
+            rate.address_factor = 1;
+        });
+        config.limits.max_idle_addresses = limit;
+        let mut world = World::new(config);
+        let name = |number: usize| format!("10.0.0.{number}");
+        for number in 0..=limit {
+            let client = world.connect_as(&from(&name(number)));
+            assert_eq!(wait(&mut world, client), None);
+            assert_eq!(wait(&mut world, client), None);
+            world.close(client);
+        }
+        // The oldest had to go, the others are remembered.
+        for number in (0..=limit).rev() {
+            let client = world.connect_as(&from(&name(number)));
+            assert_eq!(wait(&mut world, client).is_some(), number > 0, "{number}");
+        }
+    }
+}
+
+// covers A0-6: idle addresses are forgotten when it no longer matters
+#[test]
+fn addresses_are_forgotten_when_their_quota_is_full() {
+    let mut world = World::new(only_rate(|rate| {
+        rate.messages = 2;
+        rate.per_ms = 60_000;
+        rate.address_factor = 1;
+    }));
+    for number in 0..100 {
+        let client = world.connect_as(&from(&format!("10.0.0.{number}")));
+        wait(&mut world, client);
+        world.close(client);
+    }
+    world.assert_empty();
+    assert!(world.driver().deadline().is_some());
+    world.advance_ms(120_000);
+    assert_eq!(world.driver().deadline(), None);
+}
+
+// covers A0-6: rate_limit.deliveries_per_second
+#[test]
+fn deliveries() {
+    let mut world = World::new(only_rate(|rate| rate.deliveries_per_second = 10));
+    let clients = world.connect_many(6);
+    for &client in &clients {
+        world.join(client, "tea");
+        world.advance_ms(1_000);
+    }
+    let say = json!({"type": "room_message", "room": "tea", "data": 1});
+    let all = json!({"type": "broadcast", "data": 1});
+    assert_eq!(world.request(clients[0], &say)["type"], "ack");
+    assert_eq!(world.request(clients[1], &all)["type"], "ack");
+    let refused = world.request(clients[2], &say);
+    assert_eq!(refused["code"], "rate_limited");
+    assert_eq!(refused["retryAfterMs"], 500);
+    // What reaches nobody else is not held up.
+    assert_eq!(wait(&mut world, clients[2]), None);
+    world.advance_ms(499);
+    assert_eq!(world.refused(clients[2], &say), "rate_limited");
+    world.advance_ms(1);
+    assert_eq!(world.request(clients[2], &say)["type"], "ack");
+}
+
+// covers A0-6: no single message costs more than the bucket holds
+#[test]
+fn a_large_room_can_be_spoken_to() {
+    let mut world = World::new(only_rate(|rate| rate.deliveries_per_second = 3));
+    let clients = world.connect_many(20);
+    for &client in &clients {
+        world.join(client, "tea");
+        world.advance_ms(1_000);
+    }
+    let say = json!({"type": "room_message", "room": "tea", "data": 1});
+    assert_eq!(world.request(clients[0], &say)["type"], "ack");
+    assert_eq!(world.refused(clients[0], &say), "rate_limited");
+    world.advance_ms(1_000);
+    assert_eq!(world.request(clients[0], &say)["type"], "ack");
+}
+
+// covers A1-01: rate_limit.pings
+#[test]
+fn pings() {
+    for limit in [3, 300] {
+        let lower = |rate: &mut RateLimit| {
+            (rate.pings, rate.per_ms) = (limit, 60_000);
+        };
+        for opcode in [Opcode::Ping, Opcode::Pong] {
+            let mut world = World::new(only_rate(lower));
+            let client = world.connect();
+            for _ in 0..limit {
+                world.send_frame(client, opcode, b"");
+            }
+            assert_eq!(close_code(&world, client), None);
+            world.send_frame(client, opcode, b"");
+            assert_eq!(close_code(&world, client), Some(1008));
+        }
+        let mut world = World::new(only_rate(lower));
+        let client = world.connect();
+        for _ in 0..limit {
+            world.request(client, &json!({"type": "ping"}));
+        }
+        let refused = world.request(client, &json!({"type": "ping"}));
+        assert_eq!(refused["code"], "rate_limited");
+        assert_eq!(refused["retryAfterMs"], 60_000 / u64::from(limit));
+        assert_eq!(close_code(&world, client), Some(1008));
+    }
+}
+
+// covers A0-14: rate_limit.refusals
+#[test]
+fn refusals() {
+    for limit in [1, 100] {
+        let mut world = World::new(only_rate(|rate| {
+            rate.messages = 1;
+            rate.refusals = limit;
+            rate.per_ms = 60_000;
+        }));
+        let client = world.connect();
+        assert_eq!(wait(&mut world, client), None);
+        for _ in 0..limit {
+            assert!(wait(&mut world, client).is_some());
+        }
+        assert_eq!(close_code(&world, client), None);
+        world.send(client, &hello());
+        world.expect(client, "error");
+        assert_eq!(world.expect(client, "closing")["code"], 1008);
+        assert_eq!(close_code(&world, client), Some(1008));
+    }
+}
+
+// covers A0-6: rate_limit.enabled
+#[test]
+fn nothing_is_limited_when_it_is_off() {
+    let mut world = World::new(only(|config| {
+        config.rate_limit = RateLimit {
+            messages: 1,
+            pings: 1,
+            refusals: 1,
+            deliveries_per_second: 1,
+            address_factor: 1,
+            ..RateLimit::off()
+        };
+    }));
+    let (client, other) = (world.connect(), world.connect());
+    for _ in 0..1_000 {
+        assert_eq!(wait(&mut world, client), None);
+        world.send_frame(client, Opcode::Ping, b"");
+        world.send(client, &json!({"type": "broadcast", "data": 1}));
+    }
+    assert_eq!(world.all(other).len(), 1_000);
+    assert_eq!(close_code(&world, client), None);
+}
+
+// covers A0-6: the presets raise them
+#[test]
+fn presets_allow_more() {
+    for (rate, messages) in [(RateLimit::chat(), 600), (RateLimit::game(), 1_200)] {
+        let mut world = World::new(only(|config| config.rate_limit = rate));
+        let client = world.connect();
+        for _ in 0..messages {
+            assert_eq!(wait(&mut world, client), None);
+        }
+        assert!(wait(&mut world, client).is_some());
+    }
+}

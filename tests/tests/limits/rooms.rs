@@ -1,0 +1,134 @@
+//! Limits on rooms.
+
+use roomwire_core::config::RoomRule;
+use roomwire_tests::World;
+use serde_json::json;
+
+use crate::only;
+
+fn join(room: &str) -> serde_json::Value {
+    json!({"type": "join", "room": room})
+}
+
+// covers A1-02: room_names.max_bytes
+#[test]
+fn bytes_of_a_name() {
+    for limit in [5, 255] {
+        let mut world = World::new(only(|config| config.room_names.max_bytes = limit));
+        let client = world.connect();
+        world.join(client, &"x".repeat(limit));
+        let long = join(&"x".repeat(limit + 1));
+        assert_eq!(world.refused(client, &long), "invalid_room");
+        // Bytes, not characters.
+        let wide = join(&"ö".repeat(limit / 2 + 1));
+        assert_eq!(world.refused(client, &wide), "invalid_room");
+    }
+}
+
+// covers A1-02: room_names.reserved_prefixes
+#[test]
+fn reserved_names() {
+    let mut world = World::new(only(|config| {
+        config.room_names.reserved_prefixes = vec!["sys.".to_owned(), "x".to_owned()];
+    }));
+    let client = world.connect();
+    for name in ["sys.", "sys.log", "x", "xyz"] {
+        assert_eq!(world.refused(client, &join(name)), "reserved");
+    }
+    for name in ["sys", "user:1", "ax"] {
+        world.join(client, name);
+    }
+}
+
+// covers A1-02: limits.max_rooms_per_client
+#[test]
+fn rooms_of_a_client() {
+    for limit in [2, 256] {
+        let mut world = World::new(only(|config| config.limits.max_rooms_per_client = limit));
+        let (client, other) = (world.connect(), world.connect());
+        for number in 0..limit {
+            world.join(client, &number.to_string());
+        }
+        assert_eq!(world.refused(client, &join("more")), "too_many_rooms");
+        assert_eq!(world.stats().rooms, limit as usize);
+        world.join(client, "0"); // is in it
+        world.join(other, "more");
+        world.request(client, &json!({"type": "leave", "room": "0"}));
+        world.join(client, "more");
+    }
+}
+
+// covers A1-02: limits.max_members_per_room
+#[test]
+fn members_of_a_room() {
+    let mut world = World::new(only(|config| config.limits.max_members_per_room = 3));
+    let clients = world.connect_many(4);
+    for &client in &clients[..3] {
+        world.join(client, "tea");
+    }
+    assert_eq!(world.refused(clients[3], &join("tea")), "room_full");
+    world.join(clients[0], "tea"); // is in it
+    world.join(clients[3], "coffee");
+    world.request(clients[0], &json!({"type": "leave", "room": "tea"}));
+    world.join(clients[3], "tea");
+}
+
+// covers A1-02: limits.max_rooms
+#[test]
+fn rooms_of_the_server() {
+    let mut world = World::new(only(|config| config.limits.max_rooms = 3));
+    let (ada, bob) = (world.connect(), world.connect());
+    for room in ["a", "b", "c"] {
+        world.join(ada, room);
+    }
+    assert_eq!(world.refused(bob, &join("d")), "too_many_rooms");
+    assert_eq!(world.stats().rooms, 3);
+    world.join(bob, "a"); // exists
+    world.request(ada, &json!({"type": "leave", "room": "c"}));
+    world.join(bob, "d");
+}
+
+// covers A2-03: limits.max_members_listed
+#[test]
+fn members_in_a_list() {
+    for limit in [2, 100] {
+        let mut world = World::new(only(|config| {
+            config.limits.max_members_listed = limit as u32;
+        }));
+        let clients = world.connect_many(limit + 1);
+        for (index, &client) in clients.iter().enumerate() {
+            let reply = world.join(client, "tea");
+            let listed = reply["members"].as_array().map(Vec::len);
+            assert_eq!(listed, Some((index + 1).min(limit)));
+            assert_eq!(reply["total"], index + 1);
+        }
+        for (asked, listed, more) in [(limit, limit, true), (limit + 1, limit, true), (1, 1, true)]
+        {
+            let request = json!({"type": "members", "room": "tea", "limit": asked});
+            let reply = world.request(clients[0], &request);
+            assert_eq!(reply["members"].as_array().map(Vec::len), Some(listed));
+            assert_eq!(reply["more"], more);
+        }
+    }
+}
+
+// covers A2-04: room.notice_members, room.notice_interval_ms
+#[test]
+fn members_that_are_told_one_by_one() {
+    let mut world = World::new(only(|config| {
+        config.rooms = vec![RoomRule {
+            notice_members: 2,
+            notice_interval_ms: 300,
+            ..RoomRule::default()
+        }];
+    }));
+    let clients = world.connect_many(3);
+    world.join(clients[0], "tea");
+    world.join(clients[1], "tea"); // there was one: told
+    world.expect(clients[0], "member_joined");
+    world.join(clients[2], "tea"); // there were two: counted
+    world.advance_ms(299);
+    world.expect_nothing(clients[0]);
+    world.advance_ms(1);
+    world.expect(clients[0], "members_changed");
+}

@@ -1,0 +1,183 @@
+//! Deadlines, to the millisecond.
+
+use roomwire_core::Config;
+use roomwire_core::server::Command;
+use roomwire_tests::{Ending, Upgrade, World};
+use serde_json::json;
+
+use crate::only;
+
+/// The default and another value.
+fn each(default_ms: u64, set: impl Fn(&mut Config, u64), check: impl Fn(&mut World, u64)) {
+    for ms in [1, 700, default_ms] {
+        let mut world = World::new(only(|config| set(config, ms)));
+        check(&mut world, ms);
+    }
+}
+
+// covers A3-16: timeouts.handshake_ms
+#[test]
+fn time_for_a_handshake() {
+    each(
+        10_000,
+        |config, ms| config.timeouts.handshake_ms = ms,
+        |world, ms| {
+            let silent = world.accept(&Upgrade::default());
+            let slow = world.accept(&Upgrade::default());
+            world.send_bytes(slow, b"GET / HT");
+            world.advance_ms(ms - 1);
+            world.send_bytes(slow, b"TP/1.1\r\n"); // gains nothing
+            assert_eq!(world.client(silent).status(), 0);
+            assert_eq!(world.client(slow).status(), 0);
+            world.advance_ms(1);
+            for peer in [silent, slow] {
+                assert_eq!(world.client(peer).status(), 408);
+                let connection = world.connection(peer);
+                assert!(world.driver().pipe(connection).is_finished());
+            }
+        },
+    );
+}
+
+// covers A3-16: timeouts.keep_alive_ms
+#[test]
+fn time_between_requests() {
+    each(
+        15_000,
+        |config, ms| config.timeouts.keep_alive_ms = ms,
+        |world, ms| {
+            let client = world.accept(&Upgrade::default());
+            for _ in 0..3 {
+                world.send_bytes(client, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+                world.advance_ms(ms - 1);
+                assert_eq!(world.ending(client), None);
+            }
+            world.advance_ms(1);
+            assert_eq!(world.ending(client), Some(Ending::Closed));
+        },
+    );
+}
+
+// covers A3-16: timeouts.linger_ms
+#[test]
+fn time_to_linger() {
+    each(
+        5_000,
+        |config, ms| config.timeouts.linger_ms = ms,
+        |world, ms| {
+            let polite = world.connect();
+            let stuck = world.connect();
+            world.dam(stuck);
+            for peer in [polite, stuck] {
+                let connection = world.connection(peer);
+                world.command(Command::Close {
+                    connection,
+                    code: 1000,
+                    reason: String::new(),
+                    reconnect_after_ms: None,
+                });
+            }
+            world.advance_ms(ms - 1);
+            assert_eq!((world.ending(polite), world.ending(stuck)), (None, None));
+            world.advance_ms(1);
+            assert_eq!(world.ending(polite), Some(Ending::Reset));
+            assert_eq!(world.ending(stuck), Some(Ending::Reset));
+        },
+    );
+}
+
+// covers A2-01: timeouts.welcome_delay_ms
+#[test]
+fn time_until_the_welcome() {
+    each(
+        100,
+        |config, ms| config.timeouts.welcome_delay_ms = ms,
+        |world, ms| {
+            let client = world.knock(&Upgrade::default());
+            world.advance_ms(ms - 1);
+            world.expect_nothing(client);
+            world.advance_ms(1);
+            world.expect(client, "welcome");
+        },
+    );
+}
+
+// covers A0-13: timeouts.typing_ms
+#[test]
+fn time_of_typing() {
+    each(
+        5_000,
+        |config, ms| config.timeouts.typing_ms = ms,
+        |world, ms| {
+            let (ada, bob) = (world.connect(), world.connect());
+            world.join(ada, "tea");
+            world.join(bob, "tea");
+            world.send(ada, &json!({"type": "typing_start", "room": "tea"}));
+            world.expect(bob, "user_typing");
+            world.advance_ms(ms - 1);
+            world.expect_nothing(bob);
+            world.advance_ms(1);
+            world.expect(bob, "user_stopped_typing");
+        },
+    );
+}
+
+// covers A0-14: timeouts.application_reply_ms
+#[test]
+fn time_for_an_answer() {
+    each(
+        10_000,
+        |config, ms| {
+            config.timeouts.application_reply_ms = ms;
+            config.application_types = vec!["dice".to_owned()];
+        },
+        |world, ms| {
+            let client = world.connect();
+            world.send(client, &json!({"type": "dice"}));
+            world.advance_ms(ms - 1);
+            world.expect_nothing(client);
+            world.advance_ms(1);
+            assert_eq!(world.expect(client, "error")["code"], "internal");
+        },
+    );
+}
+
+// covers A3-09: heartbeat.interval_ms, heartbeat.timeout_ms
+#[test]
+fn time_to_be_silent() {
+    for (interval_ms, timeout_ms) in [(1_000, 1), (1, 1_000), (700, 300), (30_000, 30_000)] {
+        let mut world = World::new(only(|config| {
+            config.heartbeat.interval_ms = interval_ms;
+            config.heartbeat.timeout_ms = timeout_ms;
+        }));
+        let client = world.connect();
+        world.mute(client);
+        let early = interval_ms * 9 / 10 + timeout_ms - 1;
+        world.advance_ms(early);
+        assert_eq!(world.stats().timeouts, 0, "{interval_ms} {timeout_ms}");
+        world.advance_ms(interval_ms + timeout_ms - early);
+        assert_eq!(world.stats().timeouts, 1, "{interval_ms} {timeout_ms}");
+    }
+}
+
+// covers A0-10: drain.timeout_ms
+#[test]
+fn time_to_drain() {
+    each(
+        10_000,
+        |config, ms| config.drain.timeout_ms = ms,
+        |world, ms| {
+            let client = world.connect();
+            world.command(Command::Drain);
+            world.advance_ms(ms - 1);
+            assert_eq!(world.ending(client), None);
+            world.advance_ms(1);
+            assert_eq!(world.ending(client), Some(Ending::Reset));
+        },
+    );
+    // No time at all.
+    let mut world = World::new(only(|config| config.drain.timeout_ms = 0));
+    let client = world.connect();
+    world.command(Command::Drain);
+    assert_eq!(world.ending(client), Some(Ending::Reset));
+}

@@ -1,0 +1,158 @@
+//! The server against a naive model of itself: random inputs, random batches, splits, partial drains and
+//! writes, random ends. See `roomwire_tests::model`.
+//!
+//! `ROOMWIRE_MODEL_CASES` runs more cases, `ROOMWIRE_MODEL_SEED` others. A failure prints the seed and the
+//! shortest case that was found.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use roomwire_tests::model::{Case, Operation, Setup, Variation, run};
+
+/// Cases of each of the three tests that share the work.
+const CASES: u32 = 7_000;
+
+#[test]
+fn like_the_reference_1() {
+    like_the_reference(1);
+}
+
+#[test]
+fn like_the_reference_2() {
+    like_the_reference(2);
+}
+
+#[test]
+fn like_the_reference_3() {
+    like_the_reference(3);
+}
+
+#[test]
+fn the_same_twice() {
+    check("twice", CASES / 10, 4, |case| {
+        let (first, second) = (run(case, AS_GIVEN)?, run(case, AS_GIVEN)?);
+        same(&first.hash, &second.hash, "bytes")
+    });
+}
+
+#[test]
+fn whole_or_byte_by_byte() {
+    check("bytewise", CASES / 10, 5, |case| {
+        let bytewise = Variation {
+            bytewise: true,
+            ..AS_GIVEN
+        };
+        let (whole, split) = (run(case, AS_GIVEN)?, run(case, bytewise)?);
+        same(&whole.expected, &split.expected, "messages")?;
+        same(&whole.news, &split.news, "events")
+    });
+}
+
+#[test]
+fn drained_often_or_rarely() {
+    check("drained", CASES / 10, 6, |case| {
+        // What depends on when something is polled is left out; everything else must not.
+        let setup = Setup {
+            hold: false,
+            slow: false,
+            few_events: false,
+            ..case.setup
+        };
+        let case = Case {
+            setup,
+            ..case.clone()
+        };
+        let often = run(
+            &case,
+            Variation {
+                drain: Some(true),
+                ..AS_GIVEN
+            },
+        )?;
+        let rarely = run(
+            &case,
+            Variation {
+                drain: Some(false),
+                ..AS_GIVEN
+            },
+        )?;
+        same(&often.expected, &rarely.expected, "messages")
+    });
+}
+
+const AS_GIVEN: Variation = Variation {
+    bytewise: false,
+    drain: None,
+};
+
+fn like_the_reference(stream: u8) {
+    let totals = RefCell::new((BTreeMap::<&str, u64>::new(), 0_u64, 0_u64));
+    check("reference", CASES, stream, |case| {
+        let report = run(case, AS_GIVEN)?;
+        let (histogram, messages, polls) = &mut *totals.borrow_mut();
+        for operation in &case.operations {
+            *histogram.entry(operation.name()).or_default() += 1;
+        }
+        *messages += report.messages as u64;
+        *polls += report.polls;
+        Ok(())
+    });
+    let (histogram, messages, polls) = totals.into_inner();
+    let operations: u64 = histogram.values().sum();
+    let mut lines =
+        format!("{operations} operations, {messages} messages compared, {polls} polls\n");
+    for (name, count) in histogram {
+        lines += &format!("{count:>8} {name}\n");
+    }
+    // Past the capture of the test harness.
+    let _ = std::io::stderr().write_all(lines.as_bytes());
+}
+
+/// Runs `test` on random cases; `stream` makes them others than those of the next test.
+fn check(name: &str, cases: u32, stream: u8, test: impl Fn(&Case) -> Result<(), String>) {
+    let cases = number("ROOMWIRE_MODEL_CASES").map_or(cases, |wanted| {
+        (wanted * u64::from(cases) / u64::from(CASES)) as u32
+    });
+    let seed = number("ROOMWIRE_MODEL_SEED").unwrap_or(1);
+    let mut bytes = [stream; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let result = runner.run(&cases_strategy(), |case| {
+        test(&case).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(reason, case)) => panic!("{name}, seed {seed}: {reason}\n{case}"),
+        Err(error) => panic!("{name}, seed {seed}: {error}"),
+    }
+}
+
+fn cases_strategy() -> impl Strategy<Value = Case> {
+    let operations = proptest::collection::vec(any::<u64>().prop_map(Operation::decode), 1..100);
+    (any::<u32>(), operations).prop_map(|(setup, operations)| Case {
+        setup: Setup::decode(setup),
+        operations,
+    })
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(one: &T, other: &T, what: &str) -> Result<(), String> {
+    if one == other {
+        Ok(())
+    } else {
+        Err(format!("other {what}: {one:?} and {other:?}"))
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}

@@ -78,6 +78,7 @@ impl Server {
         session.hold = Hold::Released;
         self.timers.cancel(index);
         let Kind::Client(form) = session.kind else {
+            self.start_heartbeat(index);
             return;
         };
         let secret = session.secret;

@@ -253,7 +253,10 @@ fn message(
 ) -> bool {
     let text = choices.flag();
     let compressed = setup.rsv1 && choices.flag();
-    let length = usize::from(choices.short());
+    let length = match choices.byte() {
+        0xff => usize::from(choices.short()),
+        length => usize::from(length),
+    };
     let sample = choices.take(length.min(64));
     let mut payload: Vec<u8> = sample.iter().copied().cycle().take(length).collect();
     if sample.is_empty() {

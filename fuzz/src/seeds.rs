@@ -62,8 +62,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let client = |bytes: &[u8]| with(&[1, 0, 3, 3, 0, 9, 0], bytes);
     let recipe = |role: u8, bytes: &[u8]| with(&[role, 1, 4, 4, 0, 9, 1], bytes);
     let tour = [
-        3, 1, 0, 0, 40, b'h', 2, 1, 0, 1, 2, 3, 4, 5, 0, 0, 5, b'p', b'i', b'n', b'g', b's', 9, 9,
-        9, 9, 4, 0, 1, 1, 0, b'b', b'c', 0, 1, 2, 3, 4, 5, 2, 3, 232, 3, b'b', b'y', b'e',
+        3, 1, 0, 40, b'h', 2, 1, 0, 1, 2, 3, 4, 5, 0, 0, 5, b'p', b'i', b'n', b'g', b's', 9, 9, 9,
+        9, 4, 0, 1, 0xff, 1, 0, b'b', b'c', 0, 1, 2, 3, 4, 5, 2, 3, 232, 3, b'b', b'y', b'e',
     ];
     vec![
         (

@@ -10,7 +10,7 @@ use roomwire_core::{
 };
 
 use super::settings::Manners;
-use super::stream::Stream;
+use super::stream::{Kind, Stream};
 use crate::input::Choices;
 
 /// A server, its sockets and the books about both.
@@ -466,6 +466,7 @@ impl Driver {
         self.drain();
         self.check();
         self.check_caught_up();
+        self.check_missed();
         match choices.below(3) {
             0 => (0..self.peers.len()).for_each(|peer| self.end(peer, TransportEnd::Closed)),
             1 => (0..self.peers.len()).for_each(|peer| self.read_end(peer)),
@@ -489,6 +490,19 @@ impl Driver {
         assert_eq!(self.drained, self.drain_asked);
         assert_eq!(stats.received_bytes, self.received_bytes);
         self.check();
+    }
+
+    /// What was dropped was told, once.
+    fn check_missed(&self) {
+        let streams = || self.peers.iter().map(|peer| &peer.stream);
+        let told: u64 = streams().map(|stream| stream.missed).sum();
+        let dropped = self.server.stats().dropped;
+        assert!(told <= dropped, "{told} of {dropped} dropped messages told");
+        let everyone_stayed = self.server.stats().closed == 0
+            && streams().all(|stream| !stream.has_left && stream.kind == Kind::Client);
+        if everyone_stayed {
+            assert_eq!(told, dropped, "dropped messages that nobody is told of");
+        }
     }
 
     /// With nobody blocked every queue is empty and every request has its outcome.

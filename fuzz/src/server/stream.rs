@@ -18,6 +18,10 @@ pub(super) struct Stream {
     pub(super) client: Option<String>,
     /// Rooms it is in, as far as it was told.
     rooms: BTreeSet<String>,
+    /// Messages that it was told it missed.
+    pub(super) missed: u64,
+    /// It was in a room and is no longer.
+    pub(super) has_left: bool,
     /// Requests without an outcome, and whether the embedding program is to answer.
     pub(super) waiting: BTreeMap<u64, bool>,
 }
@@ -48,6 +52,8 @@ impl Stream {
             clean: true,
             client: None,
             rooms: BTreeSet::new(),
+            missed: 0,
+            has_left: false,
             waiting: BTreeMap::new(),
         }
     }
@@ -132,12 +138,17 @@ impl Stream {
             let waited = self.waiting.remove(&id).is_some();
             assert!(waited || !self.clean, "an outcome nobody waits for: {text}");
         }
+        if kind == "messages_dropped" {
+            let count = tree.get("count").and_then(Value::as_u64);
+            self.missed += count.expect("how many");
+        }
         let room = tree.get("room").and_then(Value::as_str);
         match (kind, room) {
             ("joined_room", Some(room)) => {
                 self.rooms.insert(room.to_owned());
             }
             ("left_room", Some(room)) => {
+                self.has_left = true;
                 assert!(self.rooms.remove(room), "left a room it was not in: {text}");
             }
             (

@@ -60,8 +60,6 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
-    /// The upgrade response has surely left.
-    pub(crate) answered: bool,
     pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],

@@ -60,8 +60,6 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
-    /// The upgrade response has surely left.
-    pub(crate) answered: bool,
     pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
@@ -238,11 +236,11 @@ impl Session {
 
     /// Notes what it missed in a room. What it missed in rooms that it has left is told as one with what
     /// belongs to no room, so that there are no more notes than rooms. O(rooms).
-    pub(crate) fn miss(&mut self, room: u32, messages: u32, latest: bool) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
         if self.slot(room).is_some() {
-            self.note_missed(room, u64::from(messages), latest);
+            self.note_missed(room, messages, latest);
         } else {
-            self.note_missed(LOBBY, u64::from(messages), false);
+            self.note_missed(LOBBY, messages, false);
         }
     }
 

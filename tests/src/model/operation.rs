@@ -180,7 +180,7 @@ impl Setup {
             _ if !self.slow => SlowReader::Close,
             0 => SlowReader::DropOldest,
             1 => SlowReader::DropNewest,
-            2 => SlowReader::DropNewest,
+            2 => SlowReader::Latest,
             _ => SlowReader::Close,
         }
     }

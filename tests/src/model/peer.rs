@@ -127,6 +127,19 @@ impl Peer {
         self.pings.push(length);
     }
 
+    /// The session is over: pings that have arrived may have been answered or not. Returns how many.
+    pub(super) fn forget_pings(&mut self) -> u64 {
+        let before = self.pings.len();
+        for (said, end) in self.said.drain(..) {
+            if let Said::Ping(length) = said
+                && end <= self.arrived
+            {
+                self.pings.push(length);
+            }
+        }
+        (self.pings.len() - before) as u64
+    }
+
     /// Compares what has come with what had to.
     pub(super) fn check_received(
         &mut self,

@@ -86,7 +86,7 @@ proptest! {
                     }
                 }
                 Op::Miss(room, count, latest) => {
-                    session.miss(room, count, latest);
+                    session.miss(room, u64::from(count), latest);
                     let member = places.contains_key(&room);
                     let told = if member { room } else { LOBBY };
                     note(&mut missed, told, u64::from(count), latest && member);

@@ -297,7 +297,7 @@ impl Server {
             self.stats.dropped += u64::from(drop.messages);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, drop.messages, drop.latest);
+                session.miss(drop.room, u64::from(drop.messages), drop.latest);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }

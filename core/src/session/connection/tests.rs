@@ -9,7 +9,6 @@ fn session() -> Session {
     Session {
         kind: Kind::Client(WireForm::Json),
         hold: Hold::Released,
-        answered: true,
         decoder: Decoder::new(Role::Server),
         secret: [0; 12],
         opened: Instant::ZERO,

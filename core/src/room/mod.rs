@@ -14,6 +14,8 @@ use core::time::Duration;
 use audience::Audience;
 
 use crate::config::SlowReader;
+use crate::id::ConnectionId;
+use crate::session::outbox::Range;
 use crate::time::Instant;
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
@@ -47,7 +49,17 @@ pub(crate) struct Room {
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
     /// The last message in each form, for the policy `latest`.
-    last: [Vec<u8>; WireForm::ALL.len()],
+    last: [Last; WireForm::ALL.len()],
+}
+
+/// The last message that a client published in a room.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) payload: Vec<u8>,
+    /// Who does not get it: it is its own.
+    pub(crate) from: Option<ConnectionId>,
+    /// Where it lies in the turn's buffer, to tell whether a drop took it.
+    place: Option<Range>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -77,7 +89,7 @@ impl Room {
             left: 0,
             notice_due: None,
             linger_due: None,
-            last: [const { Vec::new() }; WireForm::ALL.len()],
+            last: Default::default(),
         }
     }
 
@@ -95,17 +107,31 @@ impl Room {
     }
 
     /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8]) {
+    pub(crate) fn keep_last(
+        &mut self,
+        form: WireForm,
+        payload: &[u8],
+        from: Option<ConnectionId>,
+        place: Option<Range>,
+    ) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last[form as usize];
-            last.clear();
-            last.extend_from_slice(payload);
+            last.payload.clear();
+            last.payload.extend_from_slice(payload);
+            (last.from, last.place) = (from, place);
         }
     }
 
     /// What [`keep_last`](Self::keep_last) kept.
-    pub(crate) fn last_of(&self, form: WireForm) -> &[u8] {
+    pub(crate) fn last_of(&self, form: WireForm) -> &Last {
         &self.last[form as usize]
+    }
+
+    /// Whether the last message of a form lies in a dropped range. Asked before the buffer is used again.
+    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Range) -> bool {
+        self.last[form as usize].place.is_some_and(|last| {
+            last.buffer == dropped.buffer && dropped.start <= last.start && last.end <= dropped.end
+        })
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

@@ -3,17 +3,18 @@
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
-use super::Server;
 use super::admission::Refused;
 use super::fanout::Publisher;
 use super::membership::Leaving;
 use super::messages::Outcome;
 use super::poll::Deadline;
+use super::{Drain, Server};
 use crate::dialect::json;
 use crate::id::ClientId;
 use crate::message::ServerMessage;
 use crate::room::{LOBBY, Room};
 use crate::session::connection::Missed;
+use crate::session::outbox::Drop;
 use crate::time::Instant;
 
 /// A page of members carries at most this much metadata, and at least one member.
@@ -44,7 +45,8 @@ impl Server {
 
     /// Tells a room that someone has left.
     pub(super) fn tell_left(&mut self, room: u32, leaving: &Leaving) {
-        if self.sums_up(room, 0, 1) {
+        // While everyone is leaving nobody is told of each: that would be a message per pair.
+        if self.drain != Drain::No || self.sums_up(room, 0, 1) {
             return;
         }
         let Leaving { client, reason, .. } = *leaving;
@@ -295,9 +297,10 @@ impl Server {
         let mut idle = Vec::new();
         for drop in drops.drain(..) {
             self.stats.dropped += u64::from(drop.messages);
+            let latest = self.misses_last(&drop);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, u64::from(drop.messages), drop.latest);
+                session.miss(drop.room, u64::from(drop.messages), latest);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }
@@ -308,6 +311,15 @@ impl Server {
         for index in idle {
             self.tell_missed(index);
         }
+    }
+
+    /// Whether a drop took the last message of its room, and not only notices after it.
+    fn misses_last(&self, drop: &Drop) -> bool {
+        let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
+            return false;
+        };
+        let room = self.rooms.get(drop.room);
+        room.is_some_and(|room| room.last_is_in(form, range))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's
@@ -330,8 +342,9 @@ impl Server {
                 latest,
             } = missed;
             let member = self.is_member(index, room);
-            let last = match self.rooms.get_mut(room) {
-                Some((_, entry)) if latest && member => entry.last_of(form).to_vec(),
+            let own = self.connections.id(index);
+            let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
+                Some(last) if latest && member && last.from != own => last.payload.clone(),
                 _ => Vec::new(),
             };
             let count = messages - u64::from(!last.is_empty());

@@ -274,7 +274,7 @@ impl Run {
         }
         self.set_time(self.now_us + ms * 1_000);
         // A time that nobody waits for is told by a tick or by whatever comes next.
-        if ms % 2 == 0 || self.setup.beat {
+        if ms.is_multiple_of(2) || self.setup.beat {
             self.handle(Input::Tick)?;
             if self.overdue || self.setup.beat {
                 return self.drain();
@@ -653,7 +653,7 @@ impl Run {
                     return Ok(());
                 };
                 let reason = "asked to".to_owned();
-                let after_ms = (serial % 2 == 0).then_some(u64::from(serial));
+                let after_ms = serial.is_multiple_of(2).then_some(u64::from(serial));
                 self.handle(Input::Command(Command::Close {
                     connection,
                     code,

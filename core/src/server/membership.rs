@@ -130,11 +130,8 @@ impl Server {
         };
         if let Some(slot) = session.remove_slot(room) {
             self.vacate(room, form, slot);
+            // Before the room's number can be another's that it joins.
             self.note_drops();
-            let connection = self.connections.get_mut(leaving.index);
-            if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.forget_where_missed(room);
-            }
             self.after_leave(room, leaving);
         }
     }

@@ -257,12 +257,4 @@ impl Session {
             }),
         }
     }
-
-    /// It has left a room: what it missed there is told without a name. The number may soon be another room's.
-    pub(crate) fn forget_where_missed(&mut self, room: u32) {
-        if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
-            let missed = self.missed.swap_remove(at);
-            self.miss(LOBBY, missed.messages, false);
-        }
-    }
 }

@@ -73,7 +73,7 @@ impl Server {
         session.hold = Hold::Released;
         self.timers.cancel(index);
         let Kind::Client(form) = session.kind else {
-            self.start_heartbeat(index);
+            // An echo sends nothing but echoes, so it has no heartbeat either.
             return;
         };
         let secret = session.secret;

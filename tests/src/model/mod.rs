@@ -1,6 +1,6 @@
 //! A naive model of the server, and random cases that run both side by side.
 //!
-//! [`Setup`] and [`Operation`] are what a case is made of; [`run`] drives a server through it and compares it
+//! [`Setup`] and [`Operation`] are what a case is made of; [`run()`] drives a server through it and compares it
 //! with the reference at every step. See `tests/model.rs`.
 #![allow(missing_docs, reason = "parts of one test, read beside it")]
 

@@ -44,7 +44,14 @@ pub(crate) struct Room {
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
     /// The last message in each form, for the policy `latest`.
-    last: [Vec<u8>; WireForm::ALL.len()],
+    last: [Last; WireForm::ALL.len()],
+}
+
+/// A message that is kept.
+#[derive(Debug)]
+struct Last {
+    number: u64,
+    payload: Vec<u8>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -74,7 +81,12 @@ impl Room {
             left: 0,
             notice_due: None,
             linger_due: None,
-            last: [const { Vec::new() }; WireForm::ALL.len()],
+            last: [const {
+                Last {
+                    number: 0,
+                    payload: Vec::new(),
+                }
+            }; WireForm::ALL.len()],
         }
     }
 
@@ -91,18 +103,23 @@ impl Room {
         self.audiences.iter_mut()
     }
 
-    /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8]) {
-        if self.rule.slow_reader == SlowReader::Latest {
-            let last = &mut self.last[form as usize];
-            last.clear();
-            last.extend_from_slice(payload);
+    /// Keeps a message for members that are blocked, where the rule asks for it. Returns its number, which counts
+    /// up from 1; 0 if it is not kept.
+    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8]) -> u64 {
+        if self.rule.slow_reader != SlowReader::Latest {
+            return 0;
         }
+        let last = &mut self.last[form as usize];
+        last.number += 1;
+        last.payload.clear();
+        last.payload.extend_from_slice(payload);
+        last.number
     }
 
-    /// What [`keep_last`](Self::keep_last) kept.
-    pub(crate) fn last_of(&self, form: WireForm) -> &[u8] {
-        &self.last[form as usize]
+    /// What [`keep_last`](Self::keep_last) kept under `number`, unless something later has taken its place.
+    pub(crate) fn last_of(&self, form: WireForm, number: u64) -> Option<&[u8]> {
+        let last = &self.last[form as usize];
+        (number > 0 && last.number == number).then_some(&*last.payload)
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::dialect::json;
 use crate::message::ServerMessage;
 use crate::room::WireForm;
 use crate::session::connection::{Kind, Stage};
+use crate::session::outbox::Range;
 use crate::websocket::{Data, OpCode, put_frame, put_header};
 
 /// Who published a message and does not get it.
@@ -60,27 +61,32 @@ impl Server {
             let mut scratch = core::mem::take(&mut self.scratch);
             scratch.clear();
             json::encode(message, None, &mut scratch);
-            self.publish_form(room, from, WireForm::Json, &scratch);
-            self.keep_last(room, WireForm::Json, &scratch);
+            let range = self.publish_form(room, from, WireForm::Json, &scratch);
+            self.keep_last(room, WireForm::Json, &scratch, range);
             self.scratch = scratch;
         }
-        self.publish_form(room, from, WireForm::JsonRaw, data.as_bytes());
-        self.keep_last(room, WireForm::JsonRaw, data.as_bytes());
+        let range = self.publish_form(room, from, WireForm::JsonRaw, data.as_bytes());
+        self.keep_last(room, WireForm::JsonRaw, data.as_bytes(), range);
         self.stats.published += 1;
     }
 
-    fn publish_form(&mut self, room: u32, from: Publisher, form: WireForm, payload: &[u8]) {
+    /// Returns where the message stands, if anybody gets it.
+    fn publish_form(
+        &mut self,
+        room: u32,
+        from: Publisher,
+        form: WireForm,
+        payload: &[u8],
+    ) -> Option<Range> {
         let except = from.and_then(|index| self.slot_in(index, room, form));
-        let Some((_, entry)) = self.rooms.get_mut(room) else {
-            return;
-        };
+        let (_, entry) = self.rooms.get_mut(room)?;
         let policy = entry.rule.slow_reader;
         let audience = entry.audience(form);
         let receivers = audience.len() - usize::from(except.is_some());
         if receivers == 0 {
-            return;
+            return None;
         }
-        audience.publish(room, except, &mut self.outboxes, policy, |out| {
+        let range = audience.publish(room, except, &mut self.outboxes, policy, |out| {
             put_header(out, TEXT, true, false, payload.len() as u64);
             out.extend_from_slice(payload);
         });
@@ -89,11 +95,13 @@ impl Server {
             entry.dirty = true;
             self.dirty.push(room);
         }
+        Some(range)
     }
 
-    fn keep_last(&mut self, room: u32, form: WireForm, payload: &[u8]) {
-        if let Some((_, entry)) = self.rooms.get_mut(room) {
-            entry.keep_last(form, payload);
+    fn keep_last(&mut self, room: u32, form: WireForm, payload: &[u8], range: Option<Range>) {
+        if let (Some((_, entry)), Some(range)) = (self.rooms.get_mut(room), range) {
+            let number = entry.keep_last(form, payload);
+            self.outboxes.buffers.keep(range, number);
         }
     }
 

@@ -5,16 +5,17 @@ use std::collections::BinaryHeap;
 
 use super::Server;
 use super::admission::Refused;
-use super::fanout::Publisher;
+use super::fanout::{Publisher, TEXT};
 use super::membership::Leaving;
 use super::messages::Outcome;
 use super::poll::Deadline;
 use crate::dialect::json;
 use crate::id::ClientId;
 use crate::message::ServerMessage;
-use crate::room::{LOBBY, Room};
+use crate::room::{LOBBY, Room, WireForm};
 use crate::session::connection::Missed;
 use crate::time::Instant;
+use crate::websocket::put_frame;
 
 /// A page of members carries at most this much metadata, and at least one member.
 const MAX_PAGE_METADATA_BYTES: usize = 64 * 1024;
@@ -297,7 +298,7 @@ impl Server {
             self.stats.dropped += u64::from(drop.messages);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, u64::from(drop.messages), drop.latest);
+                session.miss(drop.room, u64::from(drop.messages), drop.kept);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }
@@ -324,29 +325,38 @@ impl Server {
             return;
         };
         for missed in core::mem::take(&mut session.missed) {
-            let Missed {
-                room,
-                messages,
-                latest,
-            } = missed;
-            let member = self.is_member(index, room);
-            let last = match self.rooms.get_mut(room) {
-                Some((_, entry)) if latest && member => entry.last_of(form).to_vec(),
-                _ => Vec::new(),
-            };
-            let count = messages - u64::from(!last.is_empty());
-            self.stats.dropped -= u64::from(!last.is_empty());
-            let name = (room != LOBBY && member).then(|| self.rooms.name(room).to_owned());
-            if count > 0 {
-                let told = ServerMessage::MessagesDropped {
-                    room: name.as_deref(),
-                    count,
-                };
-                self.send(index, &told, None);
-            }
-            if !last.is_empty() {
-                self.send_text(index, &last);
-            }
+            self.tell_missed_in(index, form, missed);
+        }
+    }
+
+    fn tell_missed_in(&mut self, index: u32, form: WireForm, missed: Missed) {
+        let Missed {
+            room,
+            messages,
+            kept,
+        } = missed;
+        let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
+        let last = match (name, self.rooms.get(room)) {
+            (Some(_), Some(entry)) => entry.last_of(form, kept),
+            _ => None,
+        };
+        // What has been published since, and waits for the next seal, comes after what was missed: the client
+        // is not cut from its rooms first.
+        let count = messages - u64::from(last.is_some());
+        if count > 0 {
+            let told = ServerMessage::MessagesDropped { room: name, count };
+            self.scratch.clear();
+            json::encode(&told, None, &mut self.scratch);
+            self.stats.direct += 1;
+            let text = &self.scratch;
+            self.outboxes
+                .direct(index, |out| put_frame(out, TEXT, text));
+        }
+        if let Some(last) = last {
+            // The delivery that was counted as dropped takes place after all.
+            self.stats.dropped -= 1;
+            self.outboxes
+                .direct(index, |out| put_frame(out, TEXT, last));
         }
     }
 }

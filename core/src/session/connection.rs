@@ -113,7 +113,8 @@ pub(crate) struct Buckets {
 pub(crate) struct Missed {
     pub(crate) room: u32,
     pub(crate) messages: u64,
-    pub(crate) latest: bool,
+    /// The number of the room's last message, if it is among them; otherwise 0.
+    pub(crate) kept: u64,
 }
 
 /// Saying goodbye.
@@ -229,16 +230,16 @@ impl Session {
     }
 
     /// Notes what it missed in a room.
-    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, kept: u64) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
                 missed.messages += messages;
-                missed.latest |= latest;
+                missed.kept = missed.kept.max(kept);
             }
             None => self.missed.push(Missed {
                 room,
                 messages,
-                latest,
+                kept,
             }),
         }
     }
@@ -247,7 +248,7 @@ impl Session {
     pub(crate) fn forget_where_missed(&mut self, room: u32) {
         if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
             let missed = self.missed.swap_remove(at);
-            self.miss(LOBBY, missed.messages, false);
+            self.miss(LOBBY, missed.messages, 0);
         }
     }
 }

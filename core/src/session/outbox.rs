@@ -45,8 +45,9 @@ pub(crate) struct Drop {
     /// The buffer's room.
     pub(crate) room: u32,
     pub(crate) messages: u32,
-    /// The policy keeps the room's last message for when the connection drains.
-    pub(crate) latest: bool,
+    /// The number of the message that the room keeps for when the connection drains, if it is among them;
+    /// otherwise 0.
+    pub(crate) kept: u64,
 }
 
 /// What became of a report by the driver.
@@ -246,7 +247,7 @@ impl Outboxes {
         } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
             self.boxes[connection as usize].state |= BEHIND;
             let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages, true);
+            self.note_drop(connection, room, messages, self.buffers.kept_in(range));
         } else if fits {
             self.queue_blocked(connection, range, messages);
         } else {
@@ -333,7 +334,7 @@ impl Outboxes {
             self.queue_blocked(connection, Range { end, ..range }, kept);
         }
         let room = self.buffers.room(range.buffer);
-        self.note_drop(connection, room, messages - kept, false);
+        self.note_drop(connection, room, messages - kept, 0);
     }
 
     fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
@@ -348,17 +349,17 @@ impl Outboxes {
         }
         if kept < messages {
             let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages - kept, false);
+            self.note_drop(connection, room, messages - kept, 0);
         }
     }
 
-    fn note_drop(&mut self, connection: u32, room: u32, messages: u32, latest: bool) {
+    fn note_drop(&mut self, connection: u32, room: u32, messages: u32, kept: u64) {
         self.boxes[connection as usize].state |= DROPPED;
         self.drops.push(Drop {
             connection,
             room,
             messages,
-            latest,
+            kept,
         });
     }
 
@@ -395,7 +396,7 @@ impl Outboxes {
         outbox.bytes -= bytes;
         outbox.messages -= messages;
         if messages > 0 {
-            self.note_drop(connection, room, messages, false);
+            self.note_drop(connection, room, messages, 0);
         }
     }
 

@@ -3,6 +3,9 @@
 //! A [`Machine`] decides; a driver owns sockets and clocks and does what it is told. The rules that both
 //! sides keep are listed at [`Machine`]; the run loop is shown, compiled, in the crate's front page.
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use core::net::SocketAddr;
 use std::io::IoSlice;

@@ -27,6 +27,11 @@
 mod driver;
 mod shard;
 
+/// The program that the README prints is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::thread;
@@ -233,8 +238,12 @@ struct AbortOnDrop(Handle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        // A full mailbox means that the shard is busy; it ends when its last sender is gone.
-        let _ = self.0.mailbox.try_send(Letter::Abort);
+        let sent = self.0.mailbox.try_send(Letter::Abort);
+        // A drop must not wait until a busy shard has emptied its mailbox.
+        if let Err(mpsc::error::TrySendError::Full(abort)) = sent {
+            let mailbox = self.0.mailbox.clone();
+            let _ = thread::Builder::new().spawn(move || mailbox.blocking_send(abort));
+        }
     }
 }
 

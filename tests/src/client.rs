@@ -59,8 +59,6 @@ pub struct Client {
     /// Pings are answered, as every well-behaved client does.
     pub answers_pings: bool,
     pub(crate) pings: u32,
-    /// Everything it will ever get has been received.
-    pub(crate) over: bool,
 }
 
 impl Client {
@@ -76,7 +74,6 @@ impl Client {
             close: None,
             answers_pings: true,
             pings: 0,
-            over: false,
         }
     }
 

@@ -5,7 +5,7 @@
 //! not in the future, a drain that does not come to an end.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 
 use roomwire_core::{
@@ -22,6 +22,10 @@ pub struct Driver<M: Machine> {
     pipes: BTreeMap<ConnectionId, Pipe>,
     /// What is left of connections that have ended.
     ended: BTreeMap<ConnectionId, Pipe>,
+    /// Connections that may have something to hand in, or something in their socket buffers.
+    active: BTreeSet<ConnectionId>,
+    /// Connections whose peer has taken something, or that have ended, since the last look.
+    news: BTreeSet<ConnectionId>,
     events: Vec<M::Event>,
     /// The last input left no room for another `Received`.
     full: bool,
@@ -52,6 +56,8 @@ impl<M: Machine> Driver<M> {
             now: at(Instant::from_micros(1_000_000)),
             pipes: BTreeMap::new(),
             ended: BTreeMap::new(),
+            active: BTreeSet::new(),
+            news: BTreeSet::new(),
             events: Vec::new(),
             full: false,
             deadline: None,
@@ -94,6 +100,7 @@ impl<M: Machine> Driver<M> {
     pub fn send(&mut self, connection: ConnectionId, bytes: &[u8]) {
         if let Some(pipe) = self.pipes.get_mut(&connection) {
             pipe.inbound.extend(bytes);
+            self.active.insert(connection);
         }
     }
 
@@ -101,6 +108,7 @@ impl<M: Machine> Driver<M> {
     pub fn finish(&mut self, connection: ConnectionId) {
         if let Some(pipe) = self.pipes.get_mut(&connection) {
             pipe.inbound_end = true;
+            self.active.insert(connection);
         }
     }
 
@@ -123,6 +131,7 @@ impl<M: Machine> Driver<M> {
     pub fn release(&mut self, connection: ConnectionId) {
         if let Some(pipe) = self.pipes.get_mut(&connection) {
             pipe.stalled = false;
+            self.active.insert(connection);
         }
     }
 
@@ -130,12 +139,13 @@ impl<M: Machine> Driver<M> {
     pub fn resize(&mut self, connection: ConnectionId, capacity: usize) {
         if let Some(pipe) = self.pipes.get_mut(&connection) {
             pipe.capacity = capacity;
+            self.active.insert(connection);
         }
     }
 
     /// A stalled peer takes up to `bytes` out of its socket buffer.
     pub fn drain(&mut self, connection: ConnectionId, bytes: usize) {
-        self.pipe_mut(connection).take(bytes);
+        self.take(connection, bytes);
         self.report_writable(connection);
     }
 
@@ -154,15 +164,19 @@ impl<M: Machine> Driver<M> {
     /// Hands in what peers have sent as far as the machine wants it, and lets peers take what was written.
     /// `true` if anything was handed in.
     pub fn feed(&mut self) -> bool {
-        let ids: Vec<ConnectionId> = self.pipes.keys().copied().collect();
         let mut any = false;
-        for id in ids {
-            let pipe = self.pipe_mut(id);
+        for id in core::mem::take(&mut self.active) {
+            let Some(pipe) = self.pipes.get(&id) else {
+                continue;
+            };
             if !pipe.stalled {
-                pipe.take(usize::MAX);
+                self.take(id, usize::MAX);
             }
             any |= self.report_writable(id);
             any |= self.feed_one(id);
+            if self.pipe_mut(id).has_input() {
+                self.active.insert(id);
+            }
         }
         any
     }
@@ -212,6 +226,7 @@ impl<M: Machine> Driver<M> {
             Output::Transmit { connection } => self.transmit(connection),
             Output::ReadInterest { connection, wanted } => {
                 self.pipe_mut(connection).paused = !wanted;
+                self.active.insert(connection);
             }
             Output::Finish { connection } => {
                 let pipe = self.pipe_mut(connection);
@@ -256,6 +271,7 @@ impl<M: Machine> Driver<M> {
             offered > 0,
             "transmit on {connection} with nothing to write"
         );
+        self.active.insert(connection);
         pipe.writes.push(written);
         pipe.blocked = written < offered;
         let blocked = pipe.blocked;
@@ -291,18 +307,24 @@ impl<M: Machine> Driver<M> {
 
     /// Peers that are not stalled take what is in their socket buffers.
     fn deliver(&mut self) {
-        for pipe in self.pipes.values_mut().filter(|pipe| !pipe.stalled) {
-            pipe.take(usize::MAX);
+        for id in self.active.clone() {
+            if self.pipes.get(&id).is_some_and(|pipe| !pipe.stalled) {
+                self.take(id, usize::MAX);
+            }
+        }
+    }
+
+    fn take(&mut self, connection: ConnectionId, bytes: usize) {
+        let pipe = live(&mut self.pipes, connection);
+        pipe.take(bytes);
+        if !pipe.received.is_empty() {
+            self.news.insert(connection);
         }
     }
 
     fn can_feed(&self) -> bool {
-        self.pipes.values().any(|pipe| {
-            let input = !pipe.inbound.is_empty() || (pipe.inbound_end && !pipe.end_told);
-            let takes = !pipe.stalled && !pipe.in_flight.is_empty();
-            let writable = pipe.blocked && (pipe.free() > 0 || takes);
-            writable || (input && !pipe.paused)
-        })
+        let pipes = self.active.iter().filter_map(|id| self.pipes.get(id));
+        pipes.into_iter().any(Pipe::is_ready)
     }
 
     /// Lets time pass, sleeping exactly to each deadline.
@@ -381,6 +403,11 @@ impl<M: Machine> Driver<M> {
         self.pipes.iter().map(|(&id, pipe)| (id, pipe))
     }
 
+    /// Connections whose peer has taken something, or that have ended, since the last call.
+    pub fn take_news(&mut self) -> BTreeSet<ConnectionId> {
+        core::mem::take(&mut self.news)
+    }
+
     /// What the peer has taken since the last call.
     pub fn take_received(&mut self, connection: ConnectionId) -> Vec<u8> {
         let pipe = self.pipes.get_mut(&connection);
@@ -408,6 +435,7 @@ impl<M: Machine> Driver<M> {
         }
         pipe.in_flight.clear();
         pipe.ending = Some(how);
+        self.news.insert(connection);
         self.ended.insert(connection, pipe);
     }
 

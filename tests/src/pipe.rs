@@ -69,6 +69,18 @@ impl Pipe {
         self.received.extend(self.in_flight.drain(..count));
     }
 
+    /// Whether the peer has sent what the machine has not been given.
+    pub(crate) fn has_input(&self) -> bool {
+        !self.inbound.is_empty() || (self.inbound_end && !self.end_told)
+    }
+
+    /// Whether there is something to tell the machine now.
+    pub(crate) fn is_ready(&self) -> bool {
+        let takes = !self.stalled && !self.in_flight.is_empty();
+        let writable = self.blocked && (self.free() > 0 || takes);
+        writable || (self.has_input() && !self.paused)
+    }
+
     /// How it ended; `None` while it lives.
     pub fn ending(&self) -> Option<Ending> {
         self.ending

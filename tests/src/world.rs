@@ -14,6 +14,7 @@
 //! ```
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{
@@ -31,6 +32,7 @@ use crate::pipe::Ending;
 pub struct World {
     driver: Driver<Server>,
     clients: Vec<Client>,
+    by_connection: BTreeMap<ConnectionId, Peer>,
     requests: u64,
 }
 
@@ -87,6 +89,7 @@ impl World {
         Self {
             driver: Driver::new(Server::new(config, [7; 32])),
             clients: Vec::new(),
+            by_connection: BTreeMap::new(),
             requests: 0,
         }
     }
@@ -130,8 +133,10 @@ impl World {
     /// A connection that says nothing yet; `None` if the server refuses it.
     pub fn try_accept(&mut self, upgrade: &Upgrade) -> Option<Peer> {
         let connection = self.driver.accept(upgrade.peer, upgrade.listener)?;
+        let peer = Peer(self.clients.len());
         self.clients.push(Client::new(connection));
-        Some(Peer(self.clients.len() - 1))
+        self.by_connection.insert(connection, peer);
+        Some(peer)
     }
 
     /// The client closes in order: close frame, then its half of the socket.
@@ -335,13 +340,12 @@ impl World {
 
     fn receive(&mut self) {
         let mut ponged = false;
-        for client in self.clients.iter_mut().filter(|client| !client.over) {
-            let connection = client.connection;
-            client.over = self.driver.pipe(connection).ending().is_some();
-            let bytes = self.driver.take_received(connection);
-            if !bytes.is_empty() {
-                client.receive(&bytes);
-            }
+        for connection in self.driver.take_news() {
+            let Some(&Peer(index)) = self.by_connection.get(&connection) else {
+                continue;
+            };
+            let client = &mut self.clients[index];
+            client.receive(&self.driver.take_received(connection));
             let pings = core::mem::take(&mut client.pings);
             if client.answers_pings && pings > 0 {
                 ponged = true;

@@ -3,6 +3,9 @@
 //! Knows connections as numbers and messages as encoded bytes; nothing of dialects, sockets or limits on
 //! speaking. Room 0 is the lobby: everyone, for broadcasts; it has no name and is never listed.
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) mod audience;
 pub(crate) mod registry;
 

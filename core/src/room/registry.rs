@@ -1,8 +1,8 @@
 //! Rooms by name and by number.
 //!
 //! Names are hostile input: their hash is keyed by the server's seed and the table is never iterated. The
-//! table is split into shards that grow one at a time, so that no single insertion moves everything; entries
-//! keep their hash, so that growing touches no name.
+//! table is split into shards that grow one at a time and the values into chunks that stay where they are, so
+//! that no single insertion moves everything; entries keep their hash, so that growing touches no name.
 
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,10 @@ use hashbrown::HashTable;
 pub(crate) struct Registry<T> {
     hasher: SeedableRandomState,
     shards: Vec<HashTable<Entry>>,
-    slots: Vec<Option<Named<T>>>,
+    /// All but the last are full.
+    chunks: Vec<Vec<Option<Named<T>>>>,
     free: Vec<u32>,
+    len: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ struct Named<T> {
 }
 
 const SHARDS: usize = 64;
+/// Values that lie together.
+const CHUNK: usize = 256;
 
 impl<T> Registry<T> {
     /// An empty registry whose hash is keyed by `key`.
@@ -40,8 +44,9 @@ impl<T> Registry<T> {
         Self {
             hasher: SeedableRandomState::with_seed(key, secret),
             shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
-            slots: Vec::new(),
+            chunks: Vec::new(),
             free: Vec::new(),
+            len: 0,
         }
     }
 
@@ -61,22 +66,34 @@ impl<T> Registry<T> {
         });
         let number = match self.free.pop() {
             Some(number) => {
-                self.slots[number as usize] = named;
+                if let Some(slot) = self.slot_mut(number) {
+                    *slot = named;
+                }
                 number
             }
-            None => {
-                self.slots.push(named);
-                self.slots.len() as u32 - 1
-            }
+            None => self.push(named),
         };
+        self.len += 1;
         let hash = self.hasher.hash_one(name);
         self.shards[shard(hash)].insert_unique(hash, Entry { hash, number }, |entry| entry.hash);
         number
     }
 
+    fn push(&mut self, named: Option<Named<T>>) -> u32 {
+        let full = self.chunks.last().is_none_or(|last| last.len() == CHUNK);
+        if full {
+            self.chunks.push(Vec::new());
+        }
+        let before = (self.chunks.len() - 1) * CHUNK;
+        let last = &mut self.chunks[before / CHUNK];
+        last.push(named);
+        (before + last.len() - 1) as u32
+    }
+
     /// Removes a value and frees its number.
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        let Named { name, value } = self.slots.get_mut(number as usize)?.take()?;
+        let Named { name, value } = self.slot_mut(number)?.take()?;
+        self.len -= 1;
         let hash = self.hasher.hash_one(&*name);
         let table = &mut self.shards[shard(hash)];
         if let Ok(entry) = table.find_entry(hash, |entry| entry.number == number) {
@@ -88,26 +105,33 @@ impl<T> Registry<T> {
 
     /// The name of a value; empty for a number that is not in use.
     pub(crate) fn name(&self, number: u32) -> &str {
-        match self.slots.get(number as usize) {
-            Some(Some(named)) => &named.name,
-            _ => "",
-        }
+        self.slot(number).map_or("", |named| &named.name)
     }
 
-    /// The value and its name.
+    /// The value.
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
-        Some(&self.slots.get(number as usize)?.as_ref()?.value)
+        self.slot(number).map(|named| &named.value)
     }
 
     /// The name and the value.
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<(&str, &mut T)> {
-        let named = self.slots.get_mut(number as usize)?.as_mut()?;
+        let named = self.slot_mut(number)?.as_mut()?;
         Some((&named.name, &mut named.value))
     }
 
     /// Values present.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.len
+    }
+
+    fn slot(&self, number: u32) -> Option<&Named<T>> {
+        let chunk = self.chunks.get(number as usize / CHUNK)?;
+        chunk.get(number as usize % CHUNK)?.as_ref()
+    }
+
+    fn slot_mut(&mut self, number: u32) -> Option<&mut Option<Named<T>>> {
+        let chunk = self.chunks.get_mut(number as usize / CHUNK)?;
+        chunk.get_mut(number as usize % CHUNK)
     }
 }
 

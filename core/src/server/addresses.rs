@@ -3,8 +3,11 @@
 //! An address stays known until its buckets are full again, so that a reconnect gains nothing; how many such
 //! idle entries are kept is bounded, and the oldest go first. An IPv6 host owns a /64, which counts as one.
 
+#[cfg(test)]
+mod tests;
+
 use core::net::IpAddr;
-use std::collections::VecDeque;
+use core::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
 use hashbrown::HashMap;
@@ -13,6 +16,7 @@ use super::Server;
 use super::poll::Deadline;
 use crate::limits::rate::Bucket;
 use crate::machine::PeerAddr;
+use crate::session::lists::{Links, List};
 
 /// Connections of one address that is not this machine's own, unless the config says otherwise.
 pub(super) const DEFAULT_PER_ADDRESS: u32 = 1_024;
@@ -23,8 +27,10 @@ pub(super) struct Addresses {
     by_key: HashMap<Key, u32, SeedableRandomState>,
     entries: Vec<Address>,
     free: Vec<u32>,
-    /// Entries without connections, oldest first; one that was used again since is skipped.
-    idle: VecDeque<(u32, u32)>,
+    /// Entries without connections, the one that has been so longest first.
+    idle: List,
+    idle_links: Links,
+    idle_len: usize,
     max_idle: usize,
     /// A deadline to look at `idle` is armed.
     look_armed: bool,
@@ -35,8 +41,6 @@ pub(super) struct Addresses {
 pub(super) struct Address {
     key: Key,
     connections: u32,
-    /// How often it became idle: tells an old entry of `idle` from the present one.
-    stays: u32,
     pub(super) messages: Bucket,
     pub(super) deliveries: Bucket,
 }
@@ -61,7 +65,9 @@ impl Addresses {
             by_key: HashMap::with_hasher(SeedableRandomState::with_seed(key, shared)),
             entries: Vec::new(),
             free: Vec::new(),
-            idle: VecDeque::new(),
+            idle: List::EMPTY,
+            idle_links: Links::default(),
+            idle_len: 0,
             max_idle,
             look_armed: false,
         }
@@ -79,7 +85,10 @@ impl Addresses {
     pub(super) fn enter(&mut self, peer: PeerAddr) -> u32 {
         let key = key(peer);
         let index = match self.by_key.get(&key) {
-            Some(&index) => index,
+            Some(&index) => {
+                self.wake(index);
+                index
+            }
             None => self.insert(key),
         };
         self.entries[index as usize].connections += 1;
@@ -90,14 +99,12 @@ impl Addresses {
         let fresh = Address {
             key,
             connections: 0,
-            stays: 0,
             messages: Bucket::default(),
             deliveries: Bucket::default(),
         };
         let index = match self.free.pop() {
             Some(index) => {
-                let stays = self.entries[index as usize].stays;
-                self.entries[index as usize] = Address { stays, ..fresh };
+                self.entries[index as usize] = fresh;
                 index
             }
             None => {
@@ -116,28 +123,31 @@ impl Addresses {
         entry.connections == 0
     }
 
+    /// Forgets an entry without connections.
     fn remove(&mut self, index: u32) {
-        let entry = &mut self.entries[index as usize];
-        entry.stays = entry.stays.wrapping_add(1);
-        self.by_key.remove(&entry.key);
+        self.by_key.remove(&self.entries[index as usize].key);
         self.free.push(index);
     }
 
-    /// Keeps an entry without connections for later. Returns one that has to go for it.
-    fn keep(&mut self, index: u32) -> Option<u32> {
-        let entry = &mut self.entries[index as usize];
-        entry.stays = entry.stays.wrapping_add(1);
-        self.idle.push_back((index, entry.stays));
-        if self.idle.len() <= self.max_idle {
-            return None;
+    /// Keeps an entry whose last connection ended for later. The oldest goes if there are too many. O(1).
+    fn keep(&mut self, index: u32) {
+        self.idle_links.reserve(index);
+        self.idle_links.push_back(&mut self.idle, index);
+        self.idle_len += 1;
+        if self.idle_len > self.max_idle
+            && let Some(oldest) = self.idle.front()
+        {
+            self.wake(oldest);
+            self.remove(oldest);
         }
-        let (oldest, stay) = self.idle.pop_front()?;
-        self.is_idle(oldest, stay).then_some(oldest)
     }
 
-    fn is_idle(&self, index: u32, stay: u32) -> bool {
-        self.get(index)
-            .is_some_and(|entry| entry.connections == 0 && entry.stays == stay)
+    /// Takes an entry out of the idle ones, if it is one.
+    fn wake(&mut self, index: u32) {
+        if self.entries[index as usize].connections == 0 {
+            self.idle_links.remove(&mut self.idle, index);
+            self.idle_len -= 1;
+        }
     }
 }
 
@@ -151,34 +161,33 @@ impl Server {
             self.addresses.remove(index);
             return;
         }
-        if let Some(oldest) = self.addresses.keep(index) {
-            self.addresses.remove(oldest);
-        }
-        self.look_at_addresses_later();
+        self.addresses.keep(index);
+        self.look_at_addresses_in(self.quotas.forget_after);
     }
 
-    fn look_at_addresses_later(&mut self) {
+    fn look_at_addresses_in(&mut self, delay: Duration) {
         if !self.addresses.look_armed {
             self.addresses.look_armed = true;
-            let due = self.now.mono + self.quotas.forget_after;
+            let due = self.now.mono + delay;
             self.deadlines.insert((due, Deadline::Addresses));
         }
     }
 
-    /// Forgets addresses that have been idle until their buckets were full again.
+    /// Forgets addresses that have been idle until their buckets were full again, some at a time.
     pub(super) fn forget_addresses(&mut self) {
         self.addresses.look_armed = false;
-        while let Some(&(index, stay)) = self.addresses.idle.front() {
-            if !self.addresses.is_idle(index, stay) {
-                self.addresses.idle.pop_front();
-            } else if self.is_replenished(index) {
-                self.addresses.idle.pop_front();
-                self.addresses.remove(index);
-            } else {
-                self.look_at_addresses_later();
+        for _ in 0..FORGOTTEN_PER_LOOK {
+            let Some(oldest) = self.addresses.idle.front() else {
+                return;
+            };
+            if !self.is_replenished(oldest) {
+                self.look_at_addresses_in(self.quotas.forget_after);
                 return;
             }
+            self.addresses.wake(oldest);
+            self.addresses.remove(oldest);
         }
+        self.look_at_addresses_in(BETWEEN_LOOKS);
     }
 
     fn is_replenished(&self, index: u32) -> bool {
@@ -191,6 +200,11 @@ impl Server {
         })
     }
 }
+
+/// Addresses that are forgotten at once.
+const FORGOTTEN_PER_LOOK: usize = 256;
+/// When the next ones are.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// Whether the peer is this machine.
 pub(super) fn is_local(peer: PeerAddr) -> bool {

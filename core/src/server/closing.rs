@@ -85,7 +85,7 @@ impl Server {
         };
         self.outboxes.set_shut(index, goodbye.discard);
         self.leave_everything(index, &mut session, goodbye.cause);
-        if goodbye.discard && !session.answered {
+        if goodbye.discard && session.hold == Hold::Response {
             // Without the upgrade response, what we could say would be taken for an answer to the request.
             self.outboxes.raise(index, flag::RESET);
             return;
@@ -144,7 +144,7 @@ impl Server {
         let connection = self.connections.get_mut(index)?;
         let session = connection.session()?;
         let (opened, received) = (session.opened, session.received);
-        let (welcome, tellable) = (session.is_welcome(), session.answered);
+        let (welcome, tellable) = (session.is_welcome(), session.hold != Hold::Response);
         let closing = Closing {
             end: welcome.then(|| {
                 Box::new(End {

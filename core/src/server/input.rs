@@ -340,7 +340,6 @@ impl Server {
         match &mut connection.stage {
             Stage::Closing(_) => self.goodbye_sent(index),
             Stage::Session(session) => {
-                session.answered = true;
                 if session.hold == Hold::Response {
                     self.response_left(index);
                 } else if !session.missed.is_empty() {

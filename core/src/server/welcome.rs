@@ -19,7 +19,6 @@ impl Server {
         let session = Box::new(Session {
             kind,
             hold: Hold::Response,
-            answered: false,
             decoder: Decoder::new(Role::Server),
             secret: self.new_secret(),
             opened: self.now.mono,
@@ -37,26 +36,22 @@ impl Server {
             return;
         };
         connection.stage = Stage::Session(session);
-        let hold = self.config.timeouts.welcome_delay_ms > 0 && kind != Kind::Echo;
-        if hold {
-            // A response that never leaves is covered by the time for a handshake.
-            self.timers.arm(index, class::HANDSHAKE, self.now.mono);
-        } else {
-            self.welcome(index);
-        }
+        // A response that never leaves is covered by the time for a handshake.
+        self.timers.arm(index, class::HANDSHAKE, self.now.mono);
     }
 
-    /// The upgrade response has left.
+    /// The upgrade response has left: only now may frames be queued, as some of them overtake others.
     pub(super) fn response_left(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
         let spoken = !connection.tail.is_empty();
+        let delay = self.config.timeouts.welcome_delay_ms > 0;
         let Some(session) = connection.session_mut() else {
             return;
         };
         session.hold = Hold::Delay;
-        if spoken {
+        if spoken || !delay || session.kind == Kind::Echo {
             self.welcome(index);
         } else {
             self.timers.arm(index, class::WELCOME, self.now.mono);
@@ -78,6 +73,7 @@ impl Server {
         session.hold = Hold::Released;
         self.timers.cancel(index);
         let Kind::Client(form) = session.kind else {
+            self.start_heartbeat(index);
             return;
         };
         let secret = session.secret;

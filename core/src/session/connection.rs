@@ -9,6 +9,9 @@
 //! | `Closing` | anything, read and discarded within a budget | both sides are done, or the linger deadline → `Over` | linger |
 //! | `Over` | nothing | the end was reported, then the slot is reused | none |
 
+#[cfg(test)]
+mod tests;
+
 use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
@@ -57,8 +60,6 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
-    /// The upgrade response has surely left.
-    pub(crate) answered: bool,
     pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
@@ -71,7 +72,7 @@ pub(crate) struct Session {
     pub(crate) buckets: Buckets,
     /// Rooms it is typing in, and until when.
     pub(crate) typing: Vec<(u32, Instant)>,
-    /// Messages dropped and not yet told, by room; and rooms whose last message it is to get.
+    /// Messages dropped and not yet told, by room it is in; and rooms whose last message it is to get.
     pub(crate) missed: Vec<Missed>,
     /// Application requests without an answer.
     pub(crate) pending_requests: u32,
@@ -220,17 +221,31 @@ impl Session {
         }
     }
 
-    /// Forgets a room; returns its place there.
+    /// Forgets a room; returns its place there. O(rooms).
     pub(crate) fn remove_slot(&mut self, room: u32) -> Option<u32> {
         let index = self
             .memberships
             .binary_search_by_key(&room, |m| m.room)
             .ok()?;
-        Some(self.memberships.remove(index).slot)
+        let slot = self.memberships.remove(index).slot;
+        if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
+            let missed = self.missed.remove(at);
+            self.note_missed(LOBBY, missed.messages, 0);
+        }
+        Some(slot)
     }
 
-    /// Notes what it missed in a room.
+    /// Notes what it missed in a room. What it missed in rooms that it has left is told as one with what
+    /// belongs to no room, so that there are no more notes than rooms. O(rooms).
     pub(crate) fn miss(&mut self, room: u32, messages: u64, kept: u64) {
+        if self.slot(room).is_some() {
+            self.note_missed(room, messages, kept);
+        } else {
+            self.note_missed(LOBBY, messages, 0);
+        }
+    }
+
+    fn note_missed(&mut self, room: u32, messages: u64, kept: u64) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
                 missed.messages += messages;

@@ -5,6 +5,9 @@
 //! checked before queueing, never after. Rounds (see [`crate::Machine`]) live here too, because a flag and a
 //! queue change together. Knows nothing of rooms but a number, and nothing of what the bytes say.
 
+mod overflow;
+mod rounds;
+mod stall;
 #[cfg(test)]
 mod tests;
 
@@ -13,28 +16,16 @@ use crate::session::NONE;
 use crate::session::buffer::Buffers;
 use crate::session::lists::{Links, List};
 
+use overflow::{DROPPED, OVERFLOWED};
+use rounds::LISTED;
+pub(crate) use rounds::flag;
+
 /// A run of whole messages in a buffer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Range {
     pub(crate) buffer: u32,
     pub(crate) start: u32,
     pub(crate) end: u32,
-}
-
-/// Something to report about a connection; several at once are handed out in this order.
-pub(crate) mod flag {
-    /// Read interest came back.
-    pub(crate) const READ: u8 = 1;
-    /// Read interest is withdrawn.
-    pub(crate) const PAUSE: u8 = 2;
-    /// Bytes wait.
-    pub(crate) const TRANSMIT: u8 = 4;
-    /// Shut down the write side.
-    pub(crate) const FINISH: u8 = 8;
-    /// Close in order.
-    pub(crate) const CLOSE: u8 = 16;
-    /// Close with a reset.
-    pub(crate) const RESET: u8 = 32;
 }
 
 /// Messages that a slow reader did not get.
@@ -117,28 +108,14 @@ struct Node {
 const BLOCKED: u8 = 1;
 /// Nothing may be queued any more.
 const SHUT: u8 = 2;
-/// Its queue overflowed under the policy `close`: what it is sent from now on is its goodbye.
-const OVERFLOWED: u8 = 4;
-/// It may have entries in `drops`.
-const DROPPED: u8 = 8;
 /// It has missed messages under the policy `latest` and not drained since: what it will get is the last one.
-const BEHIND: u8 = 16;
-/// In the list of the next round.
-const LISTED: u8 = 128;
-
-/// The room number of buffers that hold control frames of a blocked connection.
-const CONTROL: u32 = NONE - 1;
-
-/// Header and payload of the longest control frame of a server (RFC 6455, section 5.5).
-const MAX_CONTROL_FRAME_BYTES: u32 = 2 + 125;
+const BEHIND: u8 = 64;
 
 /// The limit of a queue is at most this, so that what goes beyond it cannot overflow a number.
 const MAX_QUEUED: u32 = u32::MAX / 2;
 
 /// A direct buffer is closed once it is this long, so that a stalled reader does not pin more.
 const DIRECT_BUFFER_BYTES: u32 = 64 * 1024;
-/// A private copy grows up to this.
-const PRIVATE_BUFFER_BYTES: u32 = 64 * 1024;
 
 impl Outboxes {
     /// Queues of at most `max_bytes` and `max_messages` per connection; 2 GiB and two billion if these are more.
@@ -232,174 +209,6 @@ impl Outboxes {
         }
     }
 
-    #[cold]
-    fn queue_slow(
-        &mut self,
-        connection: u32,
-        range: Range,
-        messages: u32,
-        policy: SlowReader,
-        fits: bool,
-    ) {
-        let state = self.boxes[connection as usize].state;
-        if state & SHUT != 0 {
-            self.discarded_messages += u64::from(messages);
-        } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
-            self.boxes[connection as usize].state |= BEHIND;
-            let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages, self.buffers.kept_in(range));
-        } else if fits {
-            self.queue_blocked(connection, range, messages);
-        } else {
-            self.queue_over(connection, range, messages, policy);
-        }
-    }
-
-    /// Queues for a connection that may hold the range for long: a small part of a buffer is copied, so that
-    /// it does not pin the rest.
-    fn queue_blocked(&mut self, connection: u32, range: Range, messages: u32) {
-        if self.boxes[connection as usize].state & BLOCKED == 0 {
-            self.link(connection, range, messages);
-            self.raise(connection, flag::TRANSMIT);
-            return;
-        }
-        if self.wastes(range) {
-            self.link_copy(connection, range, messages);
-        } else {
-            self.buffers.pin(range.buffer);
-            self.link(connection, range, messages);
-        }
-    }
-
-    /// Whether a stalled connection would hold much more than the range if it held its buffer: the range is a
-    /// small part of it, or will be when it is filled.
-    fn wastes(&self, range: Range) -> bool {
-        let length = range.end - range.start;
-        let part = self.buffers.is_filling(range.buffer)
-            || length.saturating_mul(4) < self.buffers.len(range.buffer);
-        part && length <= PRIVATE_BUFFER_BYTES / 4
-    }
-
-    fn queue_over(&mut self, connection: u32, range: Range, messages: u32, policy: SlowReader) {
-        match policy {
-            SlowReader::Close if self.is_last_word(connection, range) => {
-                self.queue_blocked(connection, range, messages);
-            }
-            SlowReader::Close => {
-                self.boxes[connection as usize].state |= SHUT | OVERFLOWED;
-                self.discarded_messages += u64::from(messages);
-                self.overflowed.push(connection);
-            }
-            SlowReader::DropNewest => self.queue_prefix(connection, range, messages),
-            SlowReader::DropOldest | SlowReader::Latest => {
-                let excess = self.excess(connection, range, messages);
-                self.drop_oldest(connection, self.buffers.room(range.buffer), excess);
-                self.queue_suffix(connection, range, messages);
-            }
-        }
-    }
-
-    /// A close frame behind the rest of a started message: it goes out however full the queue is, or the
-    /// connection would overflow again with each attempt to close it.
-    fn is_last_word(&self, connection: u32, range: Range) -> bool {
-        self.boxes[connection as usize].state & OVERFLOWED != 0
-            && range.end - range.start <= MAX_CONTROL_FRAME_BYTES
-            && self.buffers.room(range.buffer) == NONE
-    }
-
-    /// By how many bytes and messages the queue would overflow.
-    fn excess(&self, connection: u32, range: Range, messages: u32) -> (u32, u32) {
-        let outbox = &self.boxes[connection as usize];
-        let bytes = outbox.bytes.saturating_add(range.end - range.start);
-        let count = outbox.messages.saturating_add(messages);
-        (
-            bytes.saturating_sub(self.max_bytes),
-            count.saturating_sub(self.max_messages),
-        )
-    }
-
-    fn room_left(&self, connection: u32) -> (u32, u32) {
-        let outbox = &self.boxes[connection as usize];
-        (
-            self.max_bytes.saturating_sub(outbox.bytes),
-            self.max_messages.saturating_sub(outbox.messages),
-        )
-    }
-
-    fn queue_prefix(&mut self, connection: u32, range: Range, messages: u32) {
-        let (bytes, count) = self.room_left(connection);
-        let end = self.buffers.prefix(range.buffer, range.start, bytes, count);
-        let kept = self.buffers.messages(range.buffer, range.start, end);
-        if kept > 0 {
-            self.queue_blocked(connection, Range { end, ..range }, kept);
-        }
-        let room = self.buffers.room(range.buffer);
-        self.note_drop(connection, room, messages - kept, 0);
-    }
-
-    fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
-        let (mut start, mut kept) = (range.start, messages);
-        let (bytes, count) = self.room_left(connection);
-        while kept > 0 && (range.end - start > bytes || kept > count) {
-            start = self.buffers.message_end(range.buffer, start);
-            kept -= 1;
-        }
-        if kept > 0 {
-            self.queue_blocked(connection, Range { start, ..range }, kept);
-        }
-        if kept < messages {
-            let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages - kept, 0);
-        }
-    }
-
-    fn note_drop(&mut self, connection: u32, room: u32, messages: u32, kept: u64) {
-        self.boxes[connection as usize].state |= DROPPED;
-        self.drops.push(Drop {
-            connection,
-            room,
-            messages,
-            kept,
-        });
-    }
-
-    /// Takes whole messages of `room` that have not been started out of the queue, oldest first, until
-    /// `excess` bytes and messages are free.
-    fn drop_oldest(&mut self, connection: u32, room: u32, excess: (u32, u32)) {
-        let (mut bytes, mut messages) = (0, 0);
-        let (mut previous, mut at) = (NONE, self.boxes[connection as usize].head);
-        while at != NONE && (bytes < excess.0 || messages < excess.1) {
-            let node = self.nodes[at as usize];
-            if self.buffers.room(node.buffer) != room {
-                (previous, at) = (at, node.next);
-                continue;
-            }
-            if self.is_started(at) {
-                (previous, at) = self.split(connection, at);
-                continue;
-            }
-            let mut start = node.start;
-            while start < node.end && (bytes < excess.0 || messages < excess.1) {
-                let end = self.buffers.message_end(node.buffer, start);
-                bytes += end - start;
-                messages += 1;
-                start = end;
-            }
-            if start < node.end {
-                self.nodes[at as usize].start = start;
-                break;
-            }
-            self.unlink(connection, previous, at);
-            at = node.next;
-        }
-        let outbox = &mut self.boxes[connection as usize];
-        outbox.bytes -= bytes;
-        outbox.messages -= messages;
-        if messages > 0 {
-            self.note_drop(connection, room, messages, 0);
-        }
-    }
-
     /// Queues one message that `write` appends. For this connection only; over its limit it is closed, and
     /// once it has overflowed only what is no longer than a control frame still goes beyond the limit.
     pub(crate) fn direct(&mut self, connection: u32, write: impl FnOnce(&mut Vec<u8>)) {
@@ -422,57 +231,6 @@ impl Outboxes {
         if end >= DIRECT_BUFFER_BYTES {
             self.seal_direct();
         }
-    }
-
-    /// Queues one control frame ahead of everything but a message that has been started. While the
-    /// connection is blocked a frame replaces an earlier one of its kind that has not been started (RFC 6455,
-    /// section 5.5.3), so that at most one of each waits beyond the limit.
-    pub(crate) fn control(&mut self, connection: u32, frame: &[u8]) {
-        let outbox = &self.boxes[connection as usize];
-        if outbox.state & SHUT != 0 {
-            return;
-        }
-        if outbox.state & BLOCKED == 0 || outbox.head == NONE {
-            self.direct(connection, |out| out.extend_from_slice(frame));
-            return;
-        }
-        let (mut previous, mut at) = (NONE, outbox.head);
-        if self.is_started(at) {
-            (previous, at) = self.split(connection, at);
-        }
-        let buffer = self.buffers.open_small(CONTROL);
-        let (start, end) = self
-            .buffers
-            .append(buffer, |out| out.extend_from_slice(frame));
-        while at != NONE && self.buffers.room(self.nodes[at as usize].buffer) == CONTROL {
-            let node = self.nodes[at as usize];
-            if frame.first() == self.buffers.slice(node.buffer, 0, 1).first() {
-                self.replace(connection, at, Range { buffer, start, end });
-                self.coalesced_pongs += u64::from(frame.first() == Some(&PONG));
-                return;
-            }
-            (previous, at) = (at, node.next);
-        }
-        let node = self.new_node(buffer, start, end, at);
-        self.insert_after(connection, previous, node);
-        let outbox = &mut self.boxes[connection as usize];
-        outbox.bytes += end - start;
-        outbox.messages += 1;
-    }
-
-    /// Whether the first message of a node has been sent in part.
-    fn is_started(&self, at: u32) -> bool {
-        let node = &self.nodes[at as usize];
-        !self.buffers.is_boundary(node.buffer, node.start)
-    }
-
-    fn replace(&mut self, connection: u32, at: u32, range: Range) {
-        let old = self.nodes[at as usize];
-        self.buffers.release(old.buffer);
-        let outbox = &mut self.boxes[connection as usize];
-        outbox.bytes = outbox.bytes - (old.end - old.start) + (range.end - range.start);
-        let node = &mut self.nodes[at as usize];
-        (node.buffer, node.start, node.end) = (range.buffer, range.start, range.end);
     }
 
     // ---- the list
@@ -498,43 +256,6 @@ impl Outboxes {
             tail => self.nodes[tail as usize].next = node,
         }
         outbox.tail = node;
-    }
-
-    /// Appends a copy of a range to the connection's own last buffer, or to a new one.
-    fn link_copy(&mut self, connection: u32, range: Range, messages: u32) {
-        let tail = self.boxes[connection as usize].tail;
-        let length = range.end - range.start;
-        let room = self.buffers.room(range.buffer);
-        let own = match self.nodes.get(tail as usize) {
-            Some(node)
-                if self.buffers.is_private(node.buffer, room)
-                    && self.buffers.len(node.buffer) == node.end
-                    && node.end + length <= PRIVATE_BUFFER_BYTES =>
-            {
-                node.buffer
-            }
-            _ => NONE,
-        };
-        if own == NONE {
-            let buffer = self.buffers.open_small(room);
-            let end = self.buffers.copy(range, buffer);
-            self.link(
-                connection,
-                Range {
-                    buffer,
-                    start: 0,
-                    end,
-                },
-                messages,
-            );
-            self.buffers.release(buffer);
-        } else {
-            let end = self.buffers.copy(range, own);
-            self.nodes[tail as usize].end = end;
-            let outbox = &mut self.boxes[connection as usize];
-            outbox.bytes += length;
-            outbox.messages += messages;
-        }
     }
 
     fn new_node(&mut self, buffer: u32, start: u32, end: u32, next: u32) -> u32 {
@@ -663,82 +384,6 @@ impl Outboxes {
         }
     }
 
-    /// The socket takes no more. Returns `true` if that is news. The queue gives up buffers of which it uses
-    /// a small part. O(what was queued since it was last blocked), so that a peer that takes a little at a
-    /// time costs no more for having a long queue.
-    pub(crate) fn block(&mut self, connection: u32) -> bool {
-        let outbox = &mut self.boxes[connection as usize];
-        if outbox.state & BLOCKED != 0 {
-            return false;
-        }
-        outbox.state |= BLOCKED;
-        self.stalled_links.push_back(&mut self.stalled, connection);
-        let &mut Outbox {
-            head,
-            tail,
-            settled,
-            ..
-        } = outbox;
-        outbox.settled = tail;
-        let mut at = match self.nodes.get(settled as usize) {
-            Some(&Node { next, .. }) => {
-                // Of the first, less may be left than when it was seen to.
-                self.settle(head);
-                next
-            }
-            None => head,
-        };
-        while at != NONE {
-            self.settle(at);
-            at = self.nodes[at as usize].next;
-        }
-        true
-    }
-
-    /// Sees to it that the node `at` holds no more memory than it is worth.
-    fn settle(&mut self, at: u32) {
-        let Node {
-            buffer, start, end, ..
-        } = self.nodes[at as usize];
-        if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
-            self.copy_out(at);
-        } else if self.buffers.is_filling(buffer) {
-            self.buffers.pin(buffer);
-        } else {
-            self.buffers.shrink(buffer);
-        }
-    }
-
-    /// Gives the node a buffer of its own. A started message keeps its end, and its start moves to 0.
-    fn copy_out(&mut self, at: u32) {
-        let Node {
-            buffer, start, end, ..
-        } = self.nodes[at as usize];
-        let started = !self.buffers.is_boundary(buffer, start);
-        let own = self.buffers.open_small(self.buffers.room(buffer));
-        if started {
-            // A byte that is never sent keeps the boundary in front of the started message.
-            self.buffers.pad(own);
-        }
-        let begin = self.buffers.len(own);
-        let end = self.buffers.copy(Range { buffer, start, end }, own);
-        self.buffers.release(buffer);
-        let node = &mut self.nodes[at as usize];
-        (node.buffer, node.start, node.end) = (own, begin, end);
-    }
-
-    /// The socket takes bytes again.
-    pub(crate) fn unblock(&mut self, connection: u32) {
-        let outbox = &mut self.boxes[connection as usize];
-        if outbox.state & BLOCKED != 0 {
-            outbox.state &= !BLOCKED;
-            if outbox.head == NONE {
-                outbox.state &= !BEHIND;
-            }
-            self.stalled_links.remove(&mut self.stalled, connection);
-        }
-    }
-
     /// Drops what is queued, except the rest of a started message if `keep_started`. Returns how many
     /// messages went.
     pub(crate) fn discard(&mut self, connection: u32, keep_started: bool) -> u32 {
@@ -776,10 +421,6 @@ impl Outboxes {
         self.boxes[connection as usize].head == NONE
     }
 
-    pub(crate) fn is_blocked(&self, connection: u32) -> bool {
-        self.boxes[connection as usize].state & BLOCKED != 0
-    }
-
     /// Whether nothing is queued and its socket takes bytes: it has drained, or never had to.
     pub(crate) fn is_idle(&self, connection: u32) -> bool {
         self.is_empty(connection) && !self.is_blocked(connection)
@@ -790,58 +431,7 @@ impl Outboxes {
         self.boxes[connection as usize].bytes
     }
 
-    /// The connection that has been blocked longest.
-    pub(crate) fn longest_stalled(&self) -> Option<u32> {
-        self.stalled.front()
-    }
-
-    // ---- rounds
-
-    /// Flags a connection for the next round, or for this one if its turn is still to come. `TRANSMIT` waits
-    /// while it is blocked. O(1).
-    #[inline]
-    pub(crate) fn raise(&mut self, connection: u32, flags: u8) {
-        let outbox = &mut self.boxes[connection as usize];
-        if outbox.flags & LISTED == 0 {
-            self.ready.push(connection);
-        }
-        outbox.flags |= flags | LISTED;
-    }
-
-    /// Takes back flags that were raised and not handed out. O(1).
-    pub(crate) fn lower(&mut self, connection: u32, flags: u8) {
-        self.boxes[connection as usize].flags &= !flags;
-        if self.handing.0 == connection {
-            self.handing.1 &= !flags;
-        }
-    }
-
-    /// The next flag of this round and its connection. Each connection has one turn in a round; what is raised
-    /// from then on is for the next.
-    #[inline]
-    pub(crate) fn next_flagged(&mut self) -> Option<(u32, u8)> {
-        loop {
-            let (connection, flags) = self.handing;
-            if flags != 0 {
-                let first = flags & flags.wrapping_neg();
-                self.handing.1 = flags & !first;
-                return Some((connection, first));
-            }
-            let &connection = self.round.get(self.next_in_round)?;
-            self.next_in_round += 1;
-            let outbox = &mut self.boxes[connection as usize];
-            self.handing = (connection, outbox.flags & !LISTED);
-            outbox.flags = 0;
-        }
-    }
-
-    /// Makes what was flagged meanwhile the next round; `false` if there is nothing.
-    pub(crate) fn begin_round(&mut self) -> bool {
-        self.round.clear();
-        self.next_in_round = 0;
-        core::mem::swap(&mut self.round, &mut self.ready);
-        !self.round.is_empty()
-    }
+    // ---- seals
 
     /// Counts bytes appended to a room's open buffer.
     pub(crate) fn note_unsealed(&mut self, bytes: u32) {
@@ -888,6 +478,3 @@ impl<'a> Iterator for Slices<'a> {
         )
     }
 }
-
-/// The first byte of a pong frame.
-const PONG: u8 = 0x8A;

@@ -163,7 +163,7 @@ fn a_request_of_a_client_that_left_is_forgotten() {
     world.expect_nothing(next);
 }
 
-// covers A1-11: the program can take what is not JSON where a listener allows it
+// covers A13-03: the program can take what is not JSON where a listener allows it
 #[test]
 fn plain_text_reaches_the_program_where_it_is_wanted() {
     let plain = ListenerConfig {

@@ -99,7 +99,7 @@ fn a_client_that_does_not_close_is_reset() {
 
 // ---- everyone
 
-// covers A0-10, A0-13, A12-04
+// covers A0-10, A0-13, A3-14, A12-04
 #[test]
 fn a_drain_says_goodbye_to_everyone() {
     let mut world = World::default();

@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use roomwire_core::config::{Heartbeat, Limits};
+use roomwire_core::config::{Heartbeat, Limits, ListenerConfig};
 use roomwire_core::server::{CloseCause, Event};
 use roomwire_core::{Config, Input};
-use roomwire_tests::{Message, Opcode, Peer, Poll, World};
+use roomwire_tests::{Message, Opcode, Peer, Poll, Upgrade, World};
 use serde_json::json;
 
 use crate::{quiet_world, unlimited};
@@ -179,6 +179,28 @@ fn who_is_not_read_from_is_not_dead() {
     assert_eq!(world.ending(client), None);
     world.advance_ms(40_000);
     assert!(world.ending(client).is_some());
+}
+
+// covers A3-09
+#[test]
+fn a_dead_echo_is_gone_too() {
+    let mut world = World::new(Config {
+        listeners: vec![ListenerConfig {
+            echo: true,
+            ..ListenerConfig::default()
+        }],
+        ..Config::default()
+    });
+    let echo = Upgrade {
+        path: "/echo",
+        ..Upgrade::default()
+    };
+    let (alive, dead) = (world.knock(&echo), world.knock(&echo));
+    world.mute(dead);
+    world.advance_ms(10 * 60_000);
+    assert_eq!(world.ending(alive), None);
+    assert!(world.ending(dead).is_some());
+    assert_eq!(world.stats().timeouts, 1);
 }
 
 // covers A3-09

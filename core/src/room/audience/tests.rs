@@ -162,7 +162,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_024))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Each member gets what is published between its join and its leave, but for its own, once and in order.
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use super::stall::PONG;
 use super::*;
 
 fn outboxes(max_bytes: usize, max_messages: u32, connections: u32) -> Outboxes {

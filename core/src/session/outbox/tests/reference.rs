@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::prelude::*;
 
+use super::super::stall::{CONTROL, PONG};
 use super::super::*;
 use super::unsent;
 
@@ -518,7 +519,7 @@ fn run(mut pair: Pair, ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn queues_do_what_a_list_of_messages_does(
@@ -531,7 +532,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// Messages that are too large to be copied, and buffers that are full.
     #[test]

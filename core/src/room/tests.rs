@@ -1,0 +1,69 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::session::outbox::Outboxes;
+
+fn room(slow_reader: SlowReader) -> Room {
+    Room::new(Rule {
+        slow_reader,
+        linger: Duration::ZERO,
+        notice_members: 10,
+        notice_interval: Duration::ZERO,
+        metadata_notices: true,
+    })
+}
+
+#[test]
+fn a_room_counts_the_members_of_all_forms() {
+    let mut outboxes = Outboxes::new(1_000, 10);
+    let mut room = room(SlowReader::Close);
+    for (connection, form) in [
+        (0, WireForm::Json),
+        (1, WireForm::JsonRaw),
+        (2, WireForm::Json),
+    ] {
+        outboxes.open(connection);
+        room.audience(form).join(connection, &outboxes);
+    }
+    assert_eq!(room.len(), 3);
+    assert_eq!(room.connections().collect::<Vec<_>>(), [0, 2, 1]);
+    assert!(!room.has_waiting());
+    let form = room.audience(WireForm::JsonRaw);
+    form.publish(5, None, &mut outboxes, SlowReader::Close, |out| out.push(1));
+    assert!(room.has_waiting());
+}
+
+#[test]
+fn the_last_message_is_kept_where_the_rule_asks_for_it() {
+    for policy in [
+        SlowReader::Close,
+        SlowReader::DropOldest,
+        SlowReader::DropNewest,
+        SlowReader::Latest,
+    ] {
+        let mut room = room(policy);
+        room.keep_last(WireForm::Json, b"long first");
+        room.keep_last(WireForm::Json, b"second");
+        room.keep_last(WireForm::JsonRaw, b"raw");
+        let kept = policy == SlowReader::Latest;
+        assert_eq!(
+            room.last_of(WireForm::Json),
+            if kept { &b"second"[..] } else { b"" }
+        );
+        assert_eq!(
+            room.last_of(WireForm::JsonRaw),
+            if kept { &b"raw"[..] } else { b"" }
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_pattern_is_a_name_or_a_prefix(name in "[ab*]{0,4}", pattern in "[ab*]{0,4}") {
+        let expected = match pattern.rfind('*') {
+            Some(star) if star + 1 == pattern.len() => name.as_bytes().starts_with(&pattern.as_bytes()[..star]),
+            _ => name == pattern,
+        };
+        prop_assert_eq!(matches(&pattern, &name), expected);
+    }
+}

@@ -1,0 +1,105 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::websocket::Role;
+
+fn session() -> Session {
+    Session {
+        kind: Kind::Client(WireForm::Json),
+        hold: Hold::Released,
+        answered: true,
+        decoder: Decoder::new(Role::Server),
+        secret: [0; 12],
+        opened: Instant::ZERO,
+        memberships: Vec::new(),
+        metadata: Metadata::default(),
+        user: None,
+        buckets: Buckets::default(),
+        typing: Vec::new(),
+        missed: Vec::new(),
+        pending_requests: 0,
+        received: 0,
+    }
+}
+
+#[test]
+fn a_client_is_welcome_once_it_was_welcomed() {
+    let mut session = session();
+    assert!(session.is_welcome());
+    session.hold = Hold::Delay;
+    assert!(!session.is_welcome());
+    (session.hold, session.kind) = (Hold::Released, Kind::Echo);
+    assert!(!session.is_welcome());
+}
+
+#[test]
+fn a_connection_has_a_session_in_one_stage() {
+    let mut connection = Connection::new(PeerAddr::Local, ListenerId(0), 0);
+    assert!(connection.session().is_none() && connection.session_mut().is_none());
+    connection.stage = Stage::Session(Box::new(session()));
+    assert!(connection.session().is_some() && connection.session_mut().is_some());
+    connection.stage = Stage::Over(None);
+    assert!(connection.session().is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Place(u32, u32),
+    Leave(u32),
+    Miss(u32, u32, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let room = 0..6_u32;
+    prop_oneof![
+        (room.clone(), any::<u32>()).prop_map(|(room, slot)| Op::Place(room, slot)),
+        room.clone().prop_map(Op::Leave),
+        (room, 1..=u32::MAX, 0..5_u64).prop_map(|(room, count, kept)| Op::Miss(room, count, kept)),
+    ]
+}
+
+proptest! {
+    /// Against maps by room.
+    #[test]
+    fn places_and_notes_are_maps(ops in prop::collection::vec(op(), 0..100)) {
+        let mut session = session();
+        let mut places: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut missed: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        let note = |missed: &mut BTreeMap<u32, (u64, u64)>, room, count, kept| {
+            let (messages, last) = missed.entry(room).or_default();
+            *messages += count;
+            *last = kept.max(*last);
+        };
+        for op in ops {
+            match op {
+                Op::Place(room, slot) => {
+                    session.set_slot(room, slot);
+                    places.insert(room, slot);
+                }
+                Op::Leave(room) => {
+                    prop_assert_eq!(session.remove_slot(room), places.remove(&room));
+                    if let Some((count, _)) = missed.remove(&room) {
+                        note(&mut missed, LOBBY, count, 0);
+                    }
+                }
+                Op::Miss(room, count, kept) => {
+                    session.miss(room, u64::from(count), kept);
+                    let member = places.contains_key(&room);
+                    let told = if member { room } else { LOBBY };
+                    note(&mut missed, told, u64::from(count), if member { kept } else { 0 });
+                }
+            }
+            for room in 0..6 {
+                prop_assert_eq!(session.slot(room), places.get(&room).copied());
+            }
+            prop_assert!(session.memberships.is_sorted_by_key(|m| m.room));
+            let notes: BTreeMap<u32, (u64, u64)> =
+                session.missed.iter().map(|m| (m.room, (m.messages, m.kept))).collect();
+            prop_assert_eq!(session.missed.len(), notes.len());
+            prop_assert!(notes.len() <= places.len() + 1);
+            prop_assert_eq!(notes, missed.clone());
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The JSON dialect.
+//!
+//! Promises: any text is decoded or refused, "not JSON" exactly when it is none; what is read out of it is what
+//! a parser that builds a tree sees; what is written is JSON; metadata is what a tree would be after the same
+//! changes.
+
+use std::borrow::Cow;
+
+use roomwire_core::config::Limits;
+use roomwire_core::dialect::json::{
+    JsonLimits, MAX_TIMESTAMP_BYTES, Metadata, MetadataLimits, decode, encode, is_reserved_type,
+    is_server_type,
+};
+use roomwire_core::{ClientMessage, ErrorCode, Request, ServerMessage};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use crate::input::Choices;
+
+/// Two bytes of choices, then text.
+pub fn target(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let limits = json_limits(choices.byte());
+    let metadata_limits = metadata_limits(choices.byte());
+    let Ok(text) = core::str::from_utf8(choices.rest()) else {
+        return;
+    };
+    let tree = serde_json::from_str::<Value>(text).ok();
+    check_decode(text, tree.as_ref(), &limits);
+    check_server_type(text, tree.as_ref());
+    check_metadata(text, &metadata_limits);
+}
+
+fn json_limits(choice: u8) -> JsonLimits {
+    JsonLimits {
+        max_depth: [2, 3, 64, 127][usize::from(choice & 3)],
+        max_fields: [8, 64][usize::from(choice >> 2 & 1)],
+        max_id_bytes: [1, 8, 128, 512][usize::from(choice >> 3 & 3)],
+    }
+}
+
+fn metadata_limits(choice: u8) -> MetadataLimits {
+    let mut limits = Limits::default();
+    limits.max_metadata_bytes = [2, 16, 64, 4_096][usize::from(choice & 3)];
+    limits.max_metadata_keys = [1, 2, 3, 32][usize::from(choice >> 2 & 3)];
+    MetadataLimits::from(&limits)
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
+}
+
+fn check_decode(text: &str, tree: Option<&Value>, limits: &JsonLimits) {
+    let is_application = |kind: &str| kind == "app";
+    let json = is_json(text);
+    match decode(text, limits, &is_application) {
+        Ok(request) => {
+            assert!(json);
+            check_request(text, tree, limits, &request);
+        }
+        Err(rejected) => {
+            assert_eq!(rejected.code == ErrorCode::BadJson, !json);
+            assert!(tree.is_none() || rejected.code != ErrorCode::BadJson);
+            assert!(matches!(
+                rejected.code,
+                ErrorCode::BadJson | ErrorCode::BadMessage | ErrorCode::UnknownType
+            ));
+            check_id(rejected.id, tree, limits);
+            let error = ServerMessage::Error {
+                code: rejected.code,
+                message: rejected.message,
+                retry_after_ms: None,
+            };
+            check_encoded(&error, rejected.id, "error");
+        }
+    }
+}
+
+fn check_id(id: Option<&str>, tree: Option<&Value>, limits: &JsonLimits) {
+    let Some(id) = id else {
+        return;
+    };
+    assert!(id.len() <= limits.max_id_bytes && is_json(id));
+    if let Some(tree) = tree {
+        assert_eq!(
+            serde_json::from_str::<Value>(id).ok().as_ref(),
+            tree.get("id")
+        );
+    }
+}
+
+/// What was read is what stands in the tree, which takes the last of equal keys too.
+fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request: &Request<'_>) {
+    check_id(request.id, tree, limits);
+    let text_field = |name: &str, read: &str| {
+        if let Some(tree) = tree {
+            assert_eq!(tree.get(name).and_then(Value::as_str), Some(read));
+        }
+    };
+    let raw_field = |name: &str, read: &str| {
+        assert!(is_json(read));
+        if let Some(tree) = tree {
+            assert_eq!(serde_json::from_str(read).ok().as_ref(), tree.get(name));
+        }
+    };
+    let kind = |name: &str| text_field("type", name);
+    let id = request.id;
+    match &request.message {
+        ClientMessage::Ping { timestamp } => {
+            kind("ping");
+            if let Some(timestamp) = timestamp {
+                raw_field("timestamp", timestamp);
+                assert!(timestamp.len() <= MAX_TIMESTAMP_BYTES);
+            }
+            let pong = ServerMessage::Pong {
+                timestamp: u64::MAX,
+                client_timestamp: *timestamp,
+            };
+            check_encoded(&pong, id, "pong");
+        }
+        ClientMessage::Join { room } => {
+            kind("join");
+            text_field("room", room);
+            let members = [client()];
+            let joined = ServerMessage::JoinedRoom {
+                room,
+                members: &members,
+                total: 1,
+            };
+            check_encoded(&joined, id, "joined_room");
+        }
+        ClientMessage::Leave { room } => {
+            kind("leave");
+            text_field("room", room);
+            check_encoded(&ServerMessage::LeftRoom { room }, id, "left_room");
+        }
+        ClientMessage::Broadcast { data } => {
+            kind("broadcast");
+            raw_field("data", data);
+            let broadcast = ServerMessage::Broadcast {
+                from: client(),
+                data,
+                timestamp: 0,
+            };
+            check_encoded(&broadcast, None, "broadcast");
+        }
+        ClientMessage::RoomMessage { room, data } => {
+            kind("room_message");
+            text_field("room", room);
+            raw_field("data", data);
+            let message = ServerMessage::RoomMessage {
+                room,
+                from: client(),
+                data,
+                timestamp: 1,
+            };
+            check_encoded(&message, None, "room_message");
+        }
+        ClientMessage::PrivateMessage { to, data } => {
+            kind("private_message");
+            text_field("to", to);
+            raw_field("data", data);
+            let message = ServerMessage::PrivateMessage {
+                from: client(),
+                data,
+                timestamp: 1,
+            };
+            check_encoded(&message, None, "private_message");
+        }
+        ClientMessage::SetMetadata { metadata } => {
+            kind("set_metadata");
+            raw_field("metadata", metadata);
+            check_encoded(
+                &ServerMessage::MetadataUpdated { metadata },
+                id,
+                "metadata_updated",
+            );
+        }
+        ClientMessage::Hello { user } => {
+            kind("hello");
+            if let Some(user) = user {
+                raw_field("user", user);
+            }
+            check_encoded(&ServerMessage::Ack, id, "ack");
+        }
+        ClientMessage::Members {
+            room,
+            after,
+            limit,
+            metadata,
+        } => {
+            kind("members");
+            check_members(tree, room, after.as_deref(), *limit, *metadata);
+            text_field("room", room);
+        }
+        ClientMessage::TypingStart { room } => {
+            kind("typing_start");
+            text_field("room", room);
+        }
+        ClientMessage::TypingStop { room } => {
+            kind("typing_stop");
+            text_field("room", room);
+        }
+        ClientMessage::Application {
+            kind: name,
+            message,
+        } => {
+            kind("app");
+            assert_eq!((name.as_ref(), *message), ("app", text));
+            check_application(text, id);
+        }
+        _ => {}
+    }
+}
+
+fn check_members(
+    tree: Option<&Value>,
+    room: &str,
+    after: Option<&str>,
+    limit: Option<u32>,
+    metadata: bool,
+) {
+    let Some(tree) = tree else {
+        return;
+    };
+    assert_eq!(tree.get("after").and_then(Value::as_str), after);
+    assert_eq!(
+        tree.get("metadata")
+            .and_then(Value::as_bool)
+            .unwrap_or(false),
+        metadata
+    );
+    let written = tree.get("limit").and_then(Value::as_u64);
+    if let Some(written) = written {
+        assert_eq!(limit, Some(u32::try_from(written).unwrap_or(u32::MAX)));
+    }
+    let values = [Cow::Borrowed("{\"a\":1}"), Cow::Borrowed("{}")];
+    let members = [client(), client()];
+    let page = ServerMessage::Members {
+        room,
+        members: &members,
+        metadata: metadata.then_some(&values),
+        total: 2,
+        more: false,
+    };
+    check_encoded(&page, None, "members");
+}
+
+/// Nested too deeply for a tree, a message is still JSON.
+fn check_encoded(message: &ServerMessage<'_>, id: Option<&str>, kind: &str) {
+    let mut out = vec![b'-'];
+    encode(message, id, &mut out);
+    assert_eq!(out[0], b'-');
+    let text = core::str::from_utf8(&out[1..]).expect("JSON is UTF-8");
+    assert!(is_json(text), "{text}");
+    assert!(is_server_type(text), "{text}");
+    assert!(is_reserved_type(kind));
+    if let Ok(tree) = serde_json::from_str::<Value>(text) {
+        assert_eq!(tree.get("type").and_then(Value::as_str), Some(kind));
+        let id = id.and_then(|id| serde_json::from_str::<Value>(id).ok());
+        assert_eq!(tree.get("id"), id.as_ref());
+    }
+}
+
+fn check_application(message: &str, id: Option<&str>) {
+    let mut out = Vec::new();
+    encode(&ServerMessage::Application { message }, id, &mut out);
+    assert!(is_json(&String::from_utf8_lossy(&out)));
+}
+
+fn client() -> roomwire_core::ClientId {
+    let id = roomwire_core::ClientId::parse("client_AAAAAAAAAAAAAAAAAAAAAAAA");
+    id.expect("a well-formed id")
+}
+
+/// Whether the tree's top-level `type` is one of the server's.
+fn check_server_type(text: &str, tree: Option<&Value>) {
+    let answer = is_server_type(text);
+    assert!(!answer || is_json(text));
+    let Some(tree) = tree else {
+        return;
+    };
+    let kind = tree
+        .as_object()
+        .and_then(|object| object.get("type"))
+        .and_then(Value::as_str);
+    let expected =
+        kind.is_some_and(|kind| SERVER_TYPES.contains(&kind) || kind.starts_with("file_"));
+    assert_eq!(answer, expected);
+}
+
+/// Each line is a patch.
+fn check_metadata(text: &str, limits: &MetadataLimits) {
+    let mut metadata = Metadata::default();
+    let mut model = Map::new();
+    for patch in text.lines().take(16) {
+        let before = metadata.clone();
+        match metadata.merge(patch, limits) {
+            Ok(()) => {
+                let Ok(Value::Object(fields)) = serde_json::from_str(patch) else {
+                    // JSON that is no tree: a number out of range, too deep.
+                    assert!(is_json(patch));
+                    return;
+                };
+                for (key, value) in fields {
+                    if value.is_null() {
+                        model.remove(&key);
+                    } else {
+                        model.insert(key, value);
+                    }
+                }
+            }
+            Err(refusal) => {
+                assert_eq!(metadata, before);
+                assert!(matches!(
+                    refusal.code,
+                    ErrorCode::TooLarge | ErrorCode::BadMessage
+                ));
+            }
+        }
+        let json = metadata.as_json();
+        assert!(json.len() <= limits.max_bytes.max(2));
+        assert!(model.len() <= limits.max_keys);
+        assert_eq!(metadata.is_empty(), model.is_empty());
+        if let Ok(tree) = serde_json::from_str::<Value>(json) {
+            assert_eq!(tree, Value::Object(model.clone()));
+        } else {
+            assert!(is_json(json));
+            return;
+        }
+    }
+}
+
+/// What PROTOCOL.md lists as sent by the server, written down a second time on purpose.
+const SERVER_TYPES: [&str; 25] = [
+    "ack",
+    "authenticated",
+    "batch",
+    "broadcast",
+    "closing",
+    "error",
+    "gap",
+    "history",
+    "joined_room",
+    "left_room",
+    "member_joined",
+    "member_left",
+    "member_updated",
+    "members",
+    "members_changed",
+    "messages_dropped",
+    "metadata_updated",
+    "pong",
+    "private_message",
+    "reset",
+    "resumed",
+    "room_message",
+    "user_stopped_typing",
+    "user_typing",
+    "welcome",
+];

@@ -1,0 +1,28 @@
+//! The bodies of all fuzz targets, as plain functions over bytes.
+//!
+//! A target panics when the core breaks one of its promises. Nothing here needs a fuzzer: the wrappers in
+//! `fuzz_targets/` hand over what libFuzzer invents, `tests/replay.rs` what is checked in under `corpus/`.
+
+pub mod frames;
+pub mod heartbeat;
+pub mod http_body;
+pub mod http_head;
+pub mod input;
+pub mod json;
+pub mod limiter;
+pub mod seeds;
+pub mod server;
+
+/// A target's body.
+pub type Target = fn(&[u8]);
+
+/// Every target by name: the name of its binary and of its corpus.
+pub const TARGETS: [(&str, Target); 7] = [
+    ("frames", frames::target),
+    ("heartbeat", heartbeat::target),
+    ("http_body", http_body::target),
+    ("http_head", http_head::target),
+    ("json", json::target),
+    ("limiter", limiter::target),
+    ("server", server::target),
+];

@@ -1,0 +1,292 @@
+//! Inputs to start from: one per behaviour that a fuzzer would need long to stumble on.
+//!
+//! `cargo run --example seeds` writes them into the corpora as `seed-<name>`.
+
+/// Names and bytes of a target's seeds; empty for a target that is not known.
+pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
+    match target {
+        "frames" => frames(),
+        "heartbeat" => heartbeat(),
+        "http_body" => http_body(),
+        "http_head" => http_head(),
+        "json" => json(),
+        "limiter" => limiter(),
+        "server" => server(),
+        _ => Vec::new(),
+    }
+}
+
+fn with(choices: &[u8], rest: &[u8]) -> Vec<u8> {
+    [choices, rest].concat()
+}
+
+fn http_head() -> Vec<(&'static str, Vec<u8>)> {
+    let heads: [(&str, &[u8]); 12] = [
+        ("upgrade", b"GET /ws HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: soap, roomwire.json.v1\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; x=\"1\\0\", mux\r\nOrigin: http://localhost:3000\r\n\r\nrest"),
+        ("get", b"GET /health?a=%41+b&c HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"),
+        ("head", b"HEAD http://a.b:80/health HTTP/1.1\r\nHost: a.b\r\nConnection: close\r\n\r\n"),
+        ("options", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("old", b"GET / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"),
+        ("chunked", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n5\r\n"),
+        ("length", b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+        ("both", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ("folded", b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"),
+        ("tls", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+        ("http2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        ("authority", b"example.com:443"),
+    ];
+    heads
+        .iter()
+        .map(|&(name, head)| (name, with(&[3, 2, 0, 7, 1, 16], head)))
+        .collect()
+}
+
+fn http_body() -> Vec<(&'static str, Vec<u8>)> {
+    let chunked = |body: &[u8]| with(&[2, 2, 0, 9], body);
+    vec![
+        ("none", vec![0, 2, 0, 0, b'x']),
+        ("length", with(&[1, 1, 5, 2, 0, 9], b"hellorest")),
+        (
+            "chunked",
+            chunked(b"5;a=\"b\"\r\nhello\r\n00a\r\n0123456789\r\n0\r\nA: b\r\n\r\nrest"),
+        ),
+        ("large", chunked(b"10001\r\n")),
+        ("bad", chunked(b"5\nhello")),
+        ("trailer", chunked(b"0\r\n a: folded\r\n\r\n")),
+    ]
+}
+
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    // Role, RSV1, the two limits, cuts, recipe or raw.
+    let raw = |bytes: &[u8]| with(&[0, 1, 3, 3, 0, 9, 0], bytes);
+    let client = |bytes: &[u8]| with(&[1, 0, 3, 3, 0, 9, 0], bytes);
+    let recipe = |role: u8, bytes: &[u8]| with(&[role, 1, 4, 4, 0, 9, 1], bytes);
+    let tour = [
+        3, 1, 0, 40, b'h', 2, 1, 0, 1, 2, 3, 4, 5, 0, 0, 5, b'p', b'i', b'n', b'g', b's', 9, 9, 9,
+        9, 4, 0, 1, 0xff, 1, 0, b'b', b'c', 0, 1, 2, 3, 4, 5, 2, 3, 232, 3, b'b', b'y', b'e',
+    ];
+    vec![
+        (
+            "hello",
+            raw(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"),
+        ),
+        (
+            "fragments",
+            raw(b"\x01\x82\0\0\0\0\xe2\x82\x89\x80\0\0\0\0\x80\x81\0\0\0\0\xac"),
+        ),
+        ("close", raw(b"\x88\x82\0\0\0\0\x03\xe8\x81\x80\0\0\0\0")),
+        ("compressed", raw(b"\xc1\x81\0\0\0\0\x00\xc2\x80\0\0\0\0")),
+        ("medium", raw(b"\x82\xfe\x00\x7e\0\0\0\0")),
+        ("long", raw(b"\x82\xff\0\0\0\0\0\x01\x00\x00\0\0\0\0")),
+        ("unmasked", raw(b"\x81\x00")),
+        ("client", client(b"\x81\x05hello\x82\x7e\x01\x00")),
+        ("recipe", recipe(0, &tour)),
+        ("recipe-client", recipe(1, &tour)),
+    ]
+}
+
+fn json() -> Vec<(&'static str, Vec<u8>)> {
+    let texts: [(&str, &str); 18] = [
+        ("ping", r#"{"type":"ping","timestamp":1e3,"id":"a"}"#),
+        ("join", r#"{"id":7,"type":"join","room":"caf\u00e9"}"#),
+        ("leave", r#"{"type":"leave","room":"a","room":"b"}"#),
+        ("broadcast", r#"{"type":"broadcast","data":[{"a":null}]}"#),
+        (
+            "room",
+            r#"{"type":"room_message","room":"a","data":{"type":"welcome"}}"#,
+        ),
+        (
+            "private",
+            r#"{"type":"private_message","to":"client_x","data":1}"#,
+        ),
+        (
+            "metadata",
+            r#"{"type":"set_metadata","metadata":{"a":1,"b":null},"id":1}"#,
+        ),
+        ("hello", r#"{"type":"hello","user":{"name":"x"}}"#),
+        (
+            "members",
+            r#"{"type":"members","room":"a","after":"x","limit":5,"metadata":true}"#,
+        ),
+        ("typing", r#"{"\u0074ype":"typing_start","room":"a"}"#),
+        ("stop", r#"{"type":"typing_stop","room":"a"}"#),
+        ("app", r#" {"type":"app","id":1,"x":[]} "#),
+        ("unknown", r#"{"type":"nobody","id":1}"#),
+        ("surrogate", r#"{"type":"\ud800","room":"\ud800"}"#),
+        ("array", "[1,2]"),
+        ("broken", r#"{"type":"join""#),
+        ("deep", r#"{"type":"broadcast","data":[[[["]}"]]]]}"#),
+        (
+            "patches",
+            "{\"a\":1}\n{\"\\u0061\":2,\"b\":[1]}\n{\"a\":null}\n{\"c\":{}}",
+        ),
+    ];
+    texts
+        .iter()
+        .map(|&(name, text)| (name, with(&[0x1e, 0x0f], text.as_bytes())))
+        .collect()
+}
+
+fn limiter() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
+        (
+            "default",
+            with(
+                &[0, 0],
+                &[0, 0, 3, 0, 1, 5, 2, 50, 3, 1, 0, 2, 99].repeat(8),
+            ),
+        ),
+        (
+            "odd",
+            with(
+                &[1, 7, 10, 2, 9, 9],
+                &[0, 0, 1, 200, 0, 3, 2, 1, 1].repeat(8),
+            ),
+        ),
+        (
+            "huge",
+            with(
+                &[3, 4, 255, 255, 255, 255, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0],
+                &[3, 3, 4, 9, 9, 9, 9].repeat(4),
+            ),
+        ),
+    ]
+}
+
+fn heartbeat() -> Vec<(&'static str, Vec<u8>)> {
+    // 30 s and 30 s, then pairs of how long and what.
+    let start = [2, 0x75, 0x30, 2, 0x75, 0x30, 0x50];
+    vec![
+        ("silent", with(&start, &[3, 3, 3, 3, 3, 3, 3, 3])),
+        ("lively", with(&start, &[1, 0].repeat(8))),
+        (
+            "paused",
+            with(&start, &[2, 2, 2, 2, 3, 2, 2, 2, 1, 3, 2, 1, 2, 0, 1, 3]),
+        ),
+        ("short", with(&[0, 0, 0], &[2, 0, 2, 3, 2, 1])),
+    ]
+}
+
+/// Two clients in the room with the given number, after the config.
+fn two_in(config: [u8; 3], room: u8) -> Vec<u8> {
+    let mut bytes = config.to_vec();
+    bytes.extend([7, 0, 7, 0, 6, 6]);
+    bytes.extend([9, 0, 0, 1, room, 9, 1, 0, 1, room, 3]);
+    bytes
+}
+
+/// Client 1 stalls in a room, client 0 floods it, client 1 recovers.
+fn stalled(config: [u8; 3], room: u8) -> Vec<u8> {
+    let mut bytes = two_in(config, room);
+    bytes.extend([17, 1, 5, 2]);
+    for _ in 0..4 {
+        bytes.extend([26, 0, 40, 200, 0, room, 3]);
+    }
+    bytes.extend([24, 1, 0, 20, 3, 24, 1, 0, 30, 3]);
+    bytes.extend([17, 1, 0, 0, 18, 1, 3, 9, 0, 1, 3, room, 3]);
+    bytes
+}
+
+fn server() -> Vec<(&'static str, Vec<u8>)> {
+    const PLAIN: [u8; 3] = [0, 1, 0x80];
+    let chat = {
+        let mut bytes = two_in(PLAIN, 6);
+        for kind in 1..14 {
+            bytes.extend([9, kind & 1, kind, 0x0b, 6, 3]);
+        }
+        bytes.extend([6, 6, 23, 0, 0, 3, 20, 1, 1, 3]);
+        bytes
+    };
+    let application = {
+        let mut bytes = two_in([0x30, 0, 0], 6);
+        bytes.extend([
+            9, 0, 11, 1, 9, 0, 11, 1, 3, 4, 5, 0, 9, 1, 11, 1, 3, 4, 6, 0,
+        ]);
+        bytes.extend([9, 1, 11, 1, 3, 4, 7, 0, 9, 0, 11, 1, 1, 3, 3]);
+        bytes
+    };
+    let commands = {
+        let mut bytes = two_in(PLAIN, 6);
+        bytes.extend([
+            4, 0, 0, 9, 4, 1, 0, 6, 9, 3, 4, 3, 1, 6, 3, 4, 4, 0, 2, 9, 1, 3, 4, 8, 0xff, 3,
+        ]);
+        bytes
+    };
+    let echo = {
+        let mut bytes = vec![0, 0, 0, 0, 0x10, 8, 0, 1, 3];
+        bytes.extend([
+            16, 0, 1, 1, 0, 9, b'h', b'e', b'l', b'l', b'o', 0, 0, 0, 0, 3,
+        ]);
+        bytes.extend([17, 0, 3, 2]);
+        bytes.extend([16, 0, 2, 1, 0, 150].repeat(12));
+        bytes.extend([3, 17, 0, 0, 0, 18, 0, 3, 19, 0, 3]);
+        bytes
+    };
+    let http = {
+        let mut bytes = vec![0, 1, 0];
+        for kind in 0..8 {
+            bytes.extend([0, 0, 27, kind, 1, 22, kind, kind, 3, 6]);
+        }
+        bytes.extend([0, 0, 22, 8, 0, 8, 8, 0x42, 6, 6]);
+        bytes
+    };
+    let beats = {
+        let mut bytes = two_in([0, 4, 0], 4);
+        bytes.extend([6, 24, 0, 1, 0, 6, 6, 24, 0, 1, 0, 6, 1, 3, 6]);
+        bytes
+    };
+    let limits = {
+        let mut bytes = two_in([0xff, 1, 0x24], 6);
+        for kind in [1, 6, 12, 12, 1, 1, 1, 1, 13, 13] {
+            bytes.extend([9, 0, kind, 1, 6, 3]);
+        }
+        bytes.extend([1, 3, 24, 1, 0, 1, 24, 1, 0, 1, 24, 1, 0, 1, 24, 1, 0, 1, 3]);
+        bytes
+    };
+    let rude = {
+        let mut bytes = two_in([0, 1, 0x40], 6);
+        bytes.extend([
+            21, 0, 0, 2, 9, 1, 1, 0, 6, 3, 17, 1, 255, 1, 9, 0, 1, 0, 6, 3,
+        ]);
+        bytes.extend([
+            21, 1, 1, 8, 255, 255, 255, 255, 255, 255, 255, 255, 0, 21, 0, 2, 3, 5, 0, 0,
+        ]);
+        bytes.extend([20, 0, 0, 5, 0, 0, 5, 1, 0, 5, 2, 0, 5, 3, 0, 5, 4, 0, 3]);
+        bytes
+    };
+    let fragments = {
+        let mut bytes = two_in(PLAIN, 6);
+        bytes.extend([27, 0, 2, 25, 0, 1, 1, 6, 3, 25, 0, 2, 1, 6, 2, 3, 1, 5, 6]);
+        bytes
+    };
+    vec![
+        ("application", application),
+        ("beats", beats),
+        (
+            "bare",
+            with(
+                &[0, 1, 0],
+                &[
+                    7, 8, 7, 8, 6, 9, 0, 0, 1, 6, 9, 1, 0, 1, 6, 9, 0, 1, 3, 6, 3, 9, 0, 6, 3, 3,
+                ],
+            ),
+        ),
+        ("budget", stalled([0, 1, 0x08], 6)),
+        ("chat", chat),
+        ("commands", commands),
+        ("echo", echo),
+        ("fragments", fragments),
+        ("http", http),
+        ("limits", limits),
+        (
+            "linger",
+            with(&two_in(PLAIN, 3), &[9, 0, 2, 1, 3, 9, 1, 2, 1, 3, 3, 6, 6]),
+        ),
+        ("large", two_in(PLAIN, 4)),
+        ("rude", rude),
+        ("stalled-close", stalled(PLAIN, 6)),
+        ("stalled-latest", stalled(PLAIN, 2)),
+        ("stalled-newest", stalled(PLAIN, 1)),
+        ("stalled-oldest", stalled(PLAIN, 0)),
+    ]
+}

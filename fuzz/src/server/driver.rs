@@ -1,0 +1,575 @@
+//! The driver: sockets that are records, a clock that is a number, and what must hold after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use roomwire_core::server::{Command, Event, RequestToken};
+use roomwire_core::{
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, Server, TransportEnd,
+    Turn, ValidConfig,
+};
+
+use super::settings::Manners;
+use super::stream::{Kind, Stream};
+use crate::input::Choices;
+
+/// A server, its sockets and the books about both.
+pub(super) struct Driver {
+    server: Server,
+    manners: Manners,
+    now: Now,
+    /// The latest reading handed in: what the server goes by.
+    latest: Instant,
+    /// What the last `Idle` said; `None` after anything else.
+    pub(super) deadline: Option<Instant>,
+    pub(super) peers: Vec<Peer>,
+    /// Every id that was ever given out.
+    pub(super) issued: Vec<ConnectionId>,
+    live: BTreeMap<ConnectionId, usize>,
+    opened: BTreeSet<ConnectionId>,
+    closed: BTreeSet<ConnectionId>,
+    /// Application requests that were told and not answered.
+    pub(super) requests: Vec<RequestToken>,
+    /// Client ids as peers were told them.
+    pub(super) clients: Vec<String>,
+    drain_asked: bool,
+    drained: bool,
+    /// How many of the next transmits go unanswered.
+    pub(super) ignore_transmits: u8,
+    next_request: u64,
+    sent_bytes: u64,
+    received_bytes: u64,
+    hasher: DefaultHasher,
+}
+
+/// One socket.
+pub(super) struct Peer {
+    pub(super) id: ConnectionId,
+    pub(super) alive: bool,
+    /// Bytes per read; 0: all at once.
+    pub(super) dribble: usize,
+    pub(super) writes: Writes,
+    blocked: bool,
+    reading: bool,
+    finished: bool,
+    /// Sent by the peer while the server does not read.
+    pending: Vec<u8>,
+    read_ended: bool,
+    pub(super) stream: Stream,
+}
+
+/// How a socket takes what is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Writes {
+    All,
+    /// This many bytes at a time, so many times, then all.
+    Some {
+        bytes: usize,
+        times: u8,
+    },
+    /// This many bytes, then it blocks.
+    Block {
+        bytes: usize,
+    },
+}
+
+/// More polls than any drain of such small queues takes.
+const MAX_POLLS: usize = 20_000;
+
+impl Driver {
+    pub(super) fn new(config: ValidConfig, manners: Manners) -> Self {
+        let mono = Instant::from_micros(1_000_000);
+        Self {
+            server: Server::new(config, [7; 32]),
+            manners,
+            now: Now {
+                mono,
+                unix_ms: 1_700_000_000_000,
+            },
+            latest: Instant::ZERO,
+            deadline: None,
+            peers: Vec::new(),
+            issued: Vec::new(),
+            live: BTreeMap::new(),
+            opened: BTreeSet::new(),
+            closed: BTreeSet::new(),
+            requests: Vec::new(),
+            clients: Vec::new(),
+            drain_asked: false,
+            drained: false,
+            ignore_transmits: 0,
+            next_request: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            hasher: DefaultHasher::new(),
+        }
+    }
+
+    pub(super) fn transcript(&self) -> u64 {
+        self.hasher.finish()
+    }
+
+    pub(super) const fn is_obedient(&self) -> bool {
+        self.manners.obedient
+    }
+
+    /// The most that one connection's queue holds.
+    pub(super) fn largest_queue(&self) -> usize {
+        self.server.config().limits.max_queued_bytes
+    }
+
+    /// The socket is not blocked any more.
+    pub(super) fn unblock(&mut self, peer: usize) {
+        self.peers[peer].blocked = false;
+    }
+
+    /// A request id that was never used.
+    pub(super) fn fresh_request(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+
+    // ---- inputs
+
+    pub(super) fn accept(&mut self, address: PeerAddr, listener: u16) {
+        if self.live.len() >= MAX_LIVE {
+            return;
+        }
+        self.latest = self.latest.max(self.now.mono);
+        self.deadline = None;
+        let accepted = self.server.accept(self.now, address, ListenerId(listener));
+        let Some(id) = accepted else {
+            return;
+        };
+        assert!(!self.drain_asked, "accepted while leaving");
+        assert!(!self.issued.contains(&id), "{id} was given out before");
+        assert_eq!(ConnectionId::from_bits(id.to_bits()), Some(id));
+        self.issued.push(id);
+        self.live.insert(id, self.peers.len());
+        self.peers.push(Peer {
+            id,
+            alive: true,
+            dribble: 0,
+            writes: Writes::All,
+            blocked: false,
+            reading: true,
+            finished: false,
+            pending: Vec::new(),
+            read_ended: false,
+            stream: Stream::new(listener == 1),
+        });
+    }
+
+    /// Hands in one input and returns what the server says to it.
+    pub(super) fn handle(&mut self, input: Input<'_, Command, core::convert::Infallible>) -> Turn {
+        self.latest = self.latest.max(self.now.mono);
+        self.deadline = None;
+        self.server.handle(self.now, input)
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.drain_asked |= command == Command::Drain;
+        let _ = self.handle(Input::Command(command));
+    }
+
+    /// A peer sends bytes. An obedient driver keeps them while the server does not read.
+    pub(super) fn send(&mut self, peer: usize, bytes: &[u8]) {
+        if self.peers[peer].read_ended || !self.peers[peer].alive {
+            return;
+        }
+        self.peers[peer].pending.extend_from_slice(bytes);
+        self.flush(peer);
+    }
+
+    /// Reads from a socket.
+    fn flush(&mut self, peer: usize) {
+        while let Some(Peer {
+            alive: true,
+            pending,
+            dribble,
+            reading,
+            id,
+            ..
+        }) = self.peers.get_mut(peer)
+            && !pending.is_empty()
+            && (*reading || !self.manners.obedient)
+        {
+            let length = match *dribble {
+                0 => pending.len(),
+                most => most.min(pending.len()),
+            };
+            let rest = pending.split_off(length);
+            let mut piece = core::mem::replace(pending, rest);
+            let connection = *id;
+            self.received_bytes += piece.len() as u64;
+            let turn = self.handle(Input::Received {
+                connection,
+                bytes: &mut piece,
+            });
+            if turn == Turn::Full && self.manners.obedient {
+                self.drain();
+            }
+        }
+    }
+
+    pub(super) fn read_end(&mut self, peer: usize) {
+        let peer = &mut self.peers[peer];
+        if peer.alive && !peer.read_ended && peer.pending.is_empty() {
+            peer.read_ended = true;
+            let connection = peer.id;
+            let _ = self.handle(Input::ReadEnd { connection });
+        }
+    }
+
+    pub(super) fn end(&mut self, peer: usize, end: TransportEnd) {
+        if self.peers[peer].alive {
+            let connection = self.peers[peer].id;
+            self.bury(connection);
+            let _ = self.handle(Input::Ended { connection, end });
+        }
+    }
+
+    /// A blocked socket takes bytes again.
+    pub(super) fn writable(&mut self, peer: usize) {
+        let peer = &mut self.peers[peer];
+        if peer.alive && peer.blocked {
+            peer.blocked = false;
+            let connection = peer.id;
+            let _ = self.handle(Input::Writable { connection });
+        }
+    }
+
+    /// Reports bytes as sent, whether or not they were asked for.
+    pub(super) fn sent(&mut self, peer: usize, bytes: usize, blocked: bool) {
+        let connection = self.peers[peer].id;
+        let before = self.unsent(connection);
+        let taken = bytes.min(before.len());
+        self.peers[peer].blocked |= blocked;
+        self.sent_bytes += taken as u64;
+        before[..taken].hash(&mut self.hasher);
+        self.peers[peer].stream.take(&before[..taken]);
+        self.note_client(peer);
+        let _ = self.handle(Input::Sent {
+            connection,
+            bytes,
+            blocked,
+        });
+        if taken < before.len() {
+            assert_eq!(
+                self.unsent(connection),
+                &before[taken..],
+                "front not offset"
+            );
+        }
+    }
+
+    fn note_client(&mut self, peer: usize) {
+        if let Some(client) = &self.peers[peer].stream.client
+            && !self.clients.contains(client)
+        {
+            self.clients.push(client.clone());
+        }
+    }
+
+    fn unsent(&self, connection: ConnectionId) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for slice in self.server.unsent(connection) {
+            assert!(!slice.is_empty(), "an empty slice");
+            bytes.extend_from_slice(slice);
+        }
+        bytes
+    }
+
+    /// Time passes, or goes back.
+    pub(super) fn set_time(&mut self, mono: Instant) {
+        self.now.mono = mono;
+        self.now.unix_ms = self.now.unix_ms.wrapping_add(mono.as_micros() / 1_000);
+        let _ = self.handle(Input::Tick);
+    }
+
+    pub(super) const fn time(&self) -> Instant {
+        self.now.mono
+    }
+
+    // ---- outputs
+
+    /// Polls until `Idle`.
+    pub(super) fn drain(&mut self) {
+        for _ in 0..MAX_POLLS {
+            if self.poll() {
+                return;
+            }
+        }
+        panic!("no idle within {MAX_POLLS} polls");
+    }
+
+    /// One poll and what it asks for; `true` at `Idle`.
+    pub(super) fn poll(&mut self) -> bool {
+        let output = self.server.poll();
+        format!("{output:?}").hash(&mut self.hasher);
+        match output {
+            Output::Transmit { connection } => {
+                let peer = self.alive(connection);
+                self.transmit(peer);
+            }
+            Output::ReadInterest { connection, wanted } => {
+                let peer = self.alive(connection);
+                self.peers[peer].reading = wanted;
+                if wanted {
+                    self.flush(peer);
+                }
+            }
+            Output::Finish { connection } => {
+                let peer = self.alive(connection);
+                let peer = &mut self.peers[peer];
+                assert!(
+                    !core::mem::replace(&mut peer.finished, true),
+                    "finished twice"
+                );
+                assert!(
+                    self.unsent(connection).is_empty(),
+                    "finished with bytes left"
+                );
+            }
+            Output::Close { connection, .. } => {
+                self.alive(connection);
+                self.bury(connection);
+            }
+            Output::Event(event) => self.event(event),
+            Output::Again => {}
+            Output::Idle { deadline } => {
+                assert!(deadline.is_none_or(|deadline| deadline > self.latest));
+                self.deadline = deadline;
+                return true;
+            }
+            other => panic!("a server does not ask for {other:?}"),
+        }
+        false
+    }
+
+    fn alive(&self, connection: ConnectionId) -> usize {
+        let Some(&peer) = self.live.get(&connection) else {
+            panic!("{connection} is dead");
+        };
+        peer
+    }
+
+    fn bury(&mut self, connection: ConnectionId) {
+        let peer = self.live.remove(&connection).expect("alive");
+        self.peers[peer].alive = false;
+    }
+
+    fn transmit(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        assert!(!peer.finished, "a transmit after the write side was shut");
+        assert!(!peer.blocked, "a transmit for a blocked socket");
+        let connection = peer.id;
+        let length = self.unsent(connection).len();
+        assert!(length > 0, "nothing to transmit");
+        if self.ignore_transmits > 0 {
+            // Another input comes first.
+            self.ignore_transmits -= 1;
+            let _ = self.handle(Input::Tick);
+            return;
+        }
+        let (bytes, blocked) = match &mut self.peers[index].writes {
+            Writes::All => (length, false),
+            Writes::Some { times: 0, .. } => (length, false),
+            Writes::Some { bytes, times } => {
+                *times -= 1;
+                ((*bytes).max(1), false)
+            }
+            Writes::Block { bytes } => (*bytes, true),
+        };
+        let bytes = if self.manners.obedient {
+            bytes.min(length)
+        } else {
+            bytes
+        };
+        self.sent(index, bytes, blocked);
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Opened { connection, .. } => {
+                assert!(self.issued.contains(&connection));
+                assert!(self.opened.insert(connection), "opened twice");
+            }
+            Event::Closed { connection, .. } => {
+                assert!(self.opened.contains(&connection), "closed before it opened");
+                assert!(self.closed.insert(connection), "closed twice");
+            }
+            Event::Application { request, .. } => self.requests.push(request),
+            Event::Drained => {
+                assert!(self.drain_asked && self.live.is_empty());
+                assert!(
+                    !core::mem::replace(&mut self.drained, true),
+                    "drained twice"
+                );
+            }
+            other => panic!("an event that is not known here: {other:?}"),
+        }
+    }
+
+    // ---- what must hold
+
+    /// After every operation.
+    pub(super) fn check(&self) {
+        let limits = &self.server.config().limits;
+        for &connection in self.live.keys() {
+            let queued: usize = self.server.unsent(connection).map(<[u8]>::len).sum();
+            assert!(queued <= limits.max_queued_bytes + CONTROL_LANE_BYTES);
+        }
+        for connection in &self.issued {
+            if !self.live.contains_key(connection) {
+                assert_eq!(
+                    self.server.unsent(*connection).count(),
+                    0,
+                    "bytes for the dead"
+                );
+            }
+        }
+        let stats = self.server.stats();
+        assert_eq!(stats.connections, self.live.len());
+        assert_eq!(stats.accepted, self.issued.len() as u64);
+        assert_eq!(stats.sent_bytes, self.sent_bytes);
+        assert_eq!(stats.clients as u64, stats.opened - stats.closed);
+        assert!(stats.rooms <= limits.max_rooms as usize);
+    }
+
+    /// Memory is given back: to be called at `Idle`.
+    pub(super) fn check_memory(&self) {
+        let limits = &self.server.config().limits;
+        let heads = self.live.len() * 2 * limits.max_head_bytes;
+        let most = limits.max_buffered_bytes + heads + ONE_READ_BYTES;
+        if self.manners.obedient {
+            assert!(
+                self.server.stats().buffered_bytes <= most,
+                "{:?}",
+                self.server.stats()
+            );
+        }
+    }
+
+    // ---- the end
+
+    /// Everyone recovers, then everyone goes; nothing may be left.
+    pub(super) fn finish(&mut self, choices: &mut Choices<'_>) {
+        self.manners.obedient = true;
+        self.ignore_transmits = 0;
+        for peer in 0..self.peers.len() {
+            self.peers[peer].writes = Writes::All;
+            self.peers[peer].dribble = 0;
+            self.writable(peer);
+            self.flush(peer);
+        }
+        self.drain();
+        self.check();
+        self.check_caught_up();
+        self.check_missed();
+        match choices.below(3) {
+            0 => (0..self.peers.len()).for_each(|peer| self.end(peer, TransportEnd::Closed)),
+            1 => (0..self.peers.len()).for_each(|peer| self.read_end(peer)),
+            _ => self.command(Command::Drain),
+        }
+        self.drain();
+        self.sleep_until_nothing_is_left();
+        let stats = self.server.stats();
+        assert!(self.live.is_empty(), "{:?}", self.live);
+        assert_eq!(
+            (
+                stats.connections,
+                stats.clients,
+                stats.rooms,
+                stats.buffered_bytes
+            ),
+            (0, 0, 0, 0)
+        );
+        assert_eq!(self.opened, self.closed, "an end that was not told");
+        assert_eq!(stats.opened, self.opened.len() as u64);
+        assert_eq!(self.drained, self.drain_asked);
+        assert_eq!(stats.received_bytes, self.received_bytes);
+        self.check();
+    }
+
+    /// What was dropped was told, once.
+    fn check_missed(&self) {
+        let streams = || self.peers.iter().map(|peer| &peer.stream);
+        let told: u64 = streams().map(|stream| stream.missed).sum();
+        let dropped = self.server.stats().dropped;
+        assert!(told <= dropped, "{told} of {dropped} dropped messages told");
+        let everyone_stayed = self.server.stats().closed == 0
+            && streams().all(|stream| !stream.has_left && stream.kind == Kind::Client);
+        if everyone_stayed {
+            assert_eq!(told, dropped, "dropped messages that nobody is told of");
+        }
+    }
+
+    /// With nobody blocked every queue is empty and every request has its outcome.
+    fn check_caught_up(&self) {
+        for &peer in self.live.values() {
+            let peer = &self.peers[peer];
+            assert!(
+                self.unsent(peer.id).is_empty(),
+                "bytes that nobody asks to send"
+            );
+            assert!(
+                peer.reading || peer.stream.client.is_none(),
+                "never read again"
+            );
+            let open = peer.stream.is_open() && peer.stream.client.is_some();
+            if open && peer.stream.clean && peer.pending.is_empty() {
+                let mut unanswered = peer.stream.waiting.values();
+                assert!(unanswered.all(|&application| application), "no outcome");
+            }
+        }
+    }
+
+    /// Sleeps exactly to each deadline, as a driver does.
+    fn sleep_until_nothing_is_left(&mut self) {
+        for _ in 0..2_000 {
+            let Some(deadline) = self.deadline else {
+                return;
+            };
+            self.set_time(deadline);
+            self.drain();
+        }
+        panic!("timers without end");
+    }
+
+    /// An input about an id that has ended.
+    pub(super) fn stale(&mut self, connection: ConnectionId, kind: usize) {
+        if self.live.contains_key(&connection) {
+            return;
+        }
+        let before = self.server.stats().stale;
+        let mut bytes = *b"\x81\x80\0\0\0\0";
+        let _ = match kind {
+            0 => {
+                let bytes = &mut bytes[..];
+                self.handle(Input::Received { connection, bytes })
+            }
+            1 => self.handle(Input::Sent {
+                connection,
+                bytes: 9,
+                blocked: true,
+            }),
+            2 => self.handle(Input::Writable { connection }),
+            3 => self.handle(Input::ReadEnd { connection }),
+            4 => self.handle(Input::Ended {
+                connection,
+                end: TransportEnd::Reset,
+            }),
+            5 => self.handle(Input::Connected { connection }),
+            _ => self.handle(Input::ConnectFailed { connection }),
+        };
+        assert_eq!(self.server.stats().stale, before + 1);
+    }
+}
+
+/// Enough to meet every limit, few enough to meet each other.
+const MAX_LIVE: usize = 10;
+/// A ping of ours, a pong, a close frame.
+const CONTROL_LANE_BYTES: usize = 2 + 127 + 127;
+/// What one read may add to memory before a limit is looked at, and what vectors round up to.
+const ONE_READ_BYTES: usize = 64 * 1_024;

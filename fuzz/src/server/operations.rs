@@ -1,0 +1,444 @@
+//! Operations: what bytes make the driver do.
+
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::time::Duration;
+
+use roomwire_core::server::{Command, Outcome};
+use roomwire_core::websocket::{Control, Data, OpCode, put_close_payload, put_masked_frame};
+use roomwire_core::{ConnectionId, ErrorCode, Input, Instant, PeerAddr, TransportEnd};
+
+use super::driver::{Driver, Writes};
+use super::settings::ROOMS;
+use super::stream::Kind;
+use crate::input::Choices;
+
+/// Reads one operation and does it.
+pub(super) fn perform(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let operation = choices.below(28);
+    match operation {
+        0 => return accept(driver, choices),
+        1 => return pass_time(driver, choices),
+        2 => return poll(driver, choices),
+        3 => return idle(driver),
+        4 => return command(driver, choices),
+        5 => return stale(driver, choices),
+        6 => return sleep(driver),
+        7 => return connect(driver, choices),
+        _ => {}
+    }
+    if driver.peers.is_empty() {
+        return;
+    }
+    let peer = choices.below(driver.peers.len().min(256));
+    match operation {
+        8 => upgrade(driver, peer, choices),
+        9..=14 => request(driver, peer, choices),
+        15 => raw(driver, peer, choices),
+        16 => odd_frame(driver, peer, choices),
+        17 => writes(driver, peer, choices),
+        18 => driver.writable(peer),
+        19 => driver.read_end(peer),
+        20 => driver.end(
+            peer,
+            [
+                TransportEnd::Closed,
+                TransportEnd::Reset,
+                TransportEnd::Failed,
+            ][choices.below(3)],
+        ),
+        21 => rude(driver, peer, choices),
+        22 => plain_request(driver, peer, choices),
+        23 => close(driver, peer, choices),
+        24 => ping(driver, peer, choices),
+        25 => fragments(driver, peer, choices),
+        26 => flood(driver, peer, choices),
+        _ => driver.peers[peer].dribble = [0, 1, 7, 100][choices.below(4)],
+    }
+}
+
+fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let choice = choices.byte();
+    let address = match choice & 7 {
+        0..=3 => PeerAddr::Local,
+        4 | 5 => SocketAddr::from((Ipv4Addr::new(192, 0, 2, choice & 1), 1)).into(),
+        6 => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1), 1)).into(),
+        _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into(),
+    };
+    driver.accept(address, u16::from(choice >> 3 & 3));
+}
+
+/// Accepts, upgrades and lets the welcome come: what most sequences begin with.
+fn connect(driver: &mut Driver, choices: &mut Choices<'_>) {
+    accept(driver, choices);
+    let peer = driver.peers.len().wrapping_sub(1);
+    if driver.peers.get(peer).is_some_and(|peer| peer.alive) {
+        driver.send(peer, HANDSHAKE);
+        driver.drain();
+    }
+}
+
+fn pass_time(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let now = driver.time();
+    let choice = choices.byte();
+    let to = match choice & 7 {
+        0 => now + Duration::from_millis(1),
+        1 => now + Duration::from_millis(10),
+        2 => now + Duration::from_millis(u64::from(choice)),
+        3 => now + Duration::from_secs(11),
+        4 => now + Duration::from_secs(3_600),
+        5 => now - Duration::from_secs(5),
+        6 => Instant::ZERO,
+        _ => now + Duration::from_micros(1),
+    };
+    driver.set_time(to);
+}
+
+fn sleep(driver: &mut Driver) {
+    driver.drain();
+    if let Some(deadline) = driver.deadline {
+        driver.set_time(deadline);
+    }
+    driver.drain();
+}
+
+fn poll(driver: &mut Driver, choices: &mut Choices<'_>) {
+    for _ in 0..=choices.below(8) {
+        if driver.poll() {
+            return;
+        }
+    }
+}
+
+fn idle(driver: &mut Driver) {
+    driver.drain();
+    driver.check_memory();
+}
+
+fn stale(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let kind = choices.below(7);
+    let pick = choices.byte();
+    let id = match driver.issued.len() {
+        0 => ConnectionId::from_bits(u64::from(pick) << 32 | u64::from(pick)),
+        count => driver.issued.get(usize::from(pick) % count).copied(),
+    };
+    if let Some(id) = id {
+        driver.stale(id, kind);
+    }
+}
+
+fn command(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let kind = choices.below(9);
+    let pick = choices.byte();
+    let connection = match driver.issued.len() {
+        0 => ConnectionId::from_bits(1 << 32),
+        count => driver.issued.get(usize::from(pick) % count).copied(),
+    };
+    let Some(connection) = connection else {
+        return;
+    };
+    let command = match kind {
+        0 => Command::Send {
+            connection,
+            message: note(driver, choices),
+        },
+        1 | 2 => Command::Publish {
+            room: room(choices).to_owned(),
+            message: note(driver, choices),
+        },
+        3 => Command::Kick {
+            connection,
+            room: room(choices).to_owned(),
+        },
+        4 => Command::Close {
+            connection,
+            code: [1000, 1005, 4000, 0][choices.below(4)],
+            reason: "\u{20ac}".repeat(choices.below(64)),
+            reconnect_after_ms: choices.flag().then_some(5),
+        },
+        5..=7 => match driver.requests.pop() {
+            Some(request) => Command::Reply {
+                request,
+                outcome: match kind {
+                    5 => Outcome::Ack,
+                    6 => Outcome::Reply("{\"type\":\"app\"}".to_owned()),
+                    _ => Outcome::Error {
+                        code: ErrorCode::Forbidden,
+                        message: "no".to_owned(),
+                    },
+                },
+            },
+            None => return,
+        },
+        // Rare, because it ends most of the fun.
+        _ if pick == 0xff => Command::Drain,
+        _ => return,
+    };
+    driver.command(command);
+}
+
+/// A message of the embedding program; as long as the queue allows if the choice says so.
+fn note(driver: &Driver, choices: &mut Choices<'_>) -> String {
+    let length = match choices.byte() {
+        0xff => driver.largest_queue() - 40,
+        0xfe => driver.largest_queue() - 21,
+        0xfd => driver.largest_queue(),
+        length => usize::from(length),
+    };
+    format!("{{\"type\":\"note\",\"d\":\"{}\"}}", "n".repeat(length))
+}
+
+fn room(choices: &mut Choices<'_>) -> &'static str {
+    ROOMS[choices.below(ROOMS.len())]
+}
+
+// ---- what a peer sends
+
+const HANDSHAKE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let choice = choices.byte();
+    if choice & 1 == 1 {
+        // Only the third listener has it; elsewhere this is answered with 404.
+        let echo = String::from_utf8_lossy(HANDSHAKE).replace("/ws", "/echo");
+        if driver.peers[peer].stream.client.is_none() && !driver.peers[peer].stream.is_open() {
+            driver.peers[peer].stream.kind = Kind::Echo;
+        }
+        driver.peers[peer].stream.clean = false;
+        return driver.send(peer, echo.as_bytes());
+    }
+    if driver.peers[peer].stream.is_open() {
+        driver.peers[peer].stream.clean = false;
+    }
+    let cut = HANDSHAKE.len() * usize::from(choice >> 1) / 128;
+    let (front, back) = HANDSHAKE.split_at(cut.min(HANDSHAKE.len()));
+    driver.send(peer, front);
+    driver.send(peer, back);
+}
+
+fn raw(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    driver.peers[peer].stream.clean = false;
+    let length = choices.below(64);
+    driver.send(peer, choices.take(length));
+}
+
+fn odd_frame(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    driver.peers[peer].stream.clean = false;
+    let opcode = OpCode::from(choices.byte() & 0x0f);
+    let (fin, rsv1) = (choices.flag(), choices.byte() == 0xff);
+    let length = choices.below(160);
+    let mut frame = Vec::new();
+    put_masked_frame(&mut frame, opcode, fin, rsv1, choices.take(length), KEY);
+    driver.send(peer, &frame);
+}
+
+fn text_frame(text: &str) -> Vec<u8> {
+    let mut frame = Vec::new();
+    put_masked_frame(
+        &mut frame,
+        OpCode::Data(Data::Text),
+        true,
+        false,
+        text.as_bytes(),
+        KEY,
+    );
+    frame
+}
+
+fn request(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let text = request_text(driver, peer, choices);
+    driver.send(peer, &text_frame(&text));
+}
+
+/// One JSON message; noted as waiting for its outcome if it carries an id and can be counted on to arrive.
+fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> String {
+    let kind = choices.below(14);
+    let choice = choices.byte();
+    let id = if choice & 1 == 1 {
+        let id = driver.fresh_request();
+        let stream = &mut driver.peers[peer].stream;
+        if stream.kind == Kind::Client {
+            stream.waiting.insert(id, kind == 11);
+        }
+        format!(",\"id\":{id}")
+    } else {
+        String::new()
+    };
+    let data = DATA[usize::from(choice >> 1) % DATA.len()];
+    let mut room = || serde_json::to_string(room(choices)).unwrap_or_default();
+    let fields = match kind {
+        0 => format!("\"join\",\"room\":{}", room()),
+        1 => format!("\"room_message\",\"room\":{},\"data\":{data}", room()),
+        2 => format!("\"leave\",\"room\":{}", room()),
+        3 => format!("\"typing_start\",\"room\":{}", room()),
+        4 => format!("\"typing_stop\",\"room\":{}", room()),
+        5 => format!(
+            "\"members\",\"room\":{},\"metadata\":true,\"limit\":1",
+            room()
+        ),
+        6 => format!("\"broadcast\",\"data\":{data}"),
+        7 => {
+            let clients = &driver.clients;
+            let to = match clients.len() {
+                0 => "client_AAAAAAAAAAAAAAAAAAAAAAAA",
+                count => &clients[choices.below(count.min(256))],
+            };
+            format!("\"private_message\",\"to\":\"{to}\",\"data\":{data}")
+        }
+        8 => format!(
+            "\"set_metadata\",\"metadata\":{{\"k{}\":{data}}}",
+            choice & 3
+        ),
+        9 => format!("\"hello\",\"user\":{data}"),
+        10 => "\"ping\",\"timestamp\":1".to_owned(),
+        11 => "\"app\"".to_owned(),
+        12 => "\"nobody_knows\"".to_owned(),
+        _ => "7".to_owned(),
+    };
+    format!("{{\"type\":{fields}{id}}}")
+}
+
+fn flood(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let times = choices.below(64);
+    let length = usize::from(choices.byte());
+    let kind = if choices.flag() {
+        "broadcast"
+    } else {
+        "room_message"
+    };
+    let room = serde_json::to_string(room(choices)).unwrap_or_default();
+    let data = "f".repeat(length);
+    let text = format!("{{\"type\":\"{kind}\",\"room\":{room},\"data\":\"{data}\"}}");
+    let frame = text_frame(&text);
+    for _ in 0..times {
+        driver.send(peer, &frame);
+    }
+}
+
+fn fragments(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let text = request_text(driver, peer, choices);
+    let count = 1 + choices.below(4);
+    let size = text.len().div_ceil(count);
+    let mut bytes = Vec::new();
+    for (index, part) in text.as_bytes().chunks(size).enumerate() {
+        let fin = (index + 1) * size >= text.len();
+        let kind = if index == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        put_masked_frame(&mut bytes, OpCode::Data(kind), fin, false, part, KEY);
+        if !fin {
+            put_masked_frame(
+                &mut bytes,
+                OpCode::Control(Control::Ping),
+                true,
+                false,
+                b"",
+                KEY,
+            );
+        }
+    }
+    driver.send(peer, &bytes);
+}
+
+fn ping(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let kind = if choices.flag() {
+        Control::Pong
+    } else {
+        Control::Ping
+    };
+    let length = choices.below(126);
+    let mut frame = Vec::new();
+    let payload = vec![b'p'; length];
+    put_masked_frame(
+        &mut frame,
+        OpCode::Control(kind),
+        true,
+        false,
+        &payload,
+        KEY,
+    );
+    driver.send(peer, &frame);
+}
+
+fn close(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    // What it sends from now on has no outcome.
+    driver.peers[peer].stream.clean = false;
+    let code = [1000, 1001, 4999, 1005][choices.below(4)];
+    let mut payload = Vec::new();
+    put_close_payload(&mut payload, code.into(), "bye");
+    let mut frame = Vec::new();
+    put_masked_frame(
+        &mut frame,
+        OpCode::Control(Control::Close),
+        true,
+        false,
+        &payload,
+        KEY,
+    );
+    driver.send(peer, &frame);
+}
+
+fn plain_request(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    if driver.peers[peer].stream.is_open() {
+        driver.peers[peer].stream.clean = false;
+    }
+    let requests: [&[u8]; 8] = [
+        b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HEAD /health/live HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health/ready HTTP/1.0\r\n\r\n",
+        b"POST /health HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        b"GET /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx",
+    ];
+    driver.send(peer, requests[choices.below(requests.len())]);
+}
+
+// ---- how a peer's socket behaves
+
+fn writes(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let bytes = match choices.byte() {
+        0xff => usize::MAX,
+        bytes => usize::from(bytes),
+    };
+    driver.peers[peer].writes = match choices.below(4) {
+        0 => Writes::All,
+        1 => Writes::Some { bytes, times: 8 },
+        _ => Writes::Block { bytes },
+    };
+}
+
+/// What a driver must not do, and the server has to survive.
+fn rude(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    if driver.is_obedient() || !driver.peers[peer].alive {
+        return;
+    }
+    match choices.below(3) {
+        0 => driver.ignore_transmits = 1 + choices.byte() % 3,
+        1 => {
+            let bytes = choices.number() as usize;
+            driver.sent(peer, bytes, choices.flag());
+        }
+        _ => {
+            let connection = driver.peers[peer].id;
+            let _ = driver.handle(Input::Writable { connection });
+            driver.unblock(peer);
+        }
+    }
+}
+
+const KEY: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
+
+/// Small, empty, nested, long, and what pretends to be the server's.
+const DATA: [&str; 6] = [
+    "1",
+    "null",
+    "{\"a\":[1,2,3]}",
+    "\"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\"",
+    "{\"type\":\"welcome\"}",
+    "\"\\u0041\\n\"",
+];

@@ -1,0 +1,156 @@
+//! Configs that put limits within a fuzzer's reach, and how the driver behaves.
+
+use roomwire_core::ValidConfig;
+use roomwire_core::config::{
+    Config, Heartbeat, ListenerConfig, Permission, RateLimit, RoomRule, SlowReader,
+};
+
+use crate::input::Choices;
+
+/// Which rules the driver keeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manners {
+    /// Minds `Turn::Full`, read interest and the answer that a `Transmit` asks for.
+    pub(super) obedient: bool,
+    /// The run is repeated to compare.
+    pub(super) run_twice: bool,
+}
+
+/// Rooms by number; the first part of a name picks the rule.
+pub(super) const ROOMS: [&str; 12] = [
+    "old",
+    "new",
+    "last",
+    "linger",
+    "big",
+    "quiet",
+    "plain",
+    "a\"b\\c\u{e9}",
+    "old2",
+    "",
+    "user:1",
+    "a\tb",
+];
+
+/// Types that the embedding program takes.
+pub(super) const APPLICATION_TYPES: [&str; 2] = ["app", "text"];
+
+pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
+    let (sizes, times, rules) = (choices.byte(), choices.byte(), choices.byte());
+    let bit = |byte: u8, place: u8| byte >> place & 1 == 1;
+    let mut config = Config {
+        listeners: listeners(),
+        application_types: APPLICATION_TYPES.map(str::to_owned).to_vec(),
+        rooms: room_rules(),
+        private_messages_need_shared_room: bit(rules, 0),
+        broadcast: if bit(rules, 1) {
+            Permission::Deny
+        } else {
+            Permission::Allow
+        },
+        ..Config::default()
+    };
+    let limits = &mut config.limits;
+    limits.max_message_bytes = if bit(sizes, 0) { 4_096 } else { 300 };
+    limits.max_frame_bytes = bit(sizes, 1).then_some(200);
+    limits.max_head_bytes = 1_024;
+    limits.max_body_bytes = 64;
+    limits.max_members_listed = 2;
+    limits.max_metadata_bytes = 64;
+    limits.max_rooms = 5;
+    limits.max_rooms_per_client = 4;
+    limits.max_members_per_room = 4;
+    limits.max_idle_addresses = usize::from(bit(sizes, 2));
+    limits.max_queued_messages = if bit(sizes, 3) { 8 } else { 65_536 };
+    limits.max_queued_events = if bit(sizes, 4) { 1 } else { 1_024 };
+    limits.max_pending_requests = if bit(sizes, 5) { 1 } else { 64 };
+    limits.max_connections = bit(sizes, 6).then_some(6);
+    limits.max_connections_per_ip = bit(sizes, 7).then_some(3);
+    limits.max_bad_messages = if bit(rules, 2) { 1 } else { 20 };
+    limits.max_unknown_types = bit(rules, 2).then_some(1);
+    config.limits.max_queued_bytes = config.min_queued_bytes();
+    config.limits.max_buffered_bytes =
+        config.min_buffered_bytes() * if bit(rules, 3) { 1 } else { 64 };
+    config.rate_limit = match rules >> 4 & 3 {
+        0 => RateLimit::off(),
+        1 => RateLimit::default(),
+        _ => RateLimit {
+            messages: 6,
+            per_ms: 1_000,
+            address_factor: 2,
+            pings: 3,
+            deliveries_per_second: 20,
+            refusals: 2,
+            ..RateLimit::default()
+        },
+    };
+    config.timeouts.welcome_delay_ms = if bit(times, 0) { 10 } else { 0 };
+    config.heartbeat = match times >> 1 & 3 {
+        0 => Heartbeat::default(),
+        1 => Heartbeat {
+            interval_ms: 0,
+            timeout_ms: 0,
+        },
+        _ => Heartbeat {
+            interval_ms: 100,
+            timeout_ms: 50,
+        },
+    };
+    config.drain.timeout_ms = if bit(times, 3) { 0 } else { 10_000 };
+    let manners = Manners {
+        obedient: !bit(rules, 6),
+        run_twice: bit(rules, 7),
+    };
+    let config = config.validate().expect("within every bound");
+    (config, manners)
+}
+
+/// Everything with its default, bare payloads, and an echo that also takes plain text.
+fn listeners() -> Vec<ListenerConfig> {
+    vec![
+        ListenerConfig::default(),
+        ListenerConfig {
+            raw_payloads: true,
+            ..ListenerConfig::default()
+        },
+        ListenerConfig {
+            echo: true,
+            plain_text: true,
+            ..ListenerConfig::default()
+        },
+    ]
+}
+
+fn room_rules() -> Vec<RoomRule> {
+    let rule = |pattern: &str| RoomRule {
+        pattern: pattern.to_owned(),
+        ..RoomRule::default()
+    };
+    vec![
+        RoomRule {
+            slow_reader: SlowReader::DropOldest,
+            ..rule("old*")
+        },
+        RoomRule {
+            slow_reader: SlowReader::DropNewest,
+            ..rule("new*")
+        },
+        RoomRule {
+            slow_reader: SlowReader::Latest,
+            ..rule("last*")
+        },
+        RoomRule {
+            linger_ms: 50,
+            ..rule("linger")
+        },
+        RoomRule {
+            notice_members: 2,
+            notice_interval_ms: 20,
+            ..rule("big")
+        },
+        RoomRule {
+            metadata_notices: false,
+            ..rule("quiet")
+        },
+    ]
+}

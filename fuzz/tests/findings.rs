@@ -1,0 +1,246 @@
+//! What the fuzzer broke, one test for each: the sequence in plain words, beside the input in the corpus.
+
+use core::convert::Infallible;
+
+use roomwire_core::server::{Command, Event};
+use roomwire_core::websocket::{Data, OpCode, put_masked_frame};
+use roomwire_core::{
+    Config, ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, Server,
+    TransportEnd,
+};
+
+const HANDSHAKE: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// A server at a moment.
+struct Bench {
+    server: Server,
+    now: Now,
+}
+
+impl Bench {
+    fn new(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.timeouts.welcome_delay_ms = 0;
+        change(&mut config);
+        Self {
+            server: Server::new(config.validate().expect("valid"), [7; 32]),
+            now: Now {
+                mono: Instant::from_micros(1),
+                unix_ms: 0,
+            },
+        }
+    }
+
+    fn accept(&mut self) -> ConnectionId {
+        let accepted = self.server.accept(self.now, PeerAddr::Local, ListenerId(0));
+        accepted.expect("room for one")
+    }
+
+    fn client(&mut self) -> ConnectionId {
+        let connection = self.accept();
+        self.receive(connection, HANDSHAKE);
+        self.drain();
+        connection
+    }
+
+    fn handle(&mut self, input: Input<'_, Command, Infallible>) {
+        let _ = self.server.handle(self.now, input);
+    }
+
+    fn receive(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        let bytes = &mut bytes.to_vec();
+        self.handle(Input::Received { connection, bytes });
+    }
+
+    fn say(&mut self, connection: ConnectionId, text: &str) {
+        let mut frame = Vec::new();
+        let opcode = OpCode::Data(Data::Text);
+        put_masked_frame(&mut frame, opcode, true, false, text.as_bytes(), [1; 4]);
+        self.receive(connection, &frame);
+    }
+
+    fn queued(&self, connection: ConnectionId) -> usize {
+        self.server.unsent(connection).map(<[u8]>::len).sum()
+    }
+
+    /// Sends everything; returns the events.
+    fn drain(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..10_000 {
+            match self.server.poll() {
+                Output::Transmit { connection } => {
+                    let bytes = self.queued(connection);
+                    self.sent(connection, bytes, false);
+                }
+                Output::Event(event) => events.push(event),
+                Output::Idle { .. } => return events,
+                _ => {}
+            }
+        }
+        panic!("never idle");
+    }
+
+    fn sent(&mut self, connection: ConnectionId, bytes: usize, blocked: bool) {
+        self.handle(Input::Sent {
+            connection,
+            bytes,
+            blocked,
+        });
+    }
+}
+
+/// `seed-rude`: the counter of sent bytes took the driver's word and overflowed.
+#[test]
+fn a_driver_that_claims_to_have_sent_more_than_there_is() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.client();
+    let sent = bench.server.stats().sent_bytes;
+    for _ in 0..3 {
+        bench.sent(client, usize::MAX, false);
+    }
+    assert_eq!(bench.server.stats().sent_bytes, sent);
+    assert_eq!(bench.server.stats().clamped, 3);
+}
+
+/// `finding-lobby`: the lobby answered to the empty name, so that a kick took a client out of it.
+#[test]
+fn nobody_is_kicked_from_the_lobby() {
+    let mut bench = Bench::new(|_| {});
+    let (a, b) = (bench.client(), bench.client());
+    bench.handle(Input::Command(Command::Kick {
+        connection: a,
+        room: String::new(),
+    }));
+    bench.handle(Input::Command(Command::Publish {
+        room: String::new(),
+        message: "{}".to_owned(),
+    }));
+    assert_eq!(bench.drain(), []);
+    assert_eq!((bench.queued(a), bench.queued(b)), (0, 0));
+    let sent = bench.server.stats().sent_bytes;
+    bench.say(b, r#"{"type":"broadcast","data":1}"#);
+    bench.drain();
+    assert!(bench.server.stats().sent_bytes > sent, "still in the lobby");
+}
+
+/// `finding-flags`: flags that were being handed out outlived their connection, which was buried twice.
+#[test]
+fn a_connection_that_ends_in_the_middle_of_its_flags() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.client();
+    // Bytes to send, and a goodbye that has taken too long: two flags at once.
+    bench.handle(Input::Command(Command::Close {
+        connection: client,
+        code: 1000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    }));
+    bench.now.mono = bench.now.mono + core::time::Duration::from_secs(6);
+    bench.handle(Input::Tick);
+    let mut transmits = 0;
+    for _ in 0..100 {
+        match bench.server.poll() {
+            Output::Transmit { connection } => {
+                transmits += 1;
+                bench.handle(Input::Ended {
+                    connection,
+                    end: TransportEnd::Reset,
+                });
+            }
+            Output::Close { .. } => panic!("it has ended already"),
+            Output::Idle { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(transmits, 1);
+    assert_eq!(bench.server.stats().connections, 0);
+}
+
+/// `finding-unanswered`: an overflow discarded the upgrade response too, and the goodbye was sent in its place.
+#[test]
+fn a_goodbye_never_stands_in_for_the_upgrade_response() {
+    let mut bench = Bench::new(|config| {
+        config.limits.max_message_bytes = 300;
+        config.limits.max_queued_bytes = config.min_queued_bytes();
+        config.rate_limit.enabled = false;
+    });
+    let flooder = bench.client();
+    bench.say(flooder, r#"{"type":"join","room":"a"}"#);
+    bench.drain();
+    let slow = bench.accept();
+    bench.receive(slow, HANDSHAKE);
+    bench.say(slow, r#"{"type":"join","room":"a"}"#);
+    let text = format!(
+        r#"{{"type":"room_message","room":"a","data":"{}"}}"#,
+        "d".repeat(200)
+    );
+    for _ in 0..200 {
+        bench.say(flooder, &text);
+    }
+    let mut asked = 0;
+    for _ in 0..1_000 {
+        match bench.server.poll() {
+            Output::Transmit { connection } if connection == slow => {
+                asked += 1;
+                let first = bench.server.unsent(slow).next().map(<[u8]>::to_vec);
+                let first = first.unwrap_or_default();
+                assert!(first.starts_with(b"HTTP/1.1 101"), "{first:?}");
+                bench.sent(slow, 0, true);
+            }
+            Output::Transmit { connection } => {
+                let bytes = bench.queued(connection);
+                bench.sent(connection, bytes, false);
+            }
+            Output::Idle { .. } => break,
+            _ => {}
+        }
+    }
+    assert_eq!(asked, 1);
+}
+
+/// `finding-no-room-for-goodbye`: with the rest of a started message filling the queue, the close frame overflowed
+/// it again, and again.
+#[test]
+fn a_close_frame_that_does_not_fit() {
+    let mut bench = Bench::new(|config| {
+        config.limits.max_message_bytes = 300;
+        config.limits.max_queued_bytes = config.min_queued_bytes();
+    });
+    let slow = bench.client();
+    let most = bench.server.config().limits.max_queued_bytes;
+    let message = |bytes: usize| Command::Send {
+        connection: slow,
+        message: format!("{:<bytes$}", "{}"),
+    };
+    bench.handle(Input::Command(message(most - 4)));
+    assert_eq!(bench.queued(slow), most);
+    let mut ended = false;
+    for _ in 0..1_000 {
+        match bench.server.poll() {
+            Output::Transmit { connection } => {
+                bench.sent(connection, 1, true);
+                bench.handle(Input::Command(message(2)));
+            }
+            Output::Close { .. } => ended = true,
+            Output::Idle { .. } => break,
+            _ => {}
+        }
+    }
+    assert!(ended, "neither told nor reset");
+}
+
+/// `finding-pong-first`: a pong overtook the upgrade response of a blocked connection.
+#[test]
+fn nothing_overtakes_the_upgrade_response() {
+    let mut bench = Bench::new(|_| {});
+    let client = bench.accept();
+    bench.receive(client, HANDSHAKE);
+    assert_eq!(bench.server.poll(), Output::Transmit { connection: client });
+    bench.sent(client, 0, true);
+    bench.receive(client, b"\x89\x80\0\0\0\0");
+    bench.drain();
+    let first = bench.server.unsent(client).next().unwrap_or_default();
+    assert!(first.starts_with(b"HTTP/1.1 101"), "{first:?}");
+}

@@ -1,0 +1,86 @@
+//! Replays every corpus on stable: what the fuzzer once reached stays reached, and what it once broke stays
+//! mended.
+
+use std::path::{Path, PathBuf};
+
+use roomwire_fuzz::{TARGETS, Target, seeds};
+
+#[test]
+fn frames() {
+    replay("frames");
+}
+
+#[test]
+fn heartbeat() {
+    replay("heartbeat");
+}
+
+#[test]
+fn http_body() {
+    replay("http_body");
+}
+
+#[test]
+fn http_head() {
+    replay("http_head");
+}
+
+#[test]
+fn json() {
+    replay("json");
+}
+
+#[test]
+fn limiter() {
+    replay("limiter");
+}
+
+#[test]
+fn server() {
+    replay("server");
+}
+
+#[test]
+fn every_seed_is_checked_in() {
+    for (target, _) in TARGETS {
+        let seeds = seeds::seeds(target);
+        assert!(!seeds.is_empty(), "{target} has no seeds");
+        for (name, bytes) in seeds {
+            let path = corpus(target).join(format!("seed-{name}"));
+            let written = std::fs::read(&path).unwrap_or_default();
+            assert_eq!(written, bytes, "run `cargo run --example seeds`: {path:?}");
+        }
+    }
+}
+
+fn replay(name: &str) {
+    let target = TARGETS.iter().find(|(target, _)| *target == name);
+    let (_, target) = target.expect("a known target");
+    let mut inputs = files(&corpus(name));
+    assert!(!inputs.is_empty(), "the corpus of {name} is empty");
+    inputs.sort();
+    for input in inputs {
+        replay_file(*target, &input);
+    }
+}
+
+/// Says which file it was if the target panics.
+fn replay_file(target: Target, path: &Path) {
+    let bytes = std::fs::read(path).expect("a readable file");
+    let outcome = std::panic::catch_unwind(|| target(&bytes));
+    assert!(outcome.is_ok(), "{} fails", path.display());
+}
+
+fn corpus(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(name)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a corpus folder");
+    entries
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| path.is_file())
+        .collect()
+}

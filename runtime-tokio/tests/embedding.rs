@@ -1,0 +1,372 @@
+//! The library as an embedding program sees it: binding, events, commands, and every way to end, over real TCP.
+
+mod common;
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use common::{Client, PATIENCE, Running, settings, soon};
+use roomwire_core::ErrorCode;
+use roomwire_core::server::{CloseCause, Command, Event, Outcome};
+use roomwire_runtime::{ListenerSettings, RunError};
+use roomwire_tokio::{Ended, Server};
+use serde_json::json;
+use tokio::sync::mpsc::Receiver;
+
+async fn bind() -> Server {
+    Server::bind(settings()).await.expect("a free port")
+}
+
+async fn next(events: &mut Receiver<Event>) -> Event {
+    soon(events.recv()).await.expect("the server runs")
+}
+
+/// Nobody listens at `address` any more, or will not soon.
+fn assert_ends(address: SocketAddr) {
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(address).is_ok() {
+        assert!(Instant::now() < end, "somebody still listens");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The client's connection is cut without a goodbye.
+fn assert_cut(client: &mut Client) {
+    use tungstenite::Error;
+    match client.socket().read() {
+        // A cut connection is an end of the stream or a reset, not silence until the read times out.
+        Err(Error::Protocol(_)) => {}
+        Err(Error::Io(error)) => {
+            let waited = matches!(
+                error.kind(),
+                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+            );
+            assert!(!waited, "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+// ---- binding
+
+// covers A3-01
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn every_listener_gets_a_free_port_and_serves() {
+    let mut settings = settings();
+    settings
+        .listeners
+        .push(ListenerSettings::at(([127, 0, 0, 1], 0)));
+    let server = Server::bind(settings).await.expect("free ports");
+    let addresses = server.local_addrs().to_vec();
+    assert_eq!(addresses.len(), 2);
+    assert_eq!(addresses[0], server.local_addr());
+    assert!(addresses.iter().all(|address| address.port() != 0));
+    assert_ne!(addresses[0], addresses[1]);
+    let running = Running::start(server);
+    for address in addresses {
+        Client::connect(address);
+    }
+    running.stop().await;
+}
+
+// covers A3-01
+#[tokio::test]
+async fn an_address_in_use_is_an_error_that_says_so() {
+    let first = bind().await;
+    let mut settings = settings();
+    settings.listeners = vec![ListenerSettings::at(first.local_addr())];
+    let error = Server::bind(settings).await.expect_err("taken");
+    let RunError::Bind(bind) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(bind.address, first.local_addr());
+    assert_eq!(bind.source.kind(), std::io::ErrorKind::AddrInUse);
+    let text = error.to_string();
+    let address = first.local_addr().to_string();
+    assert!(text.contains(&address) && text.contains("choose another port"));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_an_error_at_once() {
+    let mut settings = settings();
+    settings.core.application_types = vec!["join".to_owned()];
+    let error = Server::bind(settings).await.expect_err("a protocol's type");
+    let RunError::Config(config) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(config.key, "application_types[0]");
+}
+
+// covers A3-01: what connects before the server runs is served when it does
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn connections_wait_for_the_server_to_run() {
+    let server = bind().await;
+    let address = server.local_addr();
+    let early = std::thread::spawn(move || Client::connect(address));
+    let running = Running::start(server);
+    early.join().expect("welcomed");
+    running.stop().await;
+}
+
+// ---- events and commands
+
+// covers A1-16, A3-08
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_program_answers_its_own_message_types() {
+    let mut settings = settings();
+    settings.core.application_types = vec!["sum".to_owned()];
+    let mut server = Server::bind(settings).await.expect("a free port");
+    let mut events = server.events();
+    let running = Running::start(server);
+    let mut ada = Client::connect(running.address);
+    let opened = next(&mut events).await;
+    let Event::Opened {
+        connection, client, ..
+    } = opened
+    else {
+        panic!("{opened:?}");
+    };
+    assert_eq!(client.as_str(), ada.id);
+
+    let text = r#"{"type":"sum","id":"s-1","of":[1, 2.50]}"#;
+    let outcomes = [
+        Outcome::Reply(r#"{"type":"summed","sum":3.50}"#.to_owned()),
+        Outcome::Ack,
+        Outcome::Error {
+            code: ErrorCode::Forbidden,
+            message: "not today".to_owned(),
+        },
+    ];
+    for outcome in outcomes {
+        ada.send_text(text);
+        let asked = next(&mut events).await;
+        let Event::Application {
+            connection: from,
+            request,
+            kind,
+            message,
+            ..
+        } = asked
+        else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(
+            (from, kind.as_str(), message.as_str()),
+            (connection, "sum", text)
+        );
+        let reply = Command::Reply { request, outcome };
+        soon(running.handle.command(reply)).await.expect("it runs");
+    }
+    assert_eq!(
+        ada.expect("summed"),
+        json!({"type": "summed", "id": "s-1", "sum": 3.5})
+    );
+    assert_eq!(ada.expect("ack")["id"], "s-1");
+    let error = ada.expect("error");
+    assert_eq!(
+        error,
+        json!({"type": "error", "id": "s-1", "code": "forbidden", "message": "not today"})
+    );
+
+    ada.socket().close(None).expect("sent");
+    drop(ada);
+    let closed = next(&mut events).await;
+    assert!(
+        matches!(closed, Event::Closed { connection: c, cause: CloseCause::Client, received: 3, .. }
+            if c == connection),
+        "{closed:?}"
+    );
+    running.stop().await;
+    assert_eq!(next(&mut events).await, Event::Drained);
+    assert_eq!(soon(events.recv()).await, None);
+}
+
+// covers A2-05
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_program_sends_publishes_kicks_and_closes() {
+    let mut server = bind().await;
+    let mut events = server.events();
+    let running = Running::start(server);
+    let (mut ada, mut bob) = (
+        Client::connect(running.address),
+        Client::connect(running.address),
+    );
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        match next(&mut events).await {
+            Event::Opened { connection, .. } => connections.push(connection),
+            other => panic!("{other:?}"),
+        }
+    }
+    for client in [&mut ada, &mut bob] {
+        client.send(&json!({"type": "join", "room": "tea"}));
+        client.expect("joined_room");
+    }
+    ada.expect("member_joined");
+
+    let (room, message) = ("tea".to_owned(), r#"{"type":"news","n":1}"#.to_owned());
+    let commands = [
+        Command::Publish {
+            room: room.clone(),
+            message: message.clone(),
+        },
+        Command::Send {
+            connection: connections[0],
+            message: message.clone(),
+        },
+        Command::Kick {
+            connection: connections[1],
+            room: room.clone(),
+        },
+        Command::Close {
+            connection: connections[1],
+            code: 4000,
+            reason: "enough".to_owned(),
+            reconnect_after_ms: None,
+        },
+    ];
+    for command in commands {
+        soon(running.handle.command(command))
+            .await
+            .expect("it runs");
+    }
+    ada.expect("news");
+    ada.expect("news");
+    let left = ada.expect("member_left");
+    assert_eq!(
+        (&left["clientId"], &left["reason"]),
+        (&json!(bob.id), &json!("kicked"))
+    );
+    bob.expect("news");
+    bob.expect("left_room");
+    bob.expect("closing");
+    assert_eq!(u16::from(bob.expect_close().code), 4000);
+    drop(bob);
+    let closed = next(&mut events).await;
+    assert!(
+        matches!(
+            closed,
+            Event::Closed {
+                cause: CloseCause::Command,
+                code: 4000,
+                ..
+            }
+        ),
+        "{closed:?}"
+    );
+
+    let stats = soon(running.handle.stats()).await.expect("it runs");
+    assert_eq!((stats.clients, stats.rooms, stats.opened), (1, 1, 2));
+    drop(ada);
+    running.stop().await;
+}
+
+// covers A3-08: whoever unsubscribes does not hold the server up
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_program_need_not_take_events() {
+    let mut server = bind().await;
+    drop(server.events());
+    let running = Running::start(server);
+    for _ in 0..3 {
+        Client::connect(running.address);
+    }
+    running.stop().await;
+}
+
+// ---- the end
+
+// covers A0-10, A3-14
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_graceful_shutdown_tells_every_client() {
+    let running = Running::start(bind().await);
+    let address = running.address;
+    let mut clients = [Client::connect(address), Client::connect(address)];
+    let handle = running.handle.clone();
+    let told = std::thread::spawn(move || {
+        for client in &mut clients {
+            let closing = client.expect("closing");
+            assert_eq!(closing["code"], 1012);
+            let delay = closing["reconnectAfterMs"].as_u64().expect("a delay");
+            assert!((500..=5_000).contains(&delay), "{delay}");
+            assert_eq!(u16::from(client.expect_close().code), 1012);
+        }
+    });
+    running.stop().await;
+    told.join().expect("everyone was told");
+    assert_ends(address);
+    let late = handle.command(Command::Drain).await;
+    assert_eq!(late, Err(Ended));
+    assert_eq!(handle.stats().await.err(), Some(Ended));
+}
+
+// covers A3-14: who does not answer the goodbye is cut when the time is up
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_graceful_shutdown_waits_no_longer_than_it_may() {
+    let mut settings = settings();
+    settings.core.drain.timeout_ms = 50;
+    let running = Running::start(Server::bind(settings).await.expect("a free port"));
+    let silent = Client::connect(running.address);
+    let start = Instant::now();
+    running.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5));
+    drop(silent);
+}
+
+// covers A3-14
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_abort_cuts_everyone() {
+    let running = Running::start(bind().await);
+    let mut client = Client::connect(running.address);
+    running.handle.abort().await;
+    let outcome = soon(running.task).await.expect("no panic");
+    outcome.expect("an end that was asked for");
+    assert_cut(&mut client);
+    assert_ends(running.address);
+}
+
+// covers A3-14
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_abort_overtakes_a_drain() {
+    let running = Running::start(bind().await);
+    let mut silent = Client::connect(running.address);
+    running.handle.drain().await;
+    silent.expect("closing");
+    let start = Instant::now();
+    running.handle.abort().await;
+    let outcome = soon(running.task).await.expect("no panic");
+    outcome.expect("an end that was asked for");
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+// covers A3-14
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn dropping_the_future_ends_the_server() {
+    let running = Running::start(bind().await);
+    let mut client = Client::connect(running.address);
+    running.task.abort();
+    assert!(
+        soon(running.task)
+            .await
+            .expect_err("dropped")
+            .is_cancelled()
+    );
+    assert_cut(&mut client);
+    assert_ends(running.address);
+    assert_eq!(running.handle.command(Command::Drain).await, Err(Ended));
+}
+
+// covers A3-01, A3-14
+#[test]
+fn a_program_needs_no_runtime_of_its_own() {
+    let server = Server::bind_now(&settings()).expect("a free port");
+    let (address, handle) = (server.local_addr(), server.handle());
+    let thread = std::thread::spawn(move || server.run_blocking());
+    let mut client = Client::connect(address);
+    handle.drain_blocking();
+    client.expect("closing");
+    client.expect_close();
+    drop(client);
+    let outcome = thread.join().expect("no panic");
+    outcome.expect("an orderly end");
+    assert_ends(address);
+}

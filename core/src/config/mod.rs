@@ -245,7 +245,7 @@ pub struct RateLimit {
     pub pings: u32,
     /// Deliveries that the messages of one user or address may cause per second. Default 100,000.
     pub deliveries_per_second: u32,
-    /// Refusals of one connection per `per_ms` before close code 1008. Default 100.
+    /// Refused requests of one connection, for whatever reason, per `per_ms` before close code 1008. Default 100.
     pub refusals: u32,
 }
 

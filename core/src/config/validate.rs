@@ -8,17 +8,7 @@ use super::{
     Config, Drain, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit, RoomNames, RoomRule,
     Timeouts,
 };
-
-/// Every `type` that the protocol uses in either direction, sorted: an embedding program cannot take one for
-/// itself, and a bare payload cannot pretend to be one.
-#[rustfmt::skip]
-pub(crate) const PROTOCOL_TYPES: [&str; 30] = [
-    "ack", "batch", "broadcast", "closing", "error", "file_accepted", "file_end", "file_start",
-    "hello", "join", "joined_room", "leave", "left_room", "member_joined", "member_left",
-    "member_updated", "members", "members_changed", "messages_dropped", "metadata_updated", "ping",
-    "pong", "private_message", "room_message", "set_metadata", "typing_start", "typing_stop",
-    "user_stopped_typing", "user_typing", "welcome",
-];
+use crate::dialect::json::is_reserved_type;
 
 /// A config that was checked.
 #[derive(Clone, Debug)]
@@ -348,7 +338,7 @@ fn check_application_types(types: &[String]) -> Result<(), ConfigError> {
     for (index, name) in types.iter().enumerate() {
         let allowed = if name.is_empty() || name.len() > MAX_TYPE_BYTES {
             format!("1 to {MAX_TYPE_BYTES} bytes")
-        } else if PROTOCOL_TYPES.contains(&name.as_str()) {
+        } else if is_reserved_type(name) {
             "a type that the protocol does not use itself".to_owned()
         } else if types.iter().take(index).any(|earlier| earlier == name) {
             "each type once".to_owned()

@@ -14,6 +14,8 @@ use core::time::Duration;
 use audience::Audience;
 
 use crate::config::SlowReader;
+use crate::id::ConnectionId;
+use crate::session::outbox::Range;
 use crate::time::Instant;
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
@@ -50,11 +52,14 @@ pub(crate) struct Room {
     last: [Last; WireForm::ALL.len()],
 }
 
-/// A message that is kept.
-#[derive(Debug)]
-struct Last {
-    number: u64,
-    payload: Vec<u8>,
+/// The last message that a client published in a room.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    pub(crate) payload: Vec<u8>,
+    /// Who does not get it: it is its own.
+    pub(crate) from: Option<ConnectionId>,
+    /// Where it lies in the turn's buffer, to tell whether a drop took it.
+    place: Option<Range>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -84,12 +89,7 @@ impl Room {
             left: 0,
             notice_due: None,
             linger_due: None,
-            last: [const {
-                Last {
-                    number: 0,
-                    payload: Vec::new(),
-                }
-            }; WireForm::ALL.len()],
+            last: Default::default(),
         }
     }
 
@@ -106,23 +106,32 @@ impl Room {
         self.audiences.iter_mut()
     }
 
-    /// Keeps a message for members that are blocked, where the rule asks for it. Returns its number, which counts
-    /// up from 1; 0 if it is not kept.
-    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8]) -> u64 {
-        if self.rule.slow_reader != SlowReader::Latest {
-            return 0;
+    /// Keeps a message for members that are blocked, where the rule asks for it.
+    pub(crate) fn keep_last(
+        &mut self,
+        form: WireForm,
+        payload: &[u8],
+        from: Option<ConnectionId>,
+        place: Option<Range>,
+    ) {
+        if self.rule.slow_reader == SlowReader::Latest {
+            let last = &mut self.last[form as usize];
+            last.payload.clear();
+            last.payload.extend_from_slice(payload);
+            (last.from, last.place) = (from, place);
         }
-        let last = &mut self.last[form as usize];
-        last.number += 1;
-        last.payload.clear();
-        last.payload.extend_from_slice(payload);
-        last.number
     }
 
-    /// What [`keep_last`](Self::keep_last) kept under `number`, unless something later has taken its place.
-    pub(crate) fn last_of(&self, form: WireForm, number: u64) -> Option<&[u8]> {
-        let last = &self.last[form as usize];
-        (number > 0 && last.number == number).then_some(&*last.payload)
+    /// What [`keep_last`](Self::keep_last) kept.
+    pub(crate) fn last_of(&self, form: WireForm) -> &Last {
+        &self.last[form as usize]
+    }
+
+    /// Whether the last message of a form lies in a dropped range. Asked before the buffer is used again.
+    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Range) -> bool {
+        self.last[form as usize].place.is_some_and(|last| {
+            last.buffer == dropped.buffer && dropped.start <= last.start && last.end <= dropped.end
+        })
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

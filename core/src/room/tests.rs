@@ -42,16 +42,16 @@ fn the_last_message_is_kept_where_the_rule_asks_for_it() {
         SlowReader::Latest,
     ] {
         let mut room = room(policy);
-        room.keep_last(WireForm::Json, b"long first");
-        room.keep_last(WireForm::Json, b"second");
-        room.keep_last(WireForm::JsonRaw, b"raw");
+        room.keep_last(WireForm::Json, b"long first", None, None);
+        room.keep_last(WireForm::Json, b"second", None, None);
+        room.keep_last(WireForm::JsonRaw, b"raw", None, None);
         let kept = policy == SlowReader::Latest;
         assert_eq!(
-            room.last_of(WireForm::Json),
+            room.last_of(WireForm::Json).payload.as_slice(),
             if kept { &b"second"[..] } else { b"" }
         );
         assert_eq!(
-            room.last_of(WireForm::JsonRaw),
+            room.last_of(WireForm::JsonRaw).payload.as_slice(),
             if kept { &b"raw"[..] } else { b"" }
         );
     }

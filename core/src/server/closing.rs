@@ -15,7 +15,7 @@ pub(super) const ABNORMAL: u16 = 1006;
 
 /// What a peer may still send while we say goodbye: it is read and thrown away, so that the close frame is
 /// not lost to a reset.
-const DISCARD_BYTES: usize = 1024 * 1024;
+const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a client is told last.
 #[derive(Clone, Copy, Debug)]

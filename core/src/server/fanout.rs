@@ -61,16 +61,14 @@ impl Server {
             let mut scratch = core::mem::take(&mut self.scratch);
             scratch.clear();
             json::encode(message, None, &mut scratch);
-            let range = self.publish_form(room, from, WireForm::Json, &scratch);
-            self.keep_last(room, WireForm::Json, &scratch, range);
+            self.publish_kept(room, from, WireForm::Json, &scratch);
             self.scratch = scratch;
         }
-        let range = self.publish_form(room, from, WireForm::JsonRaw, data.as_bytes());
-        self.keep_last(room, WireForm::JsonRaw, data.as_bytes(), range);
+        self.publish_kept(room, from, WireForm::JsonRaw, data.as_bytes());
         self.stats.published += 1;
     }
 
-    /// Returns where the message stands, if anybody gets it.
+    /// Publishes in one form; `None` if nobody gets it.
     fn publish_form(
         &mut self,
         room: u32,
@@ -86,7 +84,7 @@ impl Server {
         if receivers == 0 {
             return None;
         }
-        let range = audience.publish(room, except, &mut self.outboxes, policy, |out| {
+        let place = audience.publish(room, except, &mut self.outboxes, policy, |out| {
             put_header(out, TEXT, true, false, payload.len() as u64);
             out.extend_from_slice(payload);
         });
@@ -95,13 +93,15 @@ impl Server {
             entry.dirty = true;
             self.dirty.push(room);
         }
-        Some(range)
+        Some(place)
     }
 
-    fn keep_last(&mut self, room: u32, form: WireForm, payload: &[u8], range: Option<Range>) {
-        if let (Some((_, entry)), Some(range)) = (self.rooms.get_mut(room), range) {
-            let number = entry.keep_last(form, payload);
-            self.outboxes.buffers.keep(range, number);
+    /// Publishes a client's data in one form, and keeps it where the room's policy asks for it.
+    fn publish_kept(&mut self, room: u32, from: Publisher, form: WireForm, payload: &[u8]) {
+        let place = self.publish_form(room, from, form, payload);
+        let publisher = from.and_then(|index| self.connections.id(index));
+        if let Some((_, entry)) = self.rooms.get_mut(room) {
+            entry.keep_last(form, payload, publisher, place);
         }
     }
 

@@ -250,8 +250,8 @@ impl Server {
             self.stats.refused += 1;
         }
         self.send_error(index, id, refused.refusal, refused.retry_after_ms);
-        if limited && !self.tolerates_refusal(index) {
-            self.close_for_abuse(index, "too many messages");
+        if !self.tolerates_refusal(index) {
+            self.close_for_abuse(index, "too many refused requests");
         }
     }
 

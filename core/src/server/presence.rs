@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
-use super::Server;
 use super::admission::Refused;
-use super::fanout::{Publisher, TEXT};
+use super::fanout::Publisher;
 use super::membership::Leaving;
 use super::messages::Outcome;
 use super::poll::Deadline;
+use super::{Drain, Server};
 use crate::dialect::json;
 use crate::id::ClientId;
 use crate::message::ServerMessage;
-use crate::room::{LOBBY, Room, WireForm};
+use crate::room::{LOBBY, Room};
 use crate::session::connection::Missed;
+use crate::session::outbox::Drop;
 use crate::time::Instant;
-use crate::websocket::put_frame;
 
 /// A page of members carries at most this much metadata, and at least one member.
 const MAX_PAGE_METADATA_BYTES: usize = 64 * 1024;
@@ -45,7 +45,8 @@ impl Server {
 
     /// Tells a room that someone has left.
     pub(super) fn tell_left(&mut self, room: u32, leaving: &Leaving) {
-        if self.sums_up(room, 0, 1) {
+        // While everyone is leaving nobody is told of each: that would be a message per pair.
+        if self.drain != Drain::No || self.sums_up(room, 0, 1) {
             return;
         }
         let Leaving { client, reason, .. } = *leaving;
@@ -296,9 +297,10 @@ impl Server {
         let mut idle = Vec::new();
         for drop in drops.drain(..) {
             self.stats.dropped += u64::from(drop.messages);
+            let latest = self.misses_last(&drop);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, u64::from(drop.messages), drop.kept);
+                session.miss(drop.room, u64::from(drop.messages), latest);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }
@@ -309,6 +311,15 @@ impl Server {
         for index in idle {
             self.tell_missed(index);
         }
+    }
+
+    /// Whether a drop took the last message of its room, and not only notices after it.
+    fn misses_last(&self, drop: &Drop) -> bool {
+        let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
+            return false;
+        };
+        let room = self.rooms.get(drop.room);
+        room.is_some_and(|room| room.last_is_in(form, range))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's
@@ -325,38 +336,30 @@ impl Server {
             return;
         };
         for missed in core::mem::take(&mut session.missed) {
-            self.tell_missed_in(index, form, missed);
-        }
-    }
-
-    fn tell_missed_in(&mut self, index: u32, form: WireForm, missed: Missed) {
-        let Missed {
-            room,
-            messages,
-            kept,
-        } = missed;
-        let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
-        let last = match (name, self.rooms.get(room)) {
-            (Some(_), Some(entry)) => entry.last_of(form, kept),
-            _ => None,
-        };
-        // What has been published since, and waits for the next seal, comes after what was missed: the client
-        // is not cut from its rooms first.
-        let count = messages - u64::from(last.is_some());
-        if count > 0 {
-            let told = ServerMessage::MessagesDropped { room: name, count };
-            self.scratch.clear();
-            json::encode(&told, None, &mut self.scratch);
-            self.stats.direct += 1;
-            let text = &self.scratch;
-            self.outboxes
-                .direct(index, |out| put_frame(out, TEXT, text));
-        }
-        if let Some(last) = last {
-            // The delivery that was counted as dropped takes place after all.
-            self.stats.dropped -= 1;
-            self.outboxes
-                .direct(index, |out| put_frame(out, TEXT, last));
+            let Missed {
+                room,
+                messages,
+                latest,
+            } = missed;
+            let member = self.is_member(index, room);
+            let own = self.connections.id(index);
+            let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
+                Some(last) if latest && member && last.from != own => last.payload.clone(),
+                _ => Vec::new(),
+            };
+            let count = messages - u64::from(!last.is_empty());
+            self.stats.dropped -= u64::from(!last.is_empty());
+            let name = (room != LOBBY && member).then(|| self.rooms.name(room).to_owned());
+            if count > 0 {
+                let told = ServerMessage::MessagesDropped {
+                    room: name.as_deref(),
+                    count,
+                };
+                self.send(index, &told, None);
+            }
+            if !last.is_empty() {
+                self.send_text(index, &last);
+            }
         }
     }
 }

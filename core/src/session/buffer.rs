@@ -33,8 +33,6 @@ struct Buffer {
     room: u32,
     /// Its opener still appends to it, for whoever it is shared with.
     filling: bool,
-    /// Where the message that its room keeps ends, and its number; 0: none in here.
-    kept: (u32, u64),
     /// A stalled connection holds on to it: give back unused capacity when it is sealed.
     pinned: bool,
 }
@@ -65,7 +63,6 @@ impl Buffers {
                     references: 0,
                     room,
                     filling: false,
-                    kept: (0, 0),
                     pinned: false,
                 });
                 self.buffers.len() as u32 - 1
@@ -75,7 +72,6 @@ impl Buffers {
         buffer.references = 1;
         buffer.room = room;
         buffer.filling = false;
-        buffer.kept = (0, 0);
         buffer.pinned = false;
         let capacity = buffer.capacity();
         self.pooled_bytes -= capacity;
@@ -176,21 +172,6 @@ impl Buffers {
         let before = buffer.capacity();
         buffer.bytes.push(0);
         self.used_bytes += buffer.capacity() - before;
-    }
-
-    /// Notes that its room keeps the message of `range` as its last, under `number`.
-    pub(crate) fn keep(&mut self, range: Range, number: u64) {
-        self.buffers[range.buffer as usize].kept = (range.end, number);
-    }
-
-    /// The number of the last message that its room keeps, if it ends in `range`; otherwise 0.
-    pub(crate) fn kept_in(&self, range: Range) -> u64 {
-        let (end, number) = self.buffers[range.buffer as usize].kept;
-        if range.start < end && end <= range.end {
-            number
-        } else {
-            0
-        }
     }
 
     /// Whether it is going to hold more than it does.

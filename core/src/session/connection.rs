@@ -114,8 +114,7 @@ pub(crate) struct Buckets {
 pub(crate) struct Missed {
     pub(crate) room: u32,
     pub(crate) messages: u64,
-    /// The number of the room's last message, if it is among them; otherwise 0.
-    pub(crate) kept: u64,
+    pub(crate) latest: bool,
 }
 
 /// Saying goodbye.
@@ -230,31 +229,31 @@ impl Session {
         let slot = self.memberships.remove(index).slot;
         if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
             let missed = self.missed.remove(at);
-            self.note_missed(LOBBY, missed.messages, 0);
+            self.note_missed(LOBBY, missed.messages, false);
         }
         Some(slot)
     }
 
     /// Notes what it missed in a room. What it missed in rooms that it has left is told as one with what
     /// belongs to no room, so that there are no more notes than rooms. O(rooms).
-    pub(crate) fn miss(&mut self, room: u32, messages: u64, kept: u64) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
         if self.slot(room).is_some() {
-            self.note_missed(room, messages, kept);
+            self.note_missed(room, messages, latest);
         } else {
-            self.note_missed(LOBBY, messages, 0);
+            self.note_missed(LOBBY, messages, false);
         }
     }
 
-    fn note_missed(&mut self, room: u32, messages: u64, kept: u64) {
+    fn note_missed(&mut self, room: u32, messages: u64, latest: bool) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
                 missed.messages += messages;
-                missed.kept = missed.kept.max(kept);
+                missed.latest |= latest;
             }
             None => self.missed.push(Missed {
                 room,
                 messages,
-                kept,
+                latest,
             }),
         }
     }
@@ -263,7 +262,7 @@ impl Session {
     pub(crate) fn forget_where_missed(&mut self, room: u32) {
         if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
             let missed = self.missed.swap_remove(at);
-            self.miss(LOBBY, missed.messages, 0);
+            self.miss(LOBBY, missed.messages, false);
         }
     }
 }

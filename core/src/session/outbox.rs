@@ -36,9 +36,8 @@ pub(crate) struct Drop {
     /// The buffer's room.
     pub(crate) room: u32,
     pub(crate) messages: u32,
-    /// The number of the message that the room keeps for when the connection drains, if it is among them;
-    /// otherwise 0.
-    pub(crate) kept: u64,
+    /// What went under the policy `latest`, which keeps the room's last message for when the connection drains.
+    pub(crate) latest: Option<Range>,
 }
 
 /// What became of a report by the driver.

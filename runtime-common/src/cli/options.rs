@@ -123,7 +123,7 @@ pub(super) struct Options {
     )]
     pub(super) max_connections_per_ip: Option<u32>,
 
-    /// How long the first message waits for a client that has not spoken [default: 10]
+    /// How long the first message waits for a client that has not spoken [default: 100]
     #[arg(
         long,
         global = true,

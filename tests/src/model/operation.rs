@@ -111,8 +111,10 @@ impl Setup {
 
     /// The config.
     pub fn config(self) -> Config {
-        let mut config = Config::default();
-        config.listeners = vec![ListenerConfig::default(); 2];
+        let mut config = Config {
+            listeners: vec![ListenerConfig::default(); 2],
+            ..Config::default()
+        };
         config.listeners[1].raw_payloads = self.bare;
         config.application_types = vec!["ask".to_owned()];
         config.private_messages_need_shared_room = self.share;
@@ -152,7 +154,7 @@ impl Setup {
         rate.per_ms = 2_000;
         rate.address_factor = 2;
         rate.pings = 4;
-        rate.refusals = 3;
+        rate.refusals = 8;
         rate.deliveries_per_second = 10;
 
         config.rooms = (0..ROOMS.len()).map(|room| self.rule(room)).collect();

@@ -640,7 +640,7 @@ impl Reference {
             self.counts.refused += 1;
         }
         self.error(session, id, refused);
-        if limited && self.quotas.enabled {
+        if self.quotas.enabled {
             let taken = self
                 .quotas
                 .refusals
@@ -765,7 +765,7 @@ impl Reference {
         match (answer, id) {
             (Answer::Ack, None) => {}
             (Answer::Ack, Some(id)) => {
-                self.direct(session, text(format!("{{\"type\":\"ack\",\"id\":{id}}}")))
+                self.direct(session, text(format!("{{\"type\":\"ack\",\"id\":{id}}}")));
             }
             (Answer::Reply(fields), None) => self.direct(session, text(format!("{{{fields}"))),
             (Answer::Reply(fields), Some(id)) => {

@@ -274,7 +274,7 @@ impl Run {
         }
         self.set_time(self.now_us + ms * 1_000);
         // A time that nobody waits for is told by a tick or by whatever comes next.
-        if ms % 2 == 0 || self.setup.beat {
+        if ms.is_multiple_of(2) || self.setup.beat {
             self.handle(Input::Tick)?;
             if self.overdue || self.setup.beat {
                 return self.drain();
@@ -421,12 +421,7 @@ impl Run {
         peer.said.pop_front();
         peer.taken = end;
         self.responses += 1;
-        if self.setup.hold {
-            peer.phase = Phase::Response;
-        } else {
-            peer.phase = Phase::Session;
-            self.reference.welcome(number);
-        }
+        peer.phase = Phase::Response;
         true
     }
 
@@ -653,7 +648,7 @@ impl Run {
                     return Ok(());
                 };
                 let reason = "asked to".to_owned();
-                let after_ms = (serial % 2 == 0).then_some(u64::from(serial));
+                let after_ms = serial.is_multiple_of(2).then_some(u64::from(serial));
                 self.handle(Input::Command(Command::Close {
                     connection,
                     code,
@@ -918,7 +913,7 @@ impl Run {
     fn sent_everything(&mut self, number: usize) {
         let peer = &mut self.peers[number];
         if peer.phase == Phase::Response && self.reference.sessions[number].state != State::Over {
-            if peer.taken < peer.arrived {
+            if peer.taken < peer.arrived || !self.setup.hold {
                 peer.phase = Phase::Session;
                 self.reference.welcome(number);
             } else {

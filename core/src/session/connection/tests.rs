@@ -9,7 +9,6 @@ fn session() -> Session {
     Session {
         kind: Kind::Client(WireForm::Json),
         hold: Hold::Released,
-        answered: true,
         decoder: Decoder::new(Role::Server),
         secret: [0; 12],
         opened: Instant::ZERO,
@@ -48,7 +47,7 @@ fn a_connection_has_a_session_in_one_stage() {
 enum Op {
     Place(u32, u32),
     Leave(u32),
-    Miss(u32, u32, u64),
+    Miss(u32, u32, bool),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -56,7 +55,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (room.clone(), any::<u32>()).prop_map(|(room, slot)| Op::Place(room, slot)),
         room.clone().prop_map(Op::Leave),
-        (room, 1..=u32::MAX, 0..5_u64).prop_map(|(room, count, kept)| Op::Miss(room, count, kept)),
+        (room, 1..=u32::MAX, any::<bool>())
+            .prop_map(|(room, count, latest)| Op::Miss(room, count, latest)),
     ]
 }
 
@@ -66,11 +66,11 @@ proptest! {
     fn places_and_notes_are_maps(ops in prop::collection::vec(op(), 0..100)) {
         let mut session = session();
         let mut places: BTreeMap<u32, u32> = BTreeMap::new();
-        let mut missed: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-        let note = |missed: &mut BTreeMap<u32, (u64, u64)>, room, count, kept| {
-            let (messages, last) = missed.entry(room).or_default();
+        let mut missed: BTreeMap<u32, (u64, bool)> = BTreeMap::new();
+        let note = |missed: &mut BTreeMap<u32, (u64, bool)>, room, count, latest| {
+            let (messages, kept) = missed.entry(room).or_default();
             *messages += count;
-            *last = kept.max(*last);
+            *kept |= latest;
         };
         for op in ops {
             match op {
@@ -81,22 +81,22 @@ proptest! {
                 Op::Leave(room) => {
                     prop_assert_eq!(session.remove_slot(room), places.remove(&room));
                     if let Some((count, _)) = missed.remove(&room) {
-                        note(&mut missed, LOBBY, count, 0);
+                        note(&mut missed, LOBBY, count, false);
                     }
                 }
-                Op::Miss(room, count, kept) => {
-                    session.miss(room, u64::from(count), kept);
+                Op::Miss(room, count, latest) => {
+                    session.miss(room, u64::from(count), latest);
                     let member = places.contains_key(&room);
                     let told = if member { room } else { LOBBY };
-                    note(&mut missed, told, u64::from(count), if member { kept } else { 0 });
+                    note(&mut missed, told, u64::from(count), latest && member);
                 }
             }
             for room in 0..6 {
                 prop_assert_eq!(session.slot(room), places.get(&room).copied());
             }
             prop_assert!(session.memberships.is_sorted_by_key(|m| m.room));
-            let notes: BTreeMap<u32, (u64, u64)> =
-                session.missed.iter().map(|m| (m.room, (m.messages, m.kept))).collect();
+            let notes: BTreeMap<u32, (u64, bool)> =
+                session.missed.iter().map(|m| (m.room, (m.messages, m.latest))).collect();
             prop_assert_eq!(session.missed.len(), notes.len());
             prop_assert!(notes.len() <= places.len() + 1);
             prop_assert_eq!(notes, missed.clone());

@@ -20,7 +20,7 @@ impl Outboxes {
         } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
             self.boxes[connection as usize].state |= BEHIND;
             let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages, self.buffers.kept_in(range));
+            self.note_drop(connection, room, messages, Some(range));
         } else if fits {
             self.queue_blocked(connection, range, messages);
         } else {
@@ -69,7 +69,7 @@ impl Outboxes {
             self.queue_blocked(connection, Range { end, ..range }, kept);
         }
         let room = self.buffers.room(range.buffer);
-        self.note_drop(connection, room, messages - kept, 0);
+        self.note_drop(connection, room, messages - kept, None);
     }
 
     pub(super) fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
@@ -84,7 +84,7 @@ impl Outboxes {
         }
         if kept < messages {
             let room = self.buffers.room(range.buffer);
-            self.note_drop(connection, room, messages - kept, 0);
+            self.note_drop(connection, room, messages - kept, None);
         }
     }
 
@@ -121,17 +121,23 @@ impl Outboxes {
         outbox.bytes -= bytes;
         outbox.messages -= messages;
         if messages > 0 {
-            self.note_drop(connection, room, messages, 0);
+            self.note_drop(connection, room, messages, None);
         }
     }
 
-    pub(super) fn note_drop(&mut self, connection: u32, room: u32, messages: u32, kept: u64) {
+    pub(super) fn note_drop(
+        &mut self,
+        connection: u32,
+        room: u32,
+        messages: u32,
+        latest: Option<Range>,
+    ) {
         self.boxes[connection as usize].state |= DROPPED;
         self.drops.push(Drop {
             connection,
             room,
             messages,
-            kept,
+            latest,
         });
     }
 

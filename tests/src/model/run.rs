@@ -421,12 +421,7 @@ impl Run {
         peer.said.pop_front();
         peer.taken = end;
         self.responses += 1;
-        if self.setup.hold {
-            peer.phase = Phase::Response;
-        } else {
-            peer.phase = Phase::Session;
-            self.reference.welcome(number);
-        }
+        peer.phase = Phase::Response;
         true
     }
 
@@ -918,7 +913,7 @@ impl Run {
     fn sent_everything(&mut self, number: usize) {
         let peer = &mut self.peers[number];
         if peer.phase == Phase::Response && self.reference.sessions[number].state != State::Over {
-            if peer.taken < peer.arrived {
+            if peer.taken < peer.arrived || !self.setup.hold {
                 peer.phase = Phase::Session;
                 self.reference.welcome(number);
             } else {

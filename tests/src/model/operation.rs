@@ -27,6 +27,9 @@ pub(super) const INVALID: usize = 6;
 /// From this many members on [`SUM`] sums up.
 pub(super) const NOTICE_MEMBERS: usize = 3;
 
+/// A window that takes the next write whole, and nothing more.
+pub(super) const ONE_WRITE: usize = usize::MAX;
+
 /// How long things take, in milliseconds.
 pub(super) const NOTICE_MS: u64 = 500;
 pub(super) const ROOM_LINGER_MS: u64 = 700;
@@ -81,8 +84,8 @@ impl Setup {
         Self {
             rates,
             tight: one_in(2, 1),
-            slow: one_in(3, 7),
-            beat: one_in(6, 3) && !rates,
+            slow: one_in(3, 3),
+            beat: one_in(5, 7) && !rates,
             few_events: one_in(8, 3),
             hold: one_in(10, 1),
             bare: one_in(11, 1),
@@ -274,7 +277,7 @@ pub enum Operation {
     Flurry { person: usize, steps: [Step; 8] },
     /// The peer of a connection whose session is over finishes, or resets it.
     Abandon { which: usize, reset: bool },
-    /// A person's socket takes this many bytes, then is blocked; `None`: no limit.
+    /// A person's socket takes this many bytes (or [`ONE_WRITE`]), then is blocked; `None`: no limit.
     Window { person: usize, bytes: Option<usize> },
     /// From now on a write takes at most this many bytes; `None`: no limit.
     Writes(Option<usize>),
@@ -440,7 +443,12 @@ impl Operation {
             },
             54..=56 => Self::Window {
                 person,
-                bytes: (x & 1 == 0).then_some(y * 4),
+                bytes: match x % 8 {
+                    0 | 1 => Some(y * 4),
+                    2 => Some(ONE_WRITE),
+                    3 => Some(0),
+                    _ => None,
+                },
             },
             57 => Self::Writes((x & 1 == 0).then_some(y + 1)),
             58 => Self::Pass {

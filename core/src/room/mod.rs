@@ -14,7 +14,6 @@ use core::time::Duration;
 use audience::Audience;
 
 use crate::config::SlowReader;
-use crate::id::ConnectionId;
 use crate::session::outbox::Range;
 use crate::time::Instant;
 
@@ -56,8 +55,8 @@ pub(crate) struct Room {
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     pub(crate) payload: Vec<u8>,
-    /// Who does not get it: it is its own.
-    pub(crate) from: Option<ConnectionId>,
+    /// Counts up from 1, to tell whether it is still the one that somebody missed.
+    pub(crate) number: u64,
     /// Where it lies in the turn's buffer, to tell whether a drop took it.
     place: Option<Range>,
 }
@@ -107,18 +106,13 @@ impl Room {
     }
 
     /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(
-        &mut self,
-        form: WireForm,
-        payload: &[u8],
-        from: Option<ConnectionId>,
-        place: Option<Range>,
-    ) {
+    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Option<Range>) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last[form as usize];
             last.payload.clear();
             last.payload.extend_from_slice(payload);
-            (last.from, last.place) = (from, place);
+            last.number += 1;
+            last.place = place;
         }
     }
 
@@ -127,11 +121,15 @@ impl Room {
         &self.last[form as usize]
     }
 
-    /// Whether the last message of a form lies in a dropped range. Asked before the buffer is used again.
-    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Range) -> bool {
-        self.last[form as usize].place.is_some_and(|last| {
-            last.buffer == dropped.buffer && dropped.start <= last.start && last.end <= dropped.end
-        })
+    /// The number of the last message of a form, if it lies in a dropped range; otherwise 0. Asked before the
+    /// buffer is used again.
+    pub(crate) fn last_in(&self, form: WireForm, dropped: Range) -> u64 {
+        let last = &self.last[form as usize];
+        let lies_in = last.place.is_some_and(|place| {
+            let inside = dropped.start <= place.start && place.end <= dropped.end;
+            place.buffer == dropped.buffer && inside
+        });
+        if lies_in { last.number } else { 0 }
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

@@ -42,9 +42,9 @@ fn the_last_message_is_kept_where_the_rule_asks_for_it() {
         SlowReader::Latest,
     ] {
         let mut room = room(policy);
-        room.keep_last(WireForm::Json, b"long first", None, None);
-        room.keep_last(WireForm::Json, b"second", None, None);
-        room.keep_last(WireForm::JsonRaw, b"raw", None, None);
+        room.keep_last(WireForm::Json, b"long first", None);
+        room.keep_last(WireForm::Json, b"second", None);
+        room.keep_last(WireForm::JsonRaw, b"raw", None);
         let kept = policy == SlowReader::Latest;
         assert_eq!(
             room.last_of(WireForm::Json).payload.as_slice(),

@@ -11,5 +11,5 @@ mod reference;
 mod run;
 mod tokens;
 
-pub use operation::{Asked, Bye, Feed, Operation, Say, Setup, Step};
+pub use operation::{Asked, Bye, Feed, ONE_WRITE, Operation, Say, Setup, Step};
 pub use run::{Case, Report, Variation, run};

@@ -28,7 +28,7 @@ pub(super) const INVALID: usize = 6;
 pub(super) const NOTICE_MEMBERS: usize = 3;
 
 /// A window that takes the next write whole, and nothing more.
-pub(super) const ONE_WRITE: usize = usize::MAX;
+pub const ONE_WRITE: usize = usize::MAX;
 
 /// How long things take, in milliseconds.
 pub(super) const NOTICE_MS: u64 = 500;

@@ -62,6 +62,29 @@ pub struct Report {
     pub stats: Stats,
 }
 
+impl Report {
+    /// What a run came to in numbers, to see that a set of cases reaches everything.
+    pub fn totals(&self) -> [(&'static str, u64); 14] {
+        let stats = &self.stats;
+        [
+            ("messages compared", self.messages as u64),
+            ("polls", self.polls),
+            ("sessions", stats.opened),
+            ("requests", stats.received),
+            ("publishes", stats.published),
+            ("deliveries", stats.deliveries),
+            ("direct messages", stats.direct),
+            ("refused", stats.refused),
+            ("rate limited", stats.rate_limited),
+            ("bad or unknown", stats.bad_messages + stats.unknown_types),
+            ("dropped", stats.dropped),
+            ("slow readers closed", stats.slow_readers),
+            ("discarded at the end", stats.discarded),
+            ("pongs replaced", stats.coalesced_pongs),
+        ]
+    }
+}
+
 /// Runs a case to its drained end.
 ///
 /// # Errors

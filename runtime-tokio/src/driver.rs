@@ -79,6 +79,8 @@ impl<M: Machine + 'static> Driver<M> {
     /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
     pub(crate) fn accept(self: &Rc<Self>, stream: TcpStream, peer: PeerAddr, listener: ListenerId) {
         let mut state = self.state.borrow_mut();
+        // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
+        self.flusher.raise();
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
             return; // dropping the stream closes it
         };
@@ -100,8 +102,6 @@ impl<M: Machine + 'static> Driver<M> {
         if let Some(place) = state.sockets.get_mut(slot) {
             *place = Some(socket);
         }
-        drop(state);
-        self.flusher.raise();
     }
 
     /// Hands in something that is not about a socket.

@@ -32,6 +32,8 @@ pub(crate) struct Driver<M: Machine> {
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
     flusher: Signal,
+    /// Nobody reads, as the flusher waits for the program that takes events.
+    held: Cell<bool>,
 }
 
 struct State<M> {
@@ -45,8 +47,9 @@ struct Socket {
     connection: ConnectionId,
     writer: OwnedWriteHalf,
     reader: AbortHandle,
-    /// The machine wants no bytes; its waker is the read task's.
+    /// The machine wants no bytes.
     paused: bool,
+    /// The read task's, while it is paused or all are held.
     resume: Option<Waker>,
     /// Waits until a full socket takes bytes again.
     writable: Option<AbortHandle>,
@@ -73,6 +76,7 @@ impl<M: Machine + 'static> Driver<M> {
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
+            held: Cell::new(false),
         })
     }
 
@@ -115,6 +119,22 @@ impl<M: Machine + 'static> Driver<M> {
         look(&self.state.borrow().machine)
     }
 
+    /// Stops all reading: without turns the machine cannot ask for it, and would have to keep what is read.
+    pub(crate) fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Goes on with reading. O(connections).
+    pub(crate) fn release(&self) {
+        self.held.set(false);
+        self.now.set(None);
+        let mut state = self.state.borrow_mut();
+        let readers = state.sockets.iter_mut().flatten().filter(|s| !s.paused);
+        readers
+            .filter_map(|s| s.resume.take())
+            .for_each(Waker::wake);
+    }
+
     /// Waits until there is something to do for [`turn`](Self::turn).
     pub(crate) async fn wake(&self) {
         self.flusher.wait().await;
@@ -150,7 +170,7 @@ impl<M: Machine + 'static> Driver<M> {
             let Some(socket) = find(sockets, connection) else {
                 return Poll::Ready(false);
             };
-            if socket.paused {
+            if socket.paused || self.held.get() {
                 socket.resume = Some(cx.waker().clone());
                 return Poll::Pending;
             }

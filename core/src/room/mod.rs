@@ -15,7 +15,7 @@ use audience::Audience;
 
 use crate::config::SlowReader;
 use crate::id::ConnectionId;
-use crate::session::outbox::Range;
+use crate::session::buffer::Place;
 use crate::time::Instant;
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
@@ -58,8 +58,8 @@ pub(crate) struct Last {
     pub(crate) payload: Vec<u8>,
     /// Who does not get it: it is its own.
     pub(crate) from: Option<ConnectionId>,
-    /// Where it lies in the turn's buffer, to tell whether a drop took it.
-    place: Option<Range>,
+    /// Where it lies, to tell whether a drop took it.
+    place: Option<Place>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -112,7 +112,7 @@ impl Room {
         form: WireForm,
         payload: &[u8],
         from: Option<ConnectionId>,
-        place: Option<Range>,
+        place: Option<Place>,
     ) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last[form as usize];
@@ -128,10 +128,9 @@ impl Room {
     }
 
     /// Whether the last message of a form lies in a dropped range. Asked before the buffer is used again.
-    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Range) -> bool {
-        self.last[form as usize].place.is_some_and(|last| {
-            last.buffer == dropped.buffer && dropped.start <= last.start && last.end <= dropped.end
-        })
+    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Place) -> bool {
+        let place = self.last[form as usize].place;
+        place.is_some_and(|last| last.is_in(dropped))
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

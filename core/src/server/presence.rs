@@ -318,8 +318,9 @@ impl Server {
         let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
             return false;
         };
+        let dropped = self.outboxes.buffers.place(range);
         let room = self.rooms.get(drop.room);
-        room.is_some_and(|room| room.last_is_in(form, range))
+        room.is_some_and(|room| room.last_is_in(form, dropped))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's

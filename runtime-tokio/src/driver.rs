@@ -17,7 +17,7 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TurnBudget,
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -208,9 +208,10 @@ impl<M: Machine + 'static> Driver<M> {
     /// is room for another.
     pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let mut budget = TurnBudget::new();
+        let over = self.clock.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
         let end = loop {
-            if !budget.output() {
+            if !budget.output() || self.clock.until(over).is_zero() {
                 break TurnEnd::CutShort;
             }
             let output = self.state.borrow_mut().machine.poll();

@@ -14,7 +14,6 @@ use core::time::Duration;
 use audience::Audience;
 
 use crate::config::SlowReader;
-use crate::id::ConnectionId;
 use crate::session::buffer::Place;
 use crate::time::Instant;
 
@@ -56,8 +55,8 @@ pub(crate) struct Room {
 #[derive(Debug, Default)]
 pub(crate) struct Last {
     pub(crate) payload: Vec<u8>,
-    /// Who does not get it: it is its own.
-    pub(crate) from: Option<ConnectionId>,
+    /// Counts up from 1, to tell whether it is still the one that somebody missed.
+    pub(crate) number: u64,
     /// Where it lies, to tell whether a drop took it.
     place: Option<Place>,
 }
@@ -107,19 +106,19 @@ impl Room {
     }
 
     /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(
-        &mut self,
-        form: WireForm,
-        payload: &[u8],
-        from: Option<ConnectionId>,
-        place: Option<Place>,
-    ) {
+    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Place) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last[form as usize];
             last.payload.clear();
             last.payload.extend_from_slice(payload);
-            (last.from, last.place) = (from, place);
+            last.number += 1;
+            last.place = Some(place);
         }
+    }
+
+    /// Memory of what is kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.last.iter().map(|last| last.payload.capacity()).sum()
     }
 
     /// What [`keep_last`](Self::keep_last) kept.
@@ -127,10 +126,11 @@ impl Room {
         &self.last[form as usize]
     }
 
-    /// Whether the last message of a form lies in a dropped range. Asked before the buffer is used again.
-    pub(crate) fn last_is_in(&self, form: WireForm, dropped: Place) -> bool {
-        let place = self.last[form as usize].place;
-        place.is_some_and(|last| last.is_in(dropped))
+    /// The number of the last message of a form, if it lies in a dropped range; otherwise 0.
+    pub(crate) fn last_in(&self, form: WireForm, dropped: Place) -> u64 {
+        let last = &self.last[form as usize];
+        let lies_in = last.place.is_some_and(|place| place.is_in(dropped));
+        if lies_in { last.number } else { 0 }
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
 use super::admission::Refused;
-use super::fanout::Publisher;
+use super::fanout::{Publisher, TEXT};
 use super::membership::Leaving;
 use super::messages::Outcome;
 use super::poll::Deadline;
@@ -12,10 +12,11 @@ use super::{Drain, Server};
 use crate::dialect::json;
 use crate::id::ClientId;
 use crate::message::ServerMessage;
-use crate::room::{LOBBY, Room};
+use crate::room::{LOBBY, Room, WireForm};
 use crate::session::connection::Missed;
 use crate::session::outbox::Drop;
 use crate::time::Instant;
+use crate::websocket::put_frame;
 
 /// A page of members carries at most this much metadata, and at least one member.
 const MAX_PAGE_METADATA_BYTES: usize = 64 * 1024;
@@ -297,10 +298,10 @@ impl Server {
         let mut idle = Vec::new();
         for drop in drops.drain(..) {
             self.stats.dropped += u64::from(drop.messages);
-            let latest = self.misses_last(&drop);
+            let last = self.missed_last(&drop);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
-                session.miss(drop.room, u64::from(drop.messages), latest);
+                session.miss(drop.room, u64::from(drop.messages), last);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }
@@ -313,14 +314,14 @@ impl Server {
         }
     }
 
-    /// Whether a drop took the last message of its room, and not only notices after it.
-    fn misses_last(&self, drop: &Drop) -> bool {
+    /// The number of its room's last message, if a drop took it, and not only notices after it; otherwise 0.
+    fn missed_last(&self, drop: &Drop) -> u64 {
         let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
-            return false;
+            return 0;
         };
         let dropped = self.outboxes.buffers.place(range);
         let room = self.rooms.get(drop.room);
-        room.is_some_and(|room| room.last_is_in(form, dropped))
+        room.map_or(0, |room| room.last_in(form, dropped))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's
@@ -337,30 +338,39 @@ impl Server {
             return;
         };
         for missed in core::mem::take(&mut session.missed) {
-            let Missed {
-                room,
-                messages,
-                latest,
-            } = missed;
-            let member = self.is_member(index, room);
-            let own = self.connections.id(index);
-            let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
-                Some(last) if latest && member && last.from != own => last.payload.clone(),
-                _ => Vec::new(),
-            };
-            let count = messages - u64::from(!last.is_empty());
-            self.stats.dropped -= u64::from(!last.is_empty());
-            let name = (room != LOBBY && member).then(|| self.rooms.name(room).to_owned());
-            if count > 0 {
-                let told = ServerMessage::MessagesDropped {
-                    room: name.as_deref(),
-                    count,
-                };
-                self.send(index, &told, None);
-            }
-            if !last.is_empty() {
-                self.send_text(index, &last);
-            }
+            self.tell_missed_in(index, form, missed);
+        }
+    }
+
+    /// What its rooms have published since, and not sealed, comes after what it missed: unlike before other
+    /// messages of its own, it is not cut from them first.
+    fn tell_missed_in(&mut self, index: u32, form: WireForm, missed: Missed) {
+        let Missed {
+            room,
+            messages,
+            last,
+        } = missed;
+        let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
+        // A later one reaches it like any other, or is its own.
+        let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
+            Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.payload),
+            _ => None,
+        };
+        let count = messages - u64::from(last.is_some());
+        if count > 0 {
+            let told = ServerMessage::MessagesDropped { room: name, count };
+            self.scratch.clear();
+            json::encode(&told, None, &mut self.scratch);
+            self.stats.direct += 1;
+            let text = &self.scratch;
+            self.outboxes
+                .direct(index, |out| put_frame(out, TEXT, text));
+        }
+        if let Some(last) = last {
+            // The delivery that was counted as dropped takes place after all.
+            self.stats.dropped -= 1;
+            self.outboxes
+                .direct(index, |out| put_frame(out, TEXT, last));
         }
     }
 }

@@ -114,7 +114,8 @@ pub(crate) struct Buckets {
 pub(crate) struct Missed {
     pub(crate) room: u32,
     pub(crate) messages: u64,
-    pub(crate) latest: bool,
+    /// The number of the room's last message, if that was missed; otherwise 0.
+    pub(crate) last: u64,
 }
 
 /// Saying goodbye.
@@ -229,31 +230,31 @@ impl Session {
         let slot = self.memberships.remove(index).slot;
         if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
             let missed = self.missed.remove(at);
-            self.note_missed(LOBBY, missed.messages, false);
+            self.note_missed(LOBBY, missed.messages, 0);
         }
         Some(slot)
     }
 
     /// Notes what it missed in a room. What it missed in rooms that it has left is told as one with what
     /// belongs to no room, so that there are no more notes than rooms. O(rooms).
-    pub(crate) fn miss(&mut self, room: u32, messages: u64, latest: bool) {
+    pub(crate) fn miss(&mut self, room: u32, messages: u64, last: u64) {
         if self.slot(room).is_some() {
-            self.note_missed(room, messages, latest);
+            self.note_missed(room, messages, last);
         } else {
-            self.note_missed(LOBBY, messages, false);
+            self.note_missed(LOBBY, messages, 0);
         }
     }
 
-    fn note_missed(&mut self, room: u32, messages: u64, latest: bool) {
+    fn note_missed(&mut self, room: u32, messages: u64, last: u64) {
         match self.missed.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
                 missed.messages += messages;
-                missed.latest |= latest;
+                missed.last = missed.last.max(last);
             }
             None => self.missed.push(Missed {
                 room,
                 messages,
-                latest,
+                last,
             }),
         }
     }

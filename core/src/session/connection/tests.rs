@@ -47,7 +47,7 @@ fn a_connection_has_a_session_in_one_stage() {
 enum Op {
     Place(u32, u32),
     Leave(u32),
-    Miss(u32, u32, bool),
+    Miss(u32, u32, u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -55,8 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         (room.clone(), any::<u32>()).prop_map(|(room, slot)| Op::Place(room, slot)),
         room.clone().prop_map(Op::Leave),
-        (room, 1..=u32::MAX, any::<bool>())
-            .prop_map(|(room, count, latest)| Op::Miss(room, count, latest)),
+        (room, 1..=u32::MAX, 0..5_u64).prop_map(|(room, count, last)| Op::Miss(room, count, last)),
     ]
 }
 
@@ -66,11 +65,11 @@ proptest! {
     fn places_and_notes_are_maps(ops in prop::collection::vec(op(), 0..100)) {
         let mut session = session();
         let mut places: BTreeMap<u32, u32> = BTreeMap::new();
-        let mut missed: BTreeMap<u32, (u64, bool)> = BTreeMap::new();
-        let note = |missed: &mut BTreeMap<u32, (u64, bool)>, room, count, latest| {
-            let (messages, kept) = missed.entry(room).or_default();
+        let mut missed: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
+        let note = |missed: &mut BTreeMap<u32, (u64, u64)>, room, count, last: u64| {
+            let (messages, newest) = missed.entry(room).or_default();
             *messages += count;
-            *kept |= latest;
+            *newest = last.max(*newest);
         };
         for op in ops {
             match op {
@@ -81,22 +80,22 @@ proptest! {
                 Op::Leave(room) => {
                     prop_assert_eq!(session.remove_slot(room), places.remove(&room));
                     if let Some((count, _)) = missed.remove(&room) {
-                        note(&mut missed, LOBBY, count, false);
+                        note(&mut missed, LOBBY, count, 0);
                     }
                 }
-                Op::Miss(room, count, latest) => {
-                    session.miss(room, u64::from(count), latest);
+                Op::Miss(room, count, last) => {
+                    session.miss(room, u64::from(count), last);
                     let member = places.contains_key(&room);
                     let told = if member { room } else { LOBBY };
-                    note(&mut missed, told, u64::from(count), latest && member);
+                    note(&mut missed, told, u64::from(count), if member { last } else { 0 });
                 }
             }
             for room in 0..6 {
                 prop_assert_eq!(session.slot(room), places.get(&room).copied());
             }
             prop_assert!(session.memberships.is_sorted_by_key(|m| m.room));
-            let notes: BTreeMap<u32, (u64, bool)> =
-                session.missed.iter().map(|m| (m.room, (m.messages, m.latest))).collect();
+            let notes: BTreeMap<u32, (u64, u64)> =
+                session.missed.iter().map(|m| (m.room, (m.messages, m.last))).collect();
             prop_assert_eq!(session.missed.len(), notes.len());
             prop_assert!(notes.len() <= places.len() + 1);
             prop_assert_eq!(notes, missed.clone());

@@ -3,6 +3,8 @@
 //! One busy socket must not keep the others waiting, nor a flood of connections the ones that stand. The
 //! numbers are the same in every adapter.
 
+use std::time::Duration;
+
 /// Bytes of the one read buffer of a thread. It is lent to the core for each read and belongs to no connection.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -15,6 +17,10 @@ pub const ACCEPTS_PER_TURN: u32 = 64;
 /// Outputs polled in one turn. Large enough for a whole round of a busy room, small enough (some
 /// milliseconds of writes) that pings and new bytes are still looked at in time.
 pub const OUTPUTS_PER_TURN: u32 = 4_096;
+
+/// How long a turn may take. Outputs differ: between two of them a machine may work through 64 KiB of small
+/// messages, so their number alone bounds nothing.
+pub const TURN_TIME: Duration = Duration::from_millis(5);
 
 /// Slices handed to one vectored write. Linux takes up to 1,024; past some dozens a longer list gains nothing.
 pub const SLICES_PER_WRITE: usize = 64;

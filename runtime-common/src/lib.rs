@@ -19,7 +19,7 @@ pub mod signals;
 
 pub use budget::{
     ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE,
-    TurnBudget,
+    TURN_TIME, TurnBudget,
 };
 pub use clock::ClockBase;
 pub use error::RunError;

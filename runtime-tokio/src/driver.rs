@@ -17,7 +17,7 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TurnBudget,
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -32,6 +32,8 @@ pub(crate) struct Driver<M: Machine> {
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
     flusher: Signal,
+    /// Nobody reads, as the flusher waits for the program that takes events.
+    held: Cell<bool>,
 }
 
 struct State<M> {
@@ -45,8 +47,9 @@ struct Socket {
     connection: ConnectionId,
     writer: OwnedWriteHalf,
     reader: AbortHandle,
-    /// The machine wants no bytes; its waker is the read task's.
+    /// The machine wants no bytes.
     paused: bool,
+    /// The read task's, while it is paused or all are held.
     resume: Option<Waker>,
     /// Waits until a full socket takes bytes again.
     writable: Option<AbortHandle>,
@@ -73,12 +76,15 @@ impl<M: Machine + 'static> Driver<M> {
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
+            held: Cell::new(false),
         })
     }
 
     /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
     pub(crate) fn accept(self: &Rc<Self>, stream: TcpStream, peer: PeerAddr, listener: ListenerId) {
         let mut state = self.state.borrow_mut();
+        // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
+        self.flusher.raise();
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
             return; // dropping the stream closes it
         };
@@ -100,8 +106,6 @@ impl<M: Machine + 'static> Driver<M> {
         if let Some(place) = state.sockets.get_mut(slot) {
             *place = Some(socket);
         }
-        drop(state);
-        self.flusher.raise();
     }
 
     /// Hands in something that is not about a socket.
@@ -113,6 +117,22 @@ impl<M: Machine + 'static> Driver<M> {
     /// Looks at the machine between two turns.
     pub(crate) fn with_machine<T>(&self, look: impl FnOnce(&M) -> T) -> T {
         look(&self.state.borrow().machine)
+    }
+
+    /// Stops all reading: without turns the machine cannot ask for it, and would have to keep what is read.
+    pub(crate) fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Goes on with reading. O(connections).
+    pub(crate) fn release(&self) {
+        self.held.set(false);
+        self.now.set(None);
+        let mut state = self.state.borrow_mut();
+        let readers = state.sockets.iter_mut().flatten().filter(|s| !s.paused);
+        readers
+            .filter_map(|s| s.resume.take())
+            .for_each(Waker::wake);
     }
 
     /// Waits until there is something to do for [`turn`](Self::turn).
@@ -150,7 +170,7 @@ impl<M: Machine + 'static> Driver<M> {
             let Some(socket) = find(sockets, connection) else {
                 return Poll::Ready(false);
             };
-            if socket.paused {
+            if socket.paused || self.held.get() {
                 socket.resume = Some(cx.waker().clone());
                 return Poll::Pending;
             }
@@ -188,9 +208,10 @@ impl<M: Machine + 'static> Driver<M> {
     /// is room for another.
     pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let mut budget = TurnBudget::new();
+        let over = self.clock.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
         let end = loop {
-            if !budget.output() {
+            if !budget.output() || self.clock.until(over).is_zero() {
                 break TurnEnd::CutShort;
             }
             let output = self.state.borrow_mut().machine.poll();

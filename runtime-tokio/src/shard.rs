@@ -138,7 +138,9 @@ async fn flush(
         });
         // An embedding program that is behind holds the server back: events are not dropped.
         if let (Some(events), Some(event)) = (&events, late.take()) {
+            driver.hold();
             let _ = events.send(event).await;
+            driver.release();
         }
         let TurnEnd::Idle(deadline) = end else {
             tokio::task::yield_now().await;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -270,6 +271,38 @@ async fn a_program_need_not_take_events() {
     for _ in 0..3 {
         Client::connect(running.address);
     }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nothing_is_read_while_the_program_is_behind_with_events() {
+    let mut settings = settings();
+    settings.core.timeouts.welcome_delay_ms = 0;
+    let mut server = Server::bind(settings).await.expect("a free port");
+    let events = server.events();
+    let running = Running::start(server);
+    let mut flooder = Client::connect(running.address);
+    let stream = flooder.socket().get_ref().try_clone();
+    let mut stream = stream.expect("a descriptor");
+    for _ in 0..512 {
+        // Each opens and closes: with the last one there is an event more than may wait.
+        drop(Client::connect(running.address));
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    stream.set_nonblocking(true).expect("a socket");
+    let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
+    let (mut taken, end) = (0, Instant::now() + Duration::from_millis(500));
+    while Instant::now() < end {
+        match stream.write(&pings) {
+            Ok(bytes) => taken += bytes,
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    assert!(
+        taken < 16 * 1024 * 1024,
+        "{taken} bytes are more than sockets hold"
+    );
+    drop(events);
     running.stop().await;
 }
 

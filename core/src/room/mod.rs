@@ -14,7 +14,7 @@ use core::time::Duration;
 use audience::Audience;
 
 use crate::config::SlowReader;
-use crate::session::outbox::Range;
+use crate::session::buffer::Place;
 use crate::time::Instant;
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
@@ -57,8 +57,8 @@ pub(crate) struct Last {
     pub(crate) payload: Vec<u8>,
     /// Counts up from 1, to tell whether it is still the one that somebody missed.
     pub(crate) number: u64,
-    /// Where it lies in the turn's buffer, to tell whether a drop took it.
-    place: Option<Range>,
+    /// Where it lies, to tell whether a drop took it.
+    place: Option<Place>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -106,14 +106,19 @@ impl Room {
     }
 
     /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Option<Range>) {
+    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Place) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last[form as usize];
             last.payload.clear();
             last.payload.extend_from_slice(payload);
             last.number += 1;
-            last.place = place;
+            last.place = Some(place);
         }
+    }
+
+    /// Memory of what is kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.last.iter().map(|last| last.payload.capacity()).sum()
     }
 
     /// What [`keep_last`](Self::keep_last) kept.
@@ -121,14 +126,10 @@ impl Room {
         &self.last[form as usize]
     }
 
-    /// The number of the last message of a form, if it lies in a dropped range; otherwise 0. Asked before the
-    /// buffer is used again.
-    pub(crate) fn last_in(&self, form: WireForm, dropped: Range) -> u64 {
+    /// The number of the last message of a form, if it lies in a dropped range; otherwise 0.
+    pub(crate) fn last_in(&self, form: WireForm, dropped: Place) -> u64 {
         let last = &self.last[form as usize];
-        let lies_in = last.place.is_some_and(|place| {
-            let inside = dropped.start <= place.start && place.end <= dropped.end;
-            place.buffer == dropped.buffer && inside
-        });
+        let lies_in = last.place.is_some_and(|place| place.is_in(dropped));
         if lies_in { last.number } else { 0 }
     }
 

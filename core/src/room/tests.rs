@@ -42,9 +42,16 @@ fn the_last_message_is_kept_where_the_rule_asks_for_it() {
         SlowReader::Latest,
     ] {
         let mut room = room(policy);
-        room.keep_last(WireForm::Json, b"long first", None);
-        room.keep_last(WireForm::Json, b"second", None);
-        room.keep_last(WireForm::JsonRaw, b"raw", None);
+        let buffers = &mut crate::session::buffer::Buffers::default();
+        let buffer = buffers.open(1);
+        let place = buffers.place(crate::session::outbox::Range {
+            buffer,
+            start: 0,
+            end: 0,
+        });
+        room.keep_last(WireForm::Json, b"long first", place);
+        room.keep_last(WireForm::Json, b"second", place);
+        room.keep_last(WireForm::JsonRaw, b"raw", place);
         let kept = policy == SlowReader::Latest;
         assert_eq!(
             room.last_of(WireForm::Json).payload.as_slice(),

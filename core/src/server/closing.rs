@@ -256,6 +256,9 @@ impl Server {
 
     /// Everything queued for a closing connection has left.
     pub(super) fn goodbye_sent(&mut self, index: u32) {
+        if self.outboxes.is_overflowed(index) {
+            return; // the goodbye itself did not fit: another one follows
+        }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };

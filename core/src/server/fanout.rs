@@ -98,9 +98,14 @@ impl Server {
 
     /// Publishes a client's data in one form, and keeps it where the room's policy asks for it.
     fn publish_kept(&mut self, room: u32, from: Publisher, form: WireForm, payload: &[u8]) {
-        let place = self.publish_form(room, from, form, payload);
+        let Some(range) = self.publish_form(room, from, form, payload) else {
+            return; // nobody can miss it
+        };
+        let place = self.outboxes.buffers.place(range);
         if let Some((_, entry)) = self.rooms.get_mut(room) {
+            let before = entry.kept_bytes();
             entry.keep_last(form, payload, place);
+            self.input_bytes = self.input_bytes - before + entry.kept_bytes();
         }
     }
 

@@ -200,6 +200,7 @@ impl Server {
         let Some(mut removed) = self.rooms.remove(room) else {
             return;
         };
+        self.input_bytes -= removed.kept_bytes();
         for audience in removed.audiences() {
             audience.clear(&mut self.outboxes);
         }

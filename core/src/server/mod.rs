@@ -90,7 +90,7 @@ pub struct Server {
     /// Connections whose socket lives.
     live: usize,
     clients: usize,
-    /// Memory of tails and unfinished messages.
+    /// Memory of tails, unfinished messages, and messages that rooms keep.
     input_bytes: usize,
     stats: Stats,
     scratch: Vec<u8>,

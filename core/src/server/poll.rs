@@ -169,7 +169,7 @@ impl Server {
         more |= self.keep_budget();
         more |= !self.seal(SEALS_PER_POLL);
         self.note_drops();
-        while let Some(index) = self.outboxes.overflowed.pop() {
+        while let Some(index) = self.outboxes.pop_overflowed() {
             self.close_overflowed(index);
         }
         more || !self.dirty.is_empty() || !self.outboxes.drops.is_empty()

@@ -319,8 +319,9 @@ impl Server {
         let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
             return 0;
         };
+        let dropped = self.outboxes.buffers.place(range);
         let room = self.rooms.get(drop.room);
-        room.map_or(0, |room| room.last_in(form, range))
+        room.map_or(0, |room| room.last_in(form, dropped))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's

@@ -30,11 +30,29 @@ struct Buffer {
     /// The end of each message, ascending.
     ends: Vec<u32>,
     references: u32,
+    /// How often it was taken: tells one use from the next.
+    uses: u32,
     room: u32,
     /// Its opener still appends to it, for whoever it is shared with.
     filling: bool,
     /// A stalled connection holds on to it: give back unused capacity when it is sealed.
     pinned: bool,
+}
+
+/// A range and the use of its buffer: the same buffer holds other messages in its next use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    range: Range,
+    uses: u32,
+}
+
+impl Place {
+    /// Whether it is part of `whole`.
+    pub(crate) fn is_in(self, whole: Self) -> bool {
+        let (part, all) = (self.range, whole.range);
+        let same = self.uses == whole.uses && part.buffer == all.buffer;
+        same && all.start <= part.start && part.end <= all.end
+    }
 }
 
 impl Buffers {
@@ -61,6 +79,7 @@ impl Buffers {
                     bytes: Vec::new(),
                     ends: Vec::new(),
                     references: 0,
+                    uses: 0,
                     room,
                     filling: false,
                     pinned: false,
@@ -70,6 +89,7 @@ impl Buffers {
         };
         let buffer = &mut self.buffers[id as usize];
         buffer.references = 1;
+        buffer.uses = buffer.uses.wrapping_add(1);
         buffer.room = room;
         buffer.filling = false;
         buffer.pinned = false;
@@ -206,6 +226,14 @@ impl Buffers {
     /// Which room's messages it holds, or [`NONE`](crate::session::NONE).
     pub(crate) fn room(&self, id: u32) -> u32 {
         self.buffers[id as usize].room
+    }
+
+    /// A range, told apart from the same range in an earlier or later use of its buffer.
+    pub(crate) fn place(&self, range: Range) -> Place {
+        Place {
+            range,
+            uses: self.buffers[range.buffer as usize].uses,
+        }
     }
 
     /// Whether a message ends (and the next begins) at `position`. O(log messages).

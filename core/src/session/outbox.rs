@@ -16,7 +16,7 @@ use crate::session::NONE;
 use crate::session::buffer::Buffers;
 use crate::session::lists::{Links, List};
 
-use overflow::{DROPPED, OVERFLOWED};
+use overflow::{DROPPED, OVERFLOWED, UNSETTLED};
 use rounds::LISTED;
 pub(crate) use rounds::flag;
 
@@ -412,7 +412,7 @@ impl Outboxes {
         outbox.state = if shut {
             outbox.state | SHUT
         } else {
-            outbox.state & !SHUT
+            outbox.state & !(SHUT | UNSETTLED)
         };
     }
 

@@ -125,3 +125,19 @@ proptest! {
         prop_assert_eq!(buffers.prefix(id, boundary, bytes, messages), fit);
     }
 }
+
+#[test]
+fn a_place_is_not_found_in_the_next_use_of_its_buffer() {
+    let mut buffers = Buffers::default();
+    let whole = |buffers: &mut Buffers| {
+        let buffer = buffers.open(1);
+        let (start, end) = buffers.append(buffer, |out| out.extend_from_slice(b"abc"));
+        (buffer, buffers.place(Range { buffer, start, end }))
+    };
+    let (first, place) = whole(&mut buffers);
+    assert!(place.is_in(place));
+    buffers.release(first);
+    let (second, again) = whole(&mut buffers);
+    assert_eq!(first, second);
+    assert!(!place.is_in(again));
+}

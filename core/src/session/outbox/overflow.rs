@@ -40,7 +40,7 @@ impl Outboxes {
                 self.queue_blocked(connection, range, messages);
             }
             SlowReader::Close => {
-                self.boxes[connection as usize].state |= SHUT | OVERFLOWED;
+                self.boxes[connection as usize].state |= SHUT | OVERFLOWED | UNSETTLED;
                 self.discarded_messages += u64::from(messages);
                 self.overflowed.push(connection);
             }
@@ -141,6 +141,24 @@ impl Outboxes {
         });
     }
 
+    /// Whether something did not fit and is still to be settled.
+    pub(crate) fn is_overflowed(&self, connection: u32) -> bool {
+        self.boxes[connection as usize].state & UNSETTLED != 0
+    }
+
+    /// The next connection whose queue overflowed under the policy `close`, unless another goodbye has settled
+    /// that since.
+    pub(crate) fn pop_overflowed(&mut self) -> Option<u32> {
+        while let Some(connection) = self.overflowed.pop() {
+            let state = &mut self.boxes[connection as usize].state;
+            if *state & UNSETTLED != 0 {
+                *state &= !UNSETTLED;
+                return Some(connection);
+            }
+        }
+        None
+    }
+
     /// By how many bytes and messages the queue would overflow.
     pub(super) fn excess(&self, connection: u32, range: Range, messages: u32) -> (u32, u32) {
         let outbox = &self.boxes[connection as usize];
@@ -164,6 +182,8 @@ impl Outboxes {
 // Bits of a queue's state, beside `BLOCKED` and `SHUT`.
 /// It overflowed under the policy `close`: what is sent from now on is its goodbye.
 pub(super) const OVERFLOWED: u8 = 4;
+/// And nothing has settled that since.
+pub(super) const UNSETTLED: u8 = 16;
 /// It may have entries in `drops`.
 pub(super) const DROPPED: u8 = 8;
 

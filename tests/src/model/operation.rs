@@ -92,7 +92,7 @@ impl Setup {
             share: one_in(12, 3),
             mute: one_in(14, 15),
             crowd: ((raw >> 20) as usize & 7).min(PEOPLE),
-            rooms: (raw >> 24) as usize & 3,
+            rooms: [2, 0, 3, 4][(raw >> 24) as usize & 3],
         }
     }
 
@@ -106,9 +106,16 @@ impl Setup {
                 id: true,
                 feed,
             });
-            [Operation::Open { person, feed }, Operation::Drain]
-                .into_iter()
-                .chain(joins)
+            [
+                Operation::Open {
+                    person,
+                    rooms: 0,
+                    feed,
+                },
+                Operation::Drain,
+            ]
+            .into_iter()
+            .chain(joins)
         })
     }
 
@@ -139,8 +146,8 @@ impl Setup {
         limits.max_bad_messages = self.max_bad();
         limits.max_unknown_types = self.max_unknown();
         if self.slow {
-            limits.max_queued_bytes = 8 * 1024;
-            limits.max_queued_messages = 24;
+            limits.max_queued_bytes = 6 * 1024;
+            limits.max_queued_messages = 16;
         }
 
         let timeouts = &mut config.timeouts;
@@ -253,8 +260,12 @@ pub enum Operation {
     Drain,
     /// A few outputs are polled, the rest waits.
     Poll(usize),
-    /// A person connects; the request arrives as `feed` says.
-    Open { person: usize, feed: Feed },
+    /// A person connects and joins the first rooms in the same breath; all of it arrives as `feed` says.
+    Open {
+        person: usize,
+        rooms: usize,
+        feed: Feed,
+    },
     /// A person says something.
     Say {
         person: usize,
@@ -415,18 +426,22 @@ impl Operation {
         match kind % 64 {
             0..=3 => Self::Drain,
             4..=9 => Self::Poll(if b & 3 == 0 { x % 16 } else { x % 3 } + 1),
-            10..=15 => Self::Open { person, feed },
-            16..=41 => Self::Say {
+            10..=15 => Self::Open {
+                person,
+                rooms: x % 4,
+                feed,
+            },
+            16..=39 => Self::Say {
                 person,
                 say: Say::decode(a, b, c),
                 id: c & 1 == 0,
                 feed,
             },
-            42..=44 => Self::Flurry {
+            42 | 43 => Self::Flurry {
                 person,
                 steps: Step::decode(raw >> 16),
             },
-            45 | 46 => Self::Control {
+            44..=46 => Self::Control {
                 person,
                 ping: b & 3 > 0,
                 length: x % 126,
@@ -451,7 +466,7 @@ impl Operation {
                 },
             },
             57 => Self::Writes((x & 1 == 0).then_some(y + 1)),
-            58 => Self::Pass {
+            40 | 41 | 58 => Self::Pass {
                 ms: PASSES[x % PASSES.len()],
             },
             59..=62 => Self::Command(Asked::decode(a, b, c, person)),
@@ -463,7 +478,12 @@ impl Operation {
     pub(super) fn speaks(&self) -> bool {
         matches!(
             self,
-            Self::Say { .. } | Self::Arrive { .. } | Self::Command(_) | Self::Pass { .. }
+            Self::Say { .. }
+                | Self::Arrive { .. }
+                | Self::Bye { .. }
+                | Self::Flurry { .. }
+                | Self::Command(_)
+                | Self::Pass { .. }
         )
     }
 
@@ -511,7 +531,7 @@ impl Say {
         let room = match a % 32 {
             31 => INVALID + usize::from(b & 1),
             30 => RESERVED,
-            low => usize::from(low) % 11 % ROOMS.len(),
+            low => LIKELY_ROOMS[usize::from(low) % LIKELY_ROOMS.len()],
         };
         let pad = PADS[usize::from(b) % PADS.len()];
         match kind % 40 {
@@ -577,6 +597,9 @@ impl Say {
         }
     }
 }
+
+/// Rooms as often as they are talked of: most meet in the first ones.
+const LIKELY_ROOMS: [usize; 10] = [0, 0, 0, 1, 1, 2, 2, 2, 3, 4];
 
 /// Lengths of padding: around the sizes where a frame's header grows.
 const PADS: [usize; 8] = [0, 10, 70, 90, 100, 110, 400, 1_200];

@@ -5,7 +5,7 @@ use roomwire_core::{Input, Machine, TransportEnd};
 
 use super::{Checked, Run};
 use crate::frame::{Opcode, masked};
-use crate::model::operation::{Bye, Feed, peer_address};
+use crate::model::operation::{Bye, Feed, Say, peer_address};
 use crate::model::peer::{Peer, Phase, Said};
 use crate::model::reference::{Cause, State};
 use crate::pipe::Ending;
@@ -22,7 +22,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn open(&mut self, person: usize, feed: Feed) -> Checked {
+    pub(super) fn open(&mut self, person: usize, rooms: usize, feed: Feed) -> Checked {
         let busy = self.people[person].is_some_and(|number| self.state(number) != State::Over);
         if busy {
             return Ok(());
@@ -40,6 +40,10 @@ impl Run {
             .push(Peer::new(id, person, self.setup.slow && person == 0));
         self.people[person] = Some(number);
         self.peers[number].say(Said::Upgrade, &Upgrade::default().request());
+        for room in 0..rooms {
+            let (request, id, bytes) = self.message(&Say::Join(room), true);
+            self.peers[number].say(Said::Request(request, id), &bytes);
+        }
         self.feed(number, feed)?;
         if self.variation.drain.is_some() {
             self.feed(number, Feed::Whole)?;
@@ -190,6 +194,9 @@ impl Run {
     pub(super) fn window(&mut self, person: usize, bytes: Option<usize>) -> Checked {
         // With short queues only one reads slowly, so that it is known who is closed.
         let person = if self.setup.slow { 0 } else { person };
+        if self.setup.slow && bytes.is_none() && !self.serial.is_multiple_of(4) {
+            return Ok(()); // it stays blocked for a while
+        }
         match self.people[person] {
             Some(number) => self.set_window(number, bytes),
             None => Ok(()),

@@ -15,6 +15,7 @@ use crate::pipe::Ending;
 impl Run {
     /// Polls until there is nothing left to do, then compares everything.
     pub(super) fn drain(&mut self) -> Checked {
+        self.since_drained = 0;
         if core::mem::take(&mut self.overdue) {
             // Timers fire before anything else that a poll does by itself.
             let now = self.now();

@@ -131,7 +131,8 @@ struct Run {
     polls: u64,
     /// HTTP responses.
     responses: u64,
-    perhaps_pongs: u64,
+    /// Control frames of which it cannot be seen whether they were queued.
+    perhaps: u64,
     bytes_in: u64,
     bytes_out: u64,
     accepted: u64,
@@ -166,7 +167,7 @@ impl Run {
             hash: DefaultHasher::new(),
             polls: 0,
             responses: 0,
-            perhaps_pongs: 0,
+            perhaps: 0,
             bytes_in: 0,
             bytes_out: 0,
             accepted: 0,

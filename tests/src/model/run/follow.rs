@@ -82,8 +82,11 @@ impl Run {
                 self.events += self.reference.asks.len() - asks;
             }
             Said::Ping(length) => {
-                self.peers[number].expect_pong(*length);
-                self.reference.control_frame(number, true);
+                let peer = &mut self.peers[number];
+                peer.expect_pong(*length);
+                // One whose queue has just overflowed gets no pong any more.
+                self.perhaps += u64::from(peer.lossy);
+                self.reference.control_frame(number, !peer.lossy);
             }
             Said::Pong => self.reference.control_frame(number, false),
             Said::Close(code) => self.reference.closed_by_client(number, *code),

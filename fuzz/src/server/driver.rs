@@ -71,6 +71,8 @@ pub(super) enum Writes {
     Block {
         bytes: usize,
     },
+    /// The socket turns out to be gone.
+    Gone,
 }
 
 /// More polls than any drain of such small queues takes.
@@ -372,8 +374,11 @@ impl Driver {
             let _ = self.handle(Input::Tick);
             return;
         }
+        if let Writes::Gone = self.peers[index].writes {
+            return self.end(index, TransportEnd::Reset);
+        }
         let (bytes, blocked) = match &mut self.peers[index].writes {
-            Writes::All => (length, false),
+            Writes::All | Writes::Gone => (length, false),
             Writes::Some { times: 0, .. } => (length, false),
             Writes::Some { bytes, times } => {
                 *times -= 1;

@@ -221,8 +221,7 @@ fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
 fn raw(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     driver.peers[peer].stream.clean = false;
     match choices.byte() {
-        // More than twice of what is read from a peer that should be silent.
-        0xff => driver.send(peer, &[0; 600 * 1_024]),
+        0xff => driver.talk_on(peer),
         length => driver.send(peer, choices.take(usize::from(length % 64))),
     }
 }

@@ -13,7 +13,7 @@ use roomwire_core::websocket::handshake::{self, extension::Offers};
 
 use crate::input::{Choices, Cuts};
 
-/// Six bytes of choices, then what a client sends.
+/// A few bytes of choices, then what a client sends.
 pub fn target(data: &[u8]) {
     let mut choices = Choices::new(data);
     let limits = HeadLimits {
@@ -21,8 +21,9 @@ pub fn target(data: &[u8]) {
         max_headers: [1, 5, 64, 128][choices.below(4)],
     };
     let cuts = Cuts::choose(&mut choices);
-    let unix_ms = [0, 784_111_777_000, u64::MAX][choices.below(3)];
+    let unix_ms = choices.number();
     let policy = policy(choices.byte());
+    let seconds = choices.byte().checked_sub(1).map(u32::from);
     let bytes = choices.rest();
 
     let whole = RequestHead::parse(bytes, &limits, &mut 0);
@@ -45,6 +46,22 @@ pub fn target(data: &[u8]) {
         }
     }
     check_authority(bytes);
+    for refusal in [
+        Refusal::bad_request("bad"),
+        Refusal::forbidden("no"),
+        Refusal::not_found(),
+        Refusal::method_not_allowed("GET"),
+        Refusal::request_timeout(),
+        Refusal::content_too_large(),
+        Refusal::expectation_failed(),
+        Refusal::upgrade_required(),
+        Refusal::head_too_large(),
+        Refusal::not_implemented("what"),
+        Refusal::unavailable("later", seconds),
+        Refusal::version_not_supported(),
+    ] {
+        check_refusal(&refusal, &ReplyTo::unparsed(unix_ms));
+    }
 }
 
 /// What a parse came to, without borrowing.

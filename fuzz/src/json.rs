@@ -11,7 +11,7 @@ use roomwire_core::dialect::json::{
     JsonLimits, MAX_TIMESTAMP_BYTES, Metadata, MetadataLimits, decode, encode, is_reserved_type,
     is_server_type,
 };
-use roomwire_core::{ClientMessage, ErrorCode, Request, ServerMessage};
+use roomwire_core::{ClientMessage, ErrorCode, LeaveReason, Request, ServerMessage, Welcome};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -29,20 +29,24 @@ pub fn target(data: &[u8]) {
     check_decode(text, tree.as_ref(), &limits);
     check_server_type(text, tree.as_ref());
     check_metadata(text, &metadata_limits);
+    check_every_message(text, if is_json(text) { text } else { "null" });
 }
 
 fn json_limits(choice: u8) -> JsonLimits {
-    JsonLimits {
-        max_depth: [2, 3, 64, 127][usize::from(choice & 3)],
-        max_fields: [8, 64][usize::from(choice >> 2 & 1)],
+    JsonLimits::from(&Limits {
+        max_json_depth: [2, 3, 64, 127][usize::from(choice & 3)],
+        max_json_fields: [8, 64][usize::from(choice >> 2 & 1)],
         max_id_bytes: [1, 8, 128, 512][usize::from(choice >> 3 & 3)],
-    }
+        ..Limits::default()
+    })
 }
 
 fn metadata_limits(choice: u8) -> MetadataLimits {
-    let mut limits = Limits::default();
-    limits.max_metadata_bytes = [2, 16, 64, 4_096][usize::from(choice & 3)];
-    limits.max_metadata_keys = [1, 2, 3, 32][usize::from(choice >> 2 & 3)];
+    let limits = Limits {
+        max_metadata_bytes: [2, 16, 64, 4_096][usize::from(choice & 3)],
+        max_metadata_keys: [1, 2, 3, 32][usize::from(choice >> 2 & 3)],
+        ..Limits::default()
+    };
     MetadataLimits::from(&limits)
 }
 
@@ -66,6 +70,8 @@ fn check_decode(text: &str, tree: Option<&Value>, limits: &JsonLimits) {
                 ErrorCode::BadJson | ErrorCode::BadMessage | ErrorCode::UnknownType
             ));
             check_id(rejected.id, tree, limits);
+            let shown = rejected.to_string();
+            assert!(shown.starts_with(rejected.code.as_str()) && shown.ends_with(rejected.message));
             let error = ServerMessage::Error {
                 code: rejected.code,
                 message: rejected.message,
@@ -213,6 +219,92 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
     }
 }
 
+/// Every message with any text as a room's name and any JSON as data.
+fn check_every_message(room: &str, data: &str) {
+    let from = client();
+    let timestamp = 1;
+    check_encoded(
+        &ServerMessage::MemberJoined { room, client: from },
+        None,
+        "member_joined",
+    );
+    for reason in [
+        LeaveReason::Left,
+        LeaveReason::Disconnected,
+        LeaveReason::Timeout,
+        LeaveReason::Kicked,
+    ] {
+        let left = ServerMessage::MemberLeft {
+            room,
+            client: from,
+            reason,
+        };
+        check_encoded(&left, None, "member_left");
+    }
+    let changed = ServerMessage::MembersChanged {
+        room,
+        joined: 1,
+        left: u64::MAX,
+        total: 0,
+    };
+    check_encoded(&changed, None, "members_changed");
+    let none = ServerMessage::Members {
+        room,
+        members: &[],
+        metadata: Some(&[]),
+        total: 0,
+        more: true,
+    };
+    check_encoded(&none, Some("1"), "members");
+    let updated = ServerMessage::MemberUpdated {
+        room,
+        client: from,
+        metadata: data,
+    };
+    check_encoded(&updated, None, "member_updated");
+    check_encoded(
+        &ServerMessage::UserTyping { room, client: from },
+        None,
+        "user_typing",
+    );
+    let stopped = ServerMessage::UserStoppedTyping { room, client: from };
+    check_encoded(&stopped, None, "user_stopped_typing");
+    for room in [None, Some(room)] {
+        let dropped = ServerMessage::MessagesDropped { room, count: 7 };
+        check_encoded(&dropped, None, "messages_dropped");
+    }
+    for after in [None, Some(500)] {
+        let closing = ServerMessage::Closing {
+            code: 1012,
+            reason: room,
+            reconnect_after_ms: after,
+        };
+        check_encoded(&closing, None, "closing");
+        let error = ServerMessage::Error {
+            code: ErrorCode::RateLimited,
+            message: room,
+            retry_after_ms: after,
+        };
+        check_encoded(&error, None, "error");
+    }
+    let welcome = |rate_messages| {
+        ServerMessage::Welcome(Welcome {
+            client: from,
+            timestamp,
+            resumed: false,
+            heartbeat_interval_ms: 1,
+            heartbeat_timeout_ms: 2,
+            max_message_bytes: 3,
+            max_rooms: 4,
+            max_room_name_bytes: 5,
+            rate_messages,
+            rate_per_ms: 6,
+        })
+    };
+    check_encoded(&welcome(None), None, "welcome");
+    check_encoded(&welcome(Some(100)), None, "welcome");
+}
+
 fn check_members(
     tree: Option<&Value>,
     room: &str,
@@ -312,6 +404,7 @@ fn check_metadata(text: &str, limits: &MetadataLimits) {
             }
             Err(refusal) => {
                 assert_eq!(metadata, before);
+                assert!(refusal.to_string().starts_with(refusal.code.as_str()));
                 assert!(matches!(
                     refusal.code,
                     ErrorCode::TooLarge | ErrorCode::BadMessage

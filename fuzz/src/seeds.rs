@@ -37,7 +37,7 @@ fn http_head() -> Vec<(&'static str, Vec<u8>)> {
     ];
     heads
         .iter()
-        .map(|&(name, head)| (name, with(&[3, 2, 0, 7, 1, 16], head)))
+        .map(|&(name, head)| (name, with(&[3, 2, 0, 7, 2, 3, 4, 16, 5], head)))
         .collect()
 }
 
@@ -254,12 +254,31 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         bytes.extend([20, 0, 0, 5, 0, 0, 5, 1, 0, 5, 2, 0, 5, 3, 0, 5, 4, 0, 3]);
         bytes
     };
+    let large = {
+        let mut bytes = two_in(PLAIN, 4);
+        bytes.extend([7, 0, 7, 0, 7, 0, 6, 6]);
+        bytes.extend([9, 2, 0, 1, 4, 9, 3, 0, 1, 4, 9, 4, 0, 1, 4, 3, 1, 26, 3]);
+        bytes.extend([9, 1, 2, 1, 4, 1, 26, 3, 20, 0, 0, 20, 2, 0, 20, 3, 0, 3]);
+        bytes
+    };
+    let pipelined = [
+        0, 1, 0, 0, 0, 17, 0, 5, 2, 22, 0, 0xf0, 22, 0, 0xf0, 3, 18, 0, 3,
+    ]
+    .to_vec();
+    let after_close = {
+        let mut bytes = two_in(PLAIN, 6);
+        bytes.extend([
+            17, 0, 0, 2, 4, 4, 0, 0, 60, 0, 3, 15, 0, 0xff, 15, 0, 0xff, 3,
+        ]);
+        bytes
+    };
     let fragments = {
         let mut bytes = two_in(PLAIN, 6);
         bytes.extend([27, 0, 2, 25, 0, 1, 1, 6, 3, 25, 0, 2, 1, 6, 2, 3, 1, 5, 6]);
         bytes
     };
     vec![
+        ("after-close", after_close),
         ("application", application),
         ("beats", beats),
         (
@@ -282,7 +301,8 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
             "linger",
             with(&two_in(PLAIN, 3), &[9, 0, 2, 1, 3, 9, 1, 2, 1, 3, 3, 6, 6]),
         ),
-        ("large", two_in(PLAIN, 4)),
+        ("large", large),
+        ("pipelined", pipelined),
         ("rude", rude),
         ("stalled-close", stalled(PLAIN, 6)),
         ("stalled-latest", stalled(PLAIN, 2)),

@@ -216,19 +216,31 @@ fn a_close_frame_that_does_not_fit() {
     };
     bench.handle(Input::Command(message(most - 4)));
     assert_eq!(bench.queued(slow), most);
-    let mut ended = false;
+    let mut idle = false;
     for _ in 0..1_000 {
         match bench.server.poll() {
             Output::Transmit { connection } => {
                 bench.sent(connection, 1, true);
                 bench.handle(Input::Command(message(2)));
             }
-            Output::Close { .. } => ended = true,
-            Output::Idle { .. } => break,
+            Output::Idle { .. } => {
+                idle = true;
+                break;
+            }
             _ => {}
         }
     }
-    assert!(ended, "neither told nor reset");
+    // What is no longer than a control frame may go beyond the limit: the peer still hears why.
+    assert!(idle && bench.queued(slow) <= most + 2 * 127);
+    bench.now.mono = bench.now.mono + core::time::Duration::from_secs(5);
+    bench.handle(Input::Tick);
+    assert_eq!(
+        bench.server.poll(),
+        Output::Close {
+            connection: slow,
+            reset: true
+        }
+    );
 }
 
 /// `finding-pong-first`: a pong overtook the upgrade response of a blocked connection.
@@ -243,4 +255,48 @@ fn nothing_overtakes_the_upgrade_response() {
     bench.drain();
     let first = bench.server.unsent(client).next().unwrap_or_default();
     assert!(first.starts_with(b"HTTP/1.1 101"), "{first:?}");
+}
+
+/// `finding-two-goodbyes`: an overflow that a goodbye had already settled brought a second close frame.
+#[test]
+fn a_client_that_is_closed_for_something_else_than_its_overflow() {
+    let mut bench = Bench::new(|config| {
+        config.limits.max_message_bytes = 300;
+        config.limits.max_members_listed = 1;
+        config.limits.max_metadata_bytes = 2;
+        config.limits.max_queued_bytes = config.min_queued_bytes();
+    });
+    let (other, client) = (bench.client(), bench.client());
+    for connection in [other, client] {
+        bench.say(connection, "{}");
+    }
+    // Both are in the round that this poll begins.
+    assert_eq!(bench.server.poll(), Output::Transmit { connection: other });
+    bench.sent(other, bench.queued(other), false);
+    for _ in 0..4 {
+        bench.handle(Input::Command(Command::Send {
+            connection: client,
+            message: format!("{:<500}", "{}"),
+        }));
+    }
+    bench.receive(client, b"\x81\x00");
+    let mut sent = Vec::new();
+    for _ in 0..1_000 {
+        match bench.server.poll() {
+            Output::Transmit { connection } => {
+                assert_eq!(connection, client);
+                bench
+                    .server
+                    .unsent(client)
+                    .for_each(|slice| sent.extend_from_slice(slice));
+                bench.sent(client, bench.queued(client), false);
+            }
+            Output::Idle { .. } => break,
+            _ => {}
+        }
+    }
+    let closes = sent
+        .windows(4)
+        .filter(|bytes| bytes[0] == 0x88 && bytes[2..] == 1002_u16.to_be_bytes());
+    assert_eq!(closes.count(), 1);
 }

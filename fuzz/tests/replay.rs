@@ -53,6 +53,15 @@ fn every_seed_is_checked_in() {
     }
 }
 
+#[test]
+fn the_corpora_stay_small() {
+    let all = TARGETS
+        .iter()
+        .flat_map(|(target, _)| files(&corpus(target)));
+    let bytes = all.map(|path| path.metadata().map_or(0, |data| data.len()));
+    assert!(bytes.sum::<u64>() < 500 * 1_024);
+}
+
 fn replay(name: &str) {
     let target = TARGETS.iter().find(|(target, _)| *target == name);
     let (_, target) = target.expect("a known target");

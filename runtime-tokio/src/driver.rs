@@ -55,6 +55,10 @@ struct Socket {
     writable: Option<AbortHandle>,
 }
 
+/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
+/// milliseconds between two rounds of few outputs.
+const OUTPUTS_PER_LOOK: u32 = 8;
+
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TurnEnd {
@@ -208,10 +212,13 @@ impl<M: Machine + 'static> Driver<M> {
     /// is room for another.
     pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let mut budget = TurnBudget::new();
-        let over = self.clock.now().mono + TURN_TIME;
+        let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
+        let mut polled = 0_u32;
         let end = loop {
-            if !budget.output() || self.clock.until(over).is_zero() {
+            polled += 1;
+            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
+            if !budget.output() || late {
                 break TurnEnd::CutShort;
             }
             let output = self.state.borrow_mut().machine.poll();

@@ -152,7 +152,7 @@ fn command(driver: &mut Driver, choices: &mut Choices<'_>) {
         4 => Command::Close {
             connection,
             code: [1000, 1005, 4000, 0][choices.below(4)],
-            reason: "\u{20ac}".repeat(choices.below(64)),
+            reason: format!("a{}", "\u{20ac}".repeat(choices.below(64))),
             reconnect_after_ms: choices.flag().then_some(5),
         },
         5..=7 => match driver.requests.pop() {
@@ -180,7 +180,8 @@ fn command(driver: &mut Driver, choices: &mut Choices<'_>) {
 fn note(driver: &Driver, choices: &mut Choices<'_>) -> String {
     let length = match choices.byte() {
         0xff => driver.largest_queue() - 40,
-        0xfe => driver.largest_queue() - 21,
+        // With the rest of the message and a frame's header: exactly full.
+        0xfe => driver.largest_queue() - 26,
         0xfd => driver.largest_queue(),
         length => usize::from(length),
     };
@@ -219,8 +220,10 @@ fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
 
 fn raw(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     driver.peers[peer].stream.clean = false;
-    let length = choices.below(64);
-    driver.send(peer, choices.take(length));
+    match choices.byte() {
+        0xff => driver.talk_on(peer),
+        length => driver.send(peer, choices.take(usize::from(length % 64))),
+    }
 }
 
 fn odd_frame(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
@@ -395,7 +398,11 @@ fn plain_request(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
         b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET /no HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx",
     ];
-    driver.send(peer, requests[choices.below(requests.len())]);
+    let choice = choices.byte();
+    let request = requests[usize::from(choice & 7)];
+    // Pipelined, up to more answers than a queue holds.
+    let times = if choice >= 0xf0 { 16 } else { 1 };
+    driver.send(peer, &request.repeat(times));
 }
 
 // ---- how a peer's socket behaves
@@ -408,7 +415,8 @@ fn writes(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     driver.peers[peer].writes = match choices.below(4) {
         0 => Writes::All,
         1 => Writes::Some { bytes, times: 8 },
-        _ => Writes::Block { bytes },
+        2 => Writes::Block { bytes },
+        _ => Writes::Gone,
     };
 }
 

@@ -96,6 +96,7 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             timeout_ms: 50,
         },
     };
+    config.room_names.allowed_punctuation = bit(times, 4).then(|| "\"-".to_owned());
     config.drain.timeout_ms = if bit(times, 3) { 0 } else { 10_000 };
     let manners = Manners {
         obedient: !bit(rules, 6),

@@ -63,6 +63,11 @@ impl Stream {
         matches!(self.stage, Stage::Frames(_))
     }
 
+    /// Whether the server has said that it closes.
+    pub(super) const fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
     /// More bytes came.
     pub(super) fn take(&mut self, bytes: &[u8]) {
         match &mut self.stage {

@@ -109,6 +109,7 @@ describe('start', () => {
     assert.match(stdout, /^roomwire-tokio \d+\.\d+\.\d+/);
   });
 
+  // covers A3-17
   test('logs are on standard error, as JSON if asked, and hold no payload', TEST_MS, async (t) => {
     const own = await ownServer(t, ['--log', 'json', '--log-level', 'debug']);
     const client = await connect(t, own.url);

@@ -254,6 +254,13 @@ impl Server {
         }
     }
 
+    /// Whether what is queued for a connection is all that it will ever be sent.
+    pub(super) fn says_last(&self, index: u32) -> bool {
+        let connection = self.connections.get(index);
+        let closing = connection.is_some_and(|c| matches!(c.stage, Stage::Closing(_)));
+        closing && self.outboxes.is_shut(index) && !self.outboxes.is_overflowed(index)
+    }
+
     /// Everything queued for a closing connection has left.
     pub(super) fn goodbye_sent(&mut self, index: u32) {
         if self.outboxes.is_overflowed(index) {

@@ -306,7 +306,7 @@ impl Machine for Server {
 
     fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
         match self.connections.resolve(connection) {
-            Some(index) => Unsent::queue(self.outboxes.unsent(index)),
+            Some(index) => Unsent::queue(self.outboxes.unsent(index), self.says_last(index)),
             None => Unsent::EMPTY,
         }
     }

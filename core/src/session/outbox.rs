@@ -416,6 +416,11 @@ impl Outboxes {
         };
     }
 
+    /// Whether nothing more may be queued.
+    pub(crate) fn is_shut(&self, connection: u32) -> bool {
+        self.boxes[connection as usize].state & SHUT != 0
+    }
+
     pub(crate) fn is_empty(&self, connection: u32) -> bool {
         self.boxes[connection as usize].head == NONE
     }

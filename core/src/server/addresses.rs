@@ -6,11 +6,12 @@
 #[cfg(test)]
 mod tests;
 
+use core::hash::BuildHasher;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::Server;
 use super::poll::Deadline;
@@ -24,7 +25,9 @@ pub(super) const DEFAULT_PER_ADDRESS: u32 = 1_024;
 /// The addresses that are known.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    by_key: HashMap<Key, u32, SeedableRandomState>,
+    hasher: SeedableRandomState,
+    /// Entries by the hash of their key.
+    by_key: HashTable<u32>,
     entries: Vec<Address>,
     free: Vec<u32>,
     /// Entries without connections, the one that has been so longest first.
@@ -62,7 +65,8 @@ impl Addresses {
     pub(super) fn new(key: u64, max_idle: usize) -> Self {
         let shared = foldhash::SharedSeed::global_fixed();
         Self {
-            by_key: HashMap::with_hasher(SeedableRandomState::with_seed(key, shared)),
+            hasher: SeedableRandomState::with_seed(key, shared),
+            by_key: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
             idle: List::EMPTY,
@@ -84,8 +88,8 @@ impl Addresses {
     /// Counts a connection of `peer`'s address; returns the address's entry.
     pub(super) fn enter(&mut self, peer: PeerAddr) -> u32 {
         let key = key(peer);
-        let index = match self.by_key.get(&key) {
-            Some(&index) => {
+        let index = match self.find(key) {
+            Some(index) => {
                 self.wake(index);
                 index
             }
@@ -93,6 +97,11 @@ impl Addresses {
         };
         self.entries[index as usize].connections += 1;
         index
+    }
+
+    fn find(&self, key: Key) -> Option<u32> {
+        let same = |&index: &u32| self.entries[index as usize].key == key;
+        self.by_key.find(self.hasher.hash_one(key), same).copied()
     }
 
     fn insert(&mut self, key: Key) -> u32 {
@@ -112,7 +121,11 @@ impl Addresses {
                 self.entries.len() as u32 - 1
             }
         };
-        self.by_key.insert(key, index);
+        let Self {
+            hasher, entries, ..
+        } = self;
+        let hash = |&index: &u32| hasher.hash_one(entries[index as usize].key);
+        self.by_key.insert_unique(hasher.hash_one(key), index, hash);
         index
     }
 
@@ -125,7 +138,10 @@ impl Addresses {
 
     /// Forgets an entry without connections.
     fn remove(&mut self, index: u32) {
-        self.by_key.remove(&self.entries[index as usize].key);
+        let hash = self.hasher.hash_one(self.entries[index as usize].key);
+        if let Ok(entry) = self.by_key.find_entry(hash, |&other| other == index) {
+            entry.remove();
+        }
         self.free.push(index);
     }
 

@@ -135,11 +135,12 @@ impl Server {
         else {
             return Ok(Outcome::Later);
         };
-        if session.pending_requests >= limit {
+        let extra = session.extra_mut();
+        if extra.pending_requests >= limit {
             let message = "Too many requests wait for an answer";
             return Err(refusal(ErrorCode::RateLimited, message));
         }
-        session.pending_requests += 1;
+        extra.pending_requests += 1;
         let token = self.pending.next;
         self.pending.next += 1;
         let wait = core::time::Duration::from_millis(self.config.timeouts.application_reply_ms);
@@ -204,7 +205,7 @@ impl Server {
             .remove(&(waiting.due, Deadline::Reply(token)));
         let index = self.connections.resolve(waiting.connection)?;
         let session = self.connections.get_mut(index)?.session_mut()?;
-        session.pending_requests -= 1;
+        session.extra_mut().pending_requests -= 1;
         Some((index, waiting))
     }
 
@@ -213,7 +214,11 @@ impl Server {
         let Some(connection) = self.connections.id(index) else {
             return;
         };
-        if session.pending_requests == 0 {
+        if session
+            .extra
+            .as_ref()
+            .is_none_or(|e| e.pending_requests == 0)
+        {
             return;
         }
         let deadlines = &mut self.deadlines;

@@ -146,7 +146,11 @@ impl Server {
         for membership in &memberships {
             self.vacate(membership.room, form, membership.slot);
         }
-        for (room, due) in core::mem::take(&mut session.typing) {
+        let typing = session
+            .extra
+            .as_mut()
+            .map(|extra| core::mem::take(&mut extra.typing));
+        for (room, due) in typing.unwrap_or_default() {
             self.deadlines
                 .remove(&(due, Deadline::Typing(leaving.index, room)));
             self.tell_stopped_typing(room, None, leaving.client);

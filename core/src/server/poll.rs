@@ -127,13 +127,13 @@ impl Server {
         let client = match &connection.stage {
             Stage::Session(session) => self.encode_id(&session.secret, index),
             Stage::Closing(closing) => closing.end.as_ref()?.client,
-            Stage::Over(end) => end.as_ref()?.client,
+            Stage::Over(closed) => closed.as_ref()?.end.as_ref()?.client,
             Stage::Request(_) => return None,
         };
         Some(Event::Opened {
             connection: self.connections.id(index)?,
             client,
-            peer: connection.peer,
+            peer: (&connection.peer).into(),
             listener: connection.listener,
         })
     }
@@ -141,7 +141,7 @@ impl Server {
     /// Tells the end of a session and frees its slot.
     fn closed_event(&mut self, index: u32) -> Option<Event> {
         let id = self.connections.id(index)?;
-        let Stage::Over(Some(end)) = self.connections.remove(index)?.stage else {
+        let Stage::Over(Some(closed)) = self.connections.remove(index)?.stage else {
             return None;
         };
         let End {
@@ -150,7 +150,7 @@ impl Server {
             code,
             opened,
             received,
-        } = *end;
+        } = closed.end?;
         Some(Event::Closed {
             connection: id,
             client,

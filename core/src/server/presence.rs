@@ -174,7 +174,8 @@ impl Server {
         let mut metadata = Vec::new();
         for &(_, member) in page.iter() {
             let session = self.connections.get(member).and_then(|c| c.session());
-            let json = session.map_or("{}", |session| session.metadata.as_json());
+            let extra = session.and_then(|session| session.extra.as_deref());
+            let json = extra.map_or("{}", |extra| extra.metadata.as_json());
             bytes += json.len();
             if bytes > MAX_PAGE_METADATA_BYTES && !metadata.is_empty() {
                 break;
@@ -223,10 +224,14 @@ impl Server {
     /// Sets until when a client types in a room; returns until when it did.
     fn replace_typing(&mut self, index: u32, room: u32, due: Option<Instant>) -> Option<Instant> {
         let session = self.connections.get_mut(index)?.session_mut()?;
-        let at = session.typing.iter().position(|&(typed, _)| typed == room);
-        let old = at.map(|at| session.typing.swap_remove(at).1);
+        if due.is_none() && session.extra.is_none() {
+            return None;
+        }
+        let typing = &mut session.extra_mut().typing;
+        let at = typing.iter().position(|&(typed, _)| typed == room);
+        let old = at.map(|at| typing.swap_remove(at).1);
         if let Some(due) = due {
-            session.typing.push((room, due));
+            typing.push((room, due));
         }
         if let Some(old) = old {
             self.deadlines.remove(&(old, Deadline::Typing(index, room)));
@@ -337,7 +342,11 @@ impl Server {
         else {
             return;
         };
-        for missed in core::mem::take(&mut session.missed) {
+        let missed = session
+            .extra
+            .as_mut()
+            .map(|extra| core::mem::take(&mut extra.missed));
+        for missed in missed.unwrap_or_default() {
             self.tell_missed_in(index, form, missed);
         }
     }
@@ -352,7 +361,7 @@ impl Server {
         } = missed;
         let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
         // A later one reaches it like any other, or is its own.
-        let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
+        let last = match self.rooms.get(room).and_then(|room| room.last_of(form)) {
             Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.payload),
             _ => None,
         };

@@ -16,7 +16,9 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Timers {
     classes: Vec<Class>,
-    timers: Vec<Timer>,
+    /// By connection: when its timer is due, and the class it is armed for.
+    due: Vec<Instant>,
+    armed: Vec<u8>,
     links: Links,
 }
 
@@ -24,12 +26,6 @@ pub(crate) struct Timers {
 struct Class {
     duration: Duration,
     armed: List,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Timer {
-    deadline: Instant,
-    class: u8,
 }
 
 const IDLE: u8 = u8::MAX;
@@ -43,19 +39,17 @@ impl Timers {
         };
         Self {
             classes: durations.into_iter().map(class).collect(),
-            timers: Vec::new(),
+            due: Vec::new(),
+            armed: Vec::new(),
             links: Links::default(),
         }
     }
 
     /// Makes room for a new connection.
     pub(crate) fn open(&mut self, connection: u32) {
-        let idle = Timer {
-            deadline: Instant::ZERO,
-            class: IDLE,
-        };
-        if self.timers.len() <= connection as usize {
-            self.timers.resize(connection as usize + 1, idle);
+        if self.due.len() <= connection as usize {
+            self.due.resize(connection as usize + 1, Instant::ZERO);
+            self.armed.resize(connection as usize + 1, IDLE);
         }
         self.links.reserve(connection);
     }
@@ -66,23 +60,23 @@ impl Timers {
         let Some(entry) = self.classes.get_mut(class as usize) else {
             return;
         };
-        let deadline = now + entry.duration;
-        self.timers[connection as usize] = Timer { deadline, class };
+        self.due[connection as usize] = now + entry.duration;
+        self.armed[connection as usize] = class;
         self.links.push_back(&mut entry.armed, connection);
     }
 
     /// Disarms the connection's timer.
     pub(crate) fn cancel(&mut self, connection: u32) {
-        let timer = &mut self.timers[connection as usize];
-        if let Some(class) = self.classes.get_mut(timer.class as usize) {
+        let armed = &mut self.armed[connection as usize];
+        if let Some(class) = self.classes.get_mut(*armed as usize) {
             self.links.remove(&mut class.armed, connection);
-            timer.class = IDLE;
+            *armed = IDLE;
         }
     }
 
     /// The class that the connection's timer is armed for.
     pub(crate) fn armed(&self, connection: u32) -> Option<u8> {
-        let class = self.timers.get(connection as usize)?.class;
+        let class = *self.armed.get(connection as usize)?;
         (class != IDLE).then_some(class)
     }
 
@@ -97,13 +91,13 @@ impl Timers {
         if deadline > now {
             return None;
         }
-        let class = self.timers[connection as usize].class;
+        let class = self.armed[connection as usize];
         self.cancel(connection);
         Some((connection, class))
     }
 
     fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
         let fronts = self.classes.iter().filter_map(|class| class.armed.front());
-        fronts.map(|connection| (self.timers[connection as usize].deadline, connection))
+        fronts.map(|connection| (self.due[connection as usize], connection))
     }
 }

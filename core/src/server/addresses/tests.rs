@@ -50,7 +50,8 @@ impl Server {
 }
 
 fn known(server: &Server) -> BTreeSet<String> {
-    let keys = server.addresses.by_key.keys();
+    let keys = server.addresses.by_key.iter();
+    let keys = keys.map(|&index| &server.addresses.entries[index as usize].key);
     keys.map(|key| format!("{key:?}")).collect()
 }
 

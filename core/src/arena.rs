@@ -80,6 +80,11 @@ impl<T> Arena<T> {
         self.slots.get_mut(index as usize)?.value.as_mut()
     }
 
+    /// Memory of the slots, used or free, without what their values own.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+
     /// Slots that were ever used: indexes are below this.
     pub(crate) fn slots(&self) -> u32 {
         u32::try_from(self.slots.len()).unwrap_or(u32::MAX)

@@ -54,6 +54,11 @@ impl Audience {
         self.members.len()
     }
 
+    /// Memory of the list of members.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.members.capacity() * size_of::<Member>()
+    }
+
     /// The member in a slot.
     pub(crate) fn connection(&self, slot: u32) -> Option<u32> {
         self.members

@@ -116,6 +116,11 @@ impl Room {
         }
     }
 
+    /// Memory of the lists of members.
+    pub(crate) fn member_bytes(&self) -> usize {
+        self.audiences.iter().map(Audience::heap_bytes).sum()
+    }
+
     /// Memory of what is kept.
     pub(crate) fn kept_bytes(&self) -> usize {
         let last = self.last.as_deref().into_iter().flatten();

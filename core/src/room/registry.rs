@@ -124,6 +124,26 @@ impl<T> Registry<T> {
         self.len
     }
 
+    /// The values with their names, in the order of their numbers. O(numbers ever in use).
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        let named = self.chunks.iter().flatten().flatten();
+        named.map(|named| (&*named.name, &named.value))
+    }
+
+    /// Memory of the values, without what they own. O(numbers ever in use / 256).
+    pub(crate) fn value_bytes(&self) -> usize {
+        let capacity: usize = self.chunks.iter().map(Vec::capacity).sum();
+        capacity * size_of::<Option<Named<T>>>()
+            + self.chunks.capacity() * size_of::<Vec<Option<Named<T>>>>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
+    /// Memory of the tables that find a name, without the names.
+    pub(crate) fn table_bytes(&self) -> usize {
+        let tables: usize = self.shards.iter().map(HashTable::allocation_size).sum();
+        tables + self.shards.capacity() * size_of::<HashTable<Entry>>()
+    }
+
     fn slot(&self, number: u32) -> Option<&Named<T>> {
         let chunk = self.chunks.get(number as usize / CHUNK)?;
         chunk.get(number as usize % CHUNK)?.as_ref()

@@ -104,6 +104,14 @@ impl Addresses {
         self.by_key.find(self.hasher.hash_one(key), same).copied()
     }
 
+    /// Memory of all of it.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.by_key.allocation_size()
+            + self.entries.capacity() * size_of::<Address>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.idle_links.heap_bytes()
+    }
+
     fn insert(&mut self, key: Key) -> u32 {
         let fresh = Address {
             key,

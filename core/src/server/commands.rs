@@ -32,6 +32,14 @@ struct Waiting {
     due: Instant,
 }
 
+impl Pending {
+    /// Memory of the requests that wait, estimated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let ids = self.requests.values().filter_map(|r| r.id.as_deref());
+        self.requests.len() * size_of::<(u64, Waiting)>() + ids.map(str::len).sum::<usize>()
+    }
+}
+
 impl Server {
     pub(super) fn command(&mut self, command: Command) {
         match command {

@@ -13,6 +13,7 @@ mod fanout;
 mod identity;
 mod input;
 mod membership;
+mod memory;
 mod messages;
 mod poll;
 mod presence;
@@ -45,6 +46,7 @@ use addresses::{Address, Addresses};
 use admission::Quotas;
 use commands::Pending;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
+pub use memory::Memory;
 use poll::Deadline;
 use timing::class;
 

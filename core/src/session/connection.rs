@@ -50,6 +50,16 @@ pub(crate) enum Peer {
     Local,
 }
 
+impl Peer {
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::V6(address) => size_of_val(&**address),
+            Self::V4(_) | Self::Local => 0,
+        }
+    }
+}
+
 impl From<PeerAddr> for Peer {
     fn from(peer: PeerAddr) -> Self {
         match peer {

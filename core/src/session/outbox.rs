@@ -435,6 +435,23 @@ impl Outboxes {
         self.boxes[connection as usize].bytes
     }
 
+    // ---- memory
+
+    /// Memory of the queues' heads and of the lists of connections, without nodes and buffers.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let lists = [&self.ready, &self.round, &self.overflowed];
+        let listed: usize = lists.iter().map(|list| list.capacity()).sum();
+        self.boxes.capacity() * size_of::<Outbox>()
+            + listed * size_of::<u32>()
+            + self.drops.capacity() * size_of::<Drop>()
+            + self.stalled_links.heap_bytes()
+    }
+
+    /// Memory of the queues' entries, used or free.
+    pub(crate) fn node_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+    }
+
     // ---- seals
 
     /// Counts bytes appended to a room's open buffer.

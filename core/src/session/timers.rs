@@ -96,6 +96,14 @@ impl Timers {
         Some((connection, class))
     }
 
+    /// Memory of the timers.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.classes.capacity() * size_of::<Class>()
+            + self.due.capacity() * size_of::<Instant>()
+            + self.armed.capacity()
+            + self.links.heap_bytes()
+    }
+
     fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
         let fronts = self.classes.iter().filter_map(|class| class.armed.front());
         fronts.map(|connection| (self.due[connection as usize], connection))

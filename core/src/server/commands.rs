@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::admission::Refused;
 use super::closing::Goodbye;
+use super::deadlines::Deadline;
 use super::event::{Command, Event, Outcome as Answer, RequestToken};
 use super::membership::Leaving;
 use super::messages::{Outcome, refusal};
-use super::poll::Deadline;
 use super::{Drain, News, Server};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
@@ -15,6 +15,7 @@ use crate::message::{LeaveReason, ServerMessage};
 use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
 use crate::session::outbox::flag;
+use crate::steps::Steps;
 use crate::time::Instant;
 use crate::websocket::is_sendable_close_code;
 
@@ -23,6 +24,7 @@ use crate::websocket::is_sendable_close_code;
 pub(super) struct Pending {
     next: u64,
     requests: BTreeMap<u64, Waiting>,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,11 @@ struct Waiting {
 }
 
 impl Pending {
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// Memory of the requests that wait, estimated.
     pub(super) fn heap_bytes(&self) -> usize {
         let ids = self.requests.values().filter_map(|r| r.id.as_deref());
@@ -152,12 +159,13 @@ impl Server {
         self.pending.next += 1;
         let wait = core::time::Duration::from_millis(self.config.timeouts.application_reply_ms);
         let due = self.now.mono + wait;
-        self.deadlines.insert((due, Deadline::Reply(token)));
+        self.deadlines.insert(due, Deadline::Reply(token));
         let waiting = Waiting {
             connection,
             id: id.map(Box::from),
             due,
         };
+        self.pending.steps.one();
         self.pending.requests.insert(token, waiting);
         self.application_news += 1;
         self.news
@@ -207,9 +215,9 @@ impl Server {
     }
 
     fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
+        self.pending.steps.one();
         let waiting = self.pending.requests.remove(&token)?;
-        self.deadlines
-            .remove(&(waiting.due, Deadline::Reply(token)));
+        self.deadlines.remove(waiting.due, Deadline::Reply(token));
         let index = self.connections.resolve(waiting.connection)?;
         let session = self.connections.get_mut(index)?.session_mut()?;
         session.pending_requests -= 1;
@@ -224,11 +232,12 @@ impl Server {
         if session.pending_requests == 0 {
             return;
         }
+        self.pending.steps.many(self.pending.requests.len());
         let deadlines = &mut self.deadlines;
         self.pending.requests.retain(|&token, waiting| {
             let keep = waiting.connection != connection;
             if !keep {
-                deadlines.remove(&(waiting.due, Deadline::Reply(token)));
+                deadlines.remove(waiting.due, Deadline::Reply(token));
             }
             keep
         });
@@ -241,7 +250,8 @@ impl Server {
             self.drain = Drain::Telling(0);
             let timeout = core::time::Duration::from_millis(self.config.drain.timeout_ms);
             let due = self.now.mono + timeout;
-            self.deadlines.insert((due, Deadline::Drain));
+            self.drain_due = due;
+            self.deadlines.insert(due, Deadline::Drain);
         }
     }
 
@@ -268,8 +278,7 @@ impl Server {
     pub(super) fn check_drained(&mut self) {
         if self.drain == Drain::Waiting && self.live == 0 {
             self.drain = Drain::Done;
-            self.deadlines
-                .retain(|&(_, deadline)| deadline != Deadline::Drain);
+            self.deadlines.remove(self.drain_due, Deadline::Drain);
             self.news.push_back(News::Drained);
         }
     }

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
 use super::admission::Refused;
+use super::deadlines::Deadline;
 use super::fanout::{Publisher, TEXT};
 use super::membership::Leaving;
 use super::messages::Outcome;
-use super::poll::Deadline;
 use super::{Drain, Server};
 use crate::dialect::json;
 use crate::id::ClientId;
@@ -77,7 +77,7 @@ impl Server {
             _ => return false,
         };
         if let Some(due) = due {
-            self.deadlines.insert((due, Deadline::RoomNotice(room)));
+            self.deadlines.insert(due, Deadline::RoomNotice(room));
         }
         true
     }
@@ -149,6 +149,7 @@ impl Server {
         let mut smallest = BinaryHeap::with_capacity(limit + 1);
         let mut more = false;
         for member in self.rooms.get(room).into_iter().flat_map(Room::connections) {
+            self.steps.one();
             let Some(client) = self.client_id(member) else {
                 continue;
             };
@@ -208,7 +209,7 @@ impl Server {
         }
         let due = self.now.mono + self.typing_time();
         let news = self.replace_typing(index, room, Some(due)).is_none();
-        self.deadlines.insert((due, Deadline::Typing(index, room)));
+        self.deadlines.insert(due, Deadline::Typing(index, room));
         if news {
             let typing = ServerMessage::UserTyping { room: name, client };
             self.publish(room, Some(index), &typing);
@@ -223,13 +224,14 @@ impl Server {
     /// Sets until when a client types in a room; returns until when it did.
     fn replace_typing(&mut self, index: u32, room: u32, due: Option<Instant>) -> Option<Instant> {
         let session = self.connections.get_mut(index)?.session_mut()?;
+        self.steps.many(session.typing.len());
         let at = session.typing.iter().position(|&(typed, _)| typed == room);
         let old = at.map(|at| session.typing.swap_remove(at).1);
         if let Some(due) = due {
             session.typing.push((room, due));
         }
         if let Some(old) = old {
-            self.deadlines.remove(&(old, Deadline::Typing(index, room)));
+            self.deadlines.remove(old, Deadline::Typing(index, room));
         }
         old
     }
@@ -267,6 +269,7 @@ impl Server {
     fn told_rooms(&self, index: u32) -> impl Iterator<Item = u32> {
         let session = self.connections.get(index).and_then(|c| c.session());
         let rooms = session.map_or(&[][..], |session| &session.memberships);
+        self.steps.many(rooms.len());
         rooms.iter().map(|m| m.room).filter(|&room| {
             let entry = self.rooms.get(room);
             room != LOBBY && entry.is_some_and(|entry| entry.rule.metadata_notices)
@@ -297,10 +300,12 @@ impl Server {
         let mut drops = core::mem::take(&mut self.outboxes.drops);
         let mut idle = Vec::new();
         for drop in drops.drain(..) {
+            self.steps.one();
             self.stats.dropped += u64::from(drop.messages);
             let last = self.missed_last(&drop);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
+                self.steps.many(session.missed.len());
                 session.miss(drop.room, u64::from(drop.messages), last);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
@@ -338,6 +343,7 @@ impl Server {
             return;
         };
         for missed in core::mem::take(&mut session.missed) {
+            self.steps.one();
             self.tell_missed_in(index, form, missed);
         }
     }

@@ -10,6 +10,7 @@ mod tests;
 use core::time::Duration;
 
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 use crate::time::Instant;
 
 /// The timers of all connections.
@@ -18,6 +19,7 @@ pub(crate) struct Timers {
     classes: Vec<Class>,
     timers: Vec<Timer>,
     links: Links,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -45,11 +47,13 @@ impl Timers {
             classes: durations.into_iter().map(class).collect(),
             timers: Vec::new(),
             links: Links::default(),
+            steps: Steps::new(),
         }
     }
 
     /// Makes room for a new connection.
     pub(crate) fn open(&mut self, connection: u32) {
+        self.steps.one();
         let idle = Timer {
             deadline: Instant::ZERO,
             class: IDLE,
@@ -62,6 +66,7 @@ impl Timers {
 
     /// Arms the connection's timer for `class`, whatever it was armed for before.
     pub(crate) fn arm(&mut self, connection: u32, class: u8, now: Instant) {
+        self.steps.one();
         self.cancel(connection);
         let Some(entry) = self.classes.get_mut(class as usize) else {
             return;
@@ -73,6 +78,7 @@ impl Timers {
 
     /// Disarms the connection's timer.
     pub(crate) fn cancel(&mut self, connection: u32) {
+        self.steps.one();
         let timer = &mut self.timers[connection as usize];
         if let Some(class) = self.classes.get_mut(timer.class as usize) {
             self.links.remove(&mut class.armed, connection);
@@ -82,6 +88,7 @@ impl Timers {
 
     /// The class that the connection's timer is armed for.
     pub(crate) fn armed(&self, connection: u32) -> Option<u8> {
+        self.steps.one();
         let class = self.timers.get(connection as usize)?.class;
         (class != IDLE).then_some(class)
     }
@@ -102,6 +109,11 @@ impl Timers {
         Some((connection, class))
     }
 
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// Memory of the timers.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.classes.capacity() * size_of::<Class>()
@@ -110,6 +122,7 @@ impl Timers {
     }
 
     fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
+        self.steps.many(self.classes.len());
         let fronts = self.classes.iter().filter_map(|class| class.armed.front());
         fronts.map(|connection| (self.timers[connection as usize].deadline, connection))
     }

@@ -1,6 +1,6 @@
 //! What the embedding program asks for, and the requests that it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Refused;
 use super::closing::Goodbye;
@@ -24,6 +24,8 @@ use crate::websocket::is_sendable_close_code;
 pub(super) struct Pending {
     next: u64,
     requests: BTreeMap<u64, Waiting>,
+    /// The same by connection, so that the end of one is nothing to the requests of others.
+    by_connection: BTreeSet<(u32, u64)>,
     steps: Steps,
 }
 
@@ -43,7 +45,30 @@ impl Pending {
     /// Memory of the requests that wait, estimated.
     pub(super) fn heap_bytes(&self) -> usize {
         let ids = self.requests.values().filter_map(|r| r.id.as_deref());
-        self.requests.len() * size_of::<(u64, Waiting)>() + ids.map(str::len).sum::<usize>()
+        self.requests.len() * size_of::<(u64, Waiting, u32, u64)>()
+            + ids.map(str::len).sum::<usize>()
+    }
+
+    fn insert(&mut self, token: u64, waiting: Waiting) {
+        self.steps.many(2);
+        self.by_connection
+            .insert((waiting.connection.index(), token));
+        self.requests.insert(token, waiting);
+    }
+
+    fn remove(&mut self, token: u64) -> Option<Waiting> {
+        self.steps.many(2);
+        let waiting = self.requests.remove(&token)?;
+        self.by_connection
+            .remove(&(waiting.connection.index(), token));
+        Some(waiting)
+    }
+
+    /// The oldest request of a connection.
+    fn first_of(&self, index: u32) -> Option<u64> {
+        self.steps.one();
+        let mut own = self.by_connection.range((index, 0)..=(index, u64::MAX));
+        own.next().map(|&(_, token)| token)
     }
 }
 
@@ -165,8 +190,7 @@ impl Server {
             id: id.map(Box::from),
             due,
         };
-        self.pending.steps.one();
-        self.pending.requests.insert(token, waiting);
+        self.pending.insert(token, waiting);
         self.application_news += 1;
         self.news
             .push_back(News::Application(Box::new(Event::Application {
@@ -215,8 +239,7 @@ impl Server {
     }
 
     fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
-        self.pending.steps.one();
-        let waiting = self.pending.requests.remove(&token)?;
+        let waiting = self.pending.remove(token)?;
         self.deadlines.remove(waiting.due, Deadline::Reply(token));
         let index = self.connections.resolve(waiting.connection)?;
         let session = self.connections.get_mut(index)?.session_mut()?;
@@ -224,23 +247,16 @@ impl Server {
         Some((index, waiting))
     }
 
-    /// A client is gone, and its requests with it. O(requests waiting), only if it has any.
+    /// A client is gone, and its requests with it. O(its requests).
     pub(super) fn forget_requests(&mut self, index: u32, session: &Session) {
-        let Some(connection) = self.connections.id(index) else {
-            return;
-        };
-        if session.pending_requests == 0 {
-            return;
-        }
-        self.pending.steps.many(self.pending.requests.len());
-        let deadlines = &mut self.deadlines;
-        self.pending.requests.retain(|&token, waiting| {
-            let keep = waiting.connection != connection;
-            if !keep {
-                deadlines.remove(waiting.due, Deadline::Reply(token));
+        for _ in 0..session.pending_requests {
+            let Some(token) = self.pending.first_of(index) else {
+                return;
+            };
+            if let Some(waiting) = self.pending.remove(token) {
+                self.deadlines.remove(waiting.due, Deadline::Reply(token));
             }
-            keep
-        });
+        }
     }
 
     // ---- leaving

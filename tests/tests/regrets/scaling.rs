@@ -179,3 +179,30 @@ fn the_same_input_costs_the_same_however_many_are_connected() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// The end of a client takes back its own requests, and looks at nobody else's.
+#[test]
+fn the_end_of_a_client_costs_the_same_however_many_requests_wait() {
+    let cost = |count: usize| {
+        let config = Config {
+            application_types: vec!["work".to_owned()],
+            ..Config::default()
+        };
+        let mut bench = Bench {
+            crowd: Crowd::in_rooms(config, count, ROOM),
+            costs: Vec::new(),
+        };
+        let work = text(r#"{"type":"work","id":1}"#);
+        for member in 0..count {
+            bench.crowd.receive(member, &work);
+            bench.crowd.drain();
+        }
+        bench.count_disconnects();
+        bench.costs[0].1
+    };
+    let (few, many) = (cost(100), cost(10_000));
+    assert!(
+        few.max(many) * 10 <= few.min(many) * 11,
+        "{few} and {many} steps"
+    );
+}

@@ -5,8 +5,10 @@
 
 use core::net::Ipv4Addr;
 
+use roomwire_core::server::Event;
 use roomwire_core::{
-    Config, ConnectionId, Input, Instant, ListenerId, Machine as _, Now, Output, PeerAddr, Server,
+    ClientId, Config, ConnectionId, Input, Instant, ListenerId, Machine as _, Now, Output,
+    PeerAddr, Server,
 };
 
 use crate::frame::{Opcode, masked};
@@ -21,6 +23,7 @@ pub struct Crowd {
     /// The read buffer.
     buffer: Vec<u8>,
     deadline: Option<Instant>,
+    last_opened: Option<ClientId>,
 }
 
 /// What a drain came to.
@@ -44,6 +47,7 @@ impl Crowd {
             members: Vec::with_capacity(count),
             buffer: Vec::with_capacity(4_096),
             deadline: None,
+            last_opened: None,
         }
     }
 
@@ -102,14 +106,6 @@ impl Crowd {
         let _ = self.server.handle(self.now, input);
     }
 
-    /// Any input, at this time; nothing is polled.
-    pub fn handle(
-        &mut self,
-        input: Input<'_, roomwire_core::server::Command, core::convert::Infallible>,
-    ) {
-        let _ = self.server.handle(self.now, input);
-    }
-
     /// Polls until the server is idle; every socket takes what it is lent.
     pub fn drain(&mut self) -> Drained {
         self.drain_with(|_| ())
@@ -138,6 +134,7 @@ impl Crowd {
                     self.deadline = deadline;
                     return drained;
                 }
+                Output::Event(Event::Opened { client, .. }) => self.last_opened = Some(client),
                 _ => {}
             }
         }
@@ -173,6 +170,11 @@ impl Crowd {
         &self.members
     }
 
+    /// The client that was welcomed last.
+    pub fn last_opened(&self) -> ClientId {
+        self.last_opened.expect("somebody was")
+    }
+
     /// When the server wants to be woken.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -181,6 +183,11 @@ impl Crowd {
     /// The time.
     pub fn now(&self) -> Now {
         self.now
+    }
+
+    /// The server, to be driven by the caller from here on.
+    pub fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 
     /// The server.

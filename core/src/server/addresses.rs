@@ -14,10 +14,11 @@ use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
 
 use super::Server;
-use super::poll::Deadline;
+use super::deadlines::Deadline;
 use crate::limits::rate::Bucket;
 use crate::machine::PeerAddr;
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 
 /// Connections of one address that is not this machine's own, unless the config says otherwise.
 pub(super) const DEFAULT_PER_ADDRESS: u32 = 1_024;
@@ -37,6 +38,7 @@ pub(super) struct Addresses {
     max_idle: usize,
     /// A deadline to look at `idle` is armed.
     look_armed: bool,
+    steps: Steps,
 }
 
 /// One address.
@@ -74,19 +76,23 @@ impl Addresses {
             idle_len: 0,
             max_idle,
             look_armed: false,
+            steps: Steps::new(),
         }
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&Address> {
+        self.steps.one();
         self.entries.get(index as usize)
     }
 
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Address> {
+        self.steps.one();
         self.entries.get_mut(index as usize)
     }
 
     /// Counts a connection of `peer`'s address; returns the address's entry.
     pub(super) fn enter(&mut self, peer: PeerAddr) -> u32 {
+        self.steps.one();
         let key = key(peer);
         let index = match self.find(key) {
             Some(index) => {
@@ -104,6 +110,11 @@ impl Addresses {
         self.by_key.find(self.hasher.hash_one(key), same).copied()
     }
 
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// Memory of all of it.
     pub(super) fn heap_bytes(&self) -> usize {
         self.by_key.allocation_size()
@@ -113,6 +124,7 @@ impl Addresses {
     }
 
     fn insert(&mut self, key: Key) -> u32 {
+        self.steps.one();
         let fresh = Address {
             key,
             connections: 0,
@@ -139,6 +151,7 @@ impl Addresses {
 
     /// Takes one connection off; `true` if it was the last.
     fn leave(&mut self, index: u32) -> bool {
+        self.steps.one();
         let entry = &mut self.entries[index as usize];
         entry.connections -= 1;
         entry.connections == 0
@@ -146,6 +159,7 @@ impl Addresses {
 
     /// Forgets an entry without connections.
     fn remove(&mut self, index: u32) {
+        self.steps.one();
         let hash = self.hasher.hash_one(self.entries[index as usize].key);
         if let Ok(entry) = self.by_key.find_entry(hash, |&other| other == index) {
             entry.remove();
@@ -155,6 +169,7 @@ impl Addresses {
 
     /// Keeps an entry whose last connection ended for later. The oldest goes if there are too many. O(1).
     fn keep(&mut self, index: u32) {
+        self.steps.one();
         self.idle_links.reserve(index);
         self.idle_links.push_back(&mut self.idle, index);
         self.idle_len += 1;
@@ -168,6 +183,7 @@ impl Addresses {
 
     /// Takes an entry out of the idle ones, if it is one.
     fn wake(&mut self, index: u32) {
+        self.steps.one();
         if self.entries[index as usize].connections == 0 {
             self.idle_links.remove(&mut self.idle, index);
             self.idle_len -= 1;
@@ -193,7 +209,7 @@ impl Server {
         if !self.addresses.look_armed {
             self.addresses.look_armed = true;
             let due = self.now.mono + delay;
-            self.deadlines.insert((due, Deadline::Addresses));
+            self.deadlines.insert(due, Deadline::Addresses);
         }
     }
 

@@ -345,7 +345,7 @@ impl Server {
             Stage::Session(session) => {
                 if session.hold == Hold::Response {
                     self.response_left(index);
-                } else if session.extra.as_ref().is_some_and(|e| !e.missed.is_empty()) {
+                } else if !session.missed().is_empty() {
                     self.tell_missed(index);
                 }
                 if paused {

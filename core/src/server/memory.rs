@@ -3,11 +3,9 @@
 //! Capacity is counted, not length: what was asked of the allocator and not given back. What the allocator
 //! adds to each allocation is not seen, and trees are estimated.
 
-use super::poll::Deadline;
 use super::{News, Server};
 use crate::room::{Membership, Room};
 use crate::session::connection::{Connection, Session, Stage};
-use crate::time::Instant;
 
 /// Bytes on the heap by what they are for; see [`Server::memory`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,8 +118,7 @@ impl Server {
             nodes: self.outboxes.node_bytes(),
             buffers: self.outboxes.buffers.heap_bytes() + self.scratch.capacity(),
             timers: self.timers.heap_bytes(),
-            deadlines: self.deadlines.len() * size_of::<(Instant, Deadline)>()
-                + self.pending.heap_bytes(),
+            deadlines: self.deadlines.heap_bytes() + self.pending.heap_bytes(),
             addresses: self.addresses.heap_bytes(),
             rooms: self.rooms.value_bytes()
                 + capacity_bytes(&self.dirty)

@@ -313,6 +313,16 @@ impl Session {
         self.extra.get_or_insert_default()
     }
 
+    /// What it missed and was not told yet.
+    pub(crate) fn missed(&self) -> &[Missed] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.missed)
+    }
+
+    /// Rooms it is typing in, and until when.
+    pub(crate) fn typing(&self) -> &[(u32, Instant)] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.typing)
+    }
+
     /// Memory of its unfinished message.
     pub(crate) fn unfinished_bytes(&self) -> usize {
         let decoder = self.unfinished.as_deref();

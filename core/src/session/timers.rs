@@ -10,6 +10,7 @@ mod tests;
 use core::time::Duration;
 
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 use crate::time::Instant;
 
 /// The timers of all connections.
@@ -20,6 +21,7 @@ pub(crate) struct Timers {
     due: Vec<Instant>,
     armed: Vec<u8>,
     links: Links,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -42,11 +44,13 @@ impl Timers {
             due: Vec::new(),
             armed: Vec::new(),
             links: Links::default(),
+            steps: Steps::new(),
         }
     }
 
     /// Makes room for a new connection.
     pub(crate) fn open(&mut self, connection: u32) {
+        self.steps.one();
         if self.due.len() <= connection as usize {
             self.due.resize(connection as usize + 1, Instant::ZERO);
             self.armed.resize(connection as usize + 1, IDLE);
@@ -56,6 +60,7 @@ impl Timers {
 
     /// Arms the connection's timer for `class`, whatever it was armed for before.
     pub(crate) fn arm(&mut self, connection: u32, class: u8, now: Instant) {
+        self.steps.one();
         self.cancel(connection);
         let Some(entry) = self.classes.get_mut(class as usize) else {
             return;
@@ -67,6 +72,7 @@ impl Timers {
 
     /// Disarms the connection's timer.
     pub(crate) fn cancel(&mut self, connection: u32) {
+        self.steps.one();
         let armed = &mut self.armed[connection as usize];
         if let Some(class) = self.classes.get_mut(*armed as usize) {
             self.links.remove(&mut class.armed, connection);
@@ -76,6 +82,7 @@ impl Timers {
 
     /// The class that the connection's timer is armed for.
     pub(crate) fn armed(&self, connection: u32) -> Option<u8> {
+        self.steps.one();
         let class = *self.armed.get(connection as usize)?;
         (class != IDLE).then_some(class)
     }
@@ -96,6 +103,11 @@ impl Timers {
         Some((connection, class))
     }
 
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
     /// Memory of the timers.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.classes.capacity() * size_of::<Class>()
@@ -105,6 +117,7 @@ impl Timers {
     }
 
     fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
+        self.steps.many(self.classes.len());
         let fronts = self.classes.iter().filter_map(|class| class.armed.front());
         fronts.map(|connection| (self.due[connection as usize], connection))
     }

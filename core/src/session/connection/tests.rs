@@ -81,7 +81,7 @@ proptest! {
                 prop_assert_eq!(session.slot(room), places.get(&room).copied());
             }
             prop_assert!(session.memberships.is_sorted_by_key(|m| m.room));
-            let told = session.extra.as_ref().map_or(&[][..], |extra| &extra.missed);
+            let told = session.missed();
             let notes: BTreeMap<u32, (u64, u64)> =
                 told.iter().map(|m| (m.room, (m.messages, m.last))).collect();
             prop_assert_eq!(told.len(), notes.len());

@@ -24,6 +24,7 @@ use crate::websocket::Decoder;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stage: Stage,
+    /// The far end of the socket; of a session behind a trusted proxy, its client.
     pub(crate) peer: PeerAddr,
     pub(crate) listener: ListenerId,
     /// The entry of its address.

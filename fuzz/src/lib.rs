@@ -3,6 +3,7 @@
 //! A target panics when the core breaks one of its promises. Nothing here needs a fuzzer: the wrappers in
 //! `fuzz_targets/` hand over what libFuzzer invents, `tests/replay.rs` what is checked in under `corpus/`.
 
+pub mod forwarded;
 pub mod frames;
 pub mod heartbeat;
 pub mod http_body;
@@ -17,7 +18,8 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
+    ("forwarded", forwarded::target),
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),
     ("http_body", http_body::target),

@@ -5,6 +5,7 @@
 /// Names and bytes of a target's seeds; empty for a target that is not known.
 pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
     match target {
+        "forwarded" => forwarded(),
         "frames" => frames(),
         "heartbeat" => heartbeat(),
         "http_body" => http_body(),
@@ -54,6 +55,38 @@ fn http_body() -> Vec<(&'static str, Vec<u8>)> {
         ("bad", chunked(b"5\nhello")),
         ("trailer", chunked(b"0\r\n a: folded\r\n\r\n")),
     ]
+}
+
+fn forwarded() -> Vec<(&'static str, Vec<u8>)> {
+    // Addresses whose last byte is even are trusted.
+    let fields: [(&str, &str); 9] = [
+        ("list", "1.1.1.1, 203.0.113.7:4711, 10.0.0.2"),
+        (
+            "ipv6",
+            "2001:db8::7,[2001:db8::7],[2001:db8::8]:80,::ffff:10.0.0.2",
+        ),
+        (
+            "broken",
+            "203.0.113.7, unknown, 10.0.0.4, , 10.0.0.2\n10.0.0.2:_port",
+        ),
+        ("fields", "1.1.1.1\n203.0.113.7, 10.0.0.2\n\n10.0.0.4"),
+        (
+            "standard",
+            "for=192.0.2.43;proto=https;by=10.0.0.2, FOR=10.0.0.2",
+        ),
+        (
+            "quoted",
+            "for=\"[2001:db8::7]:4711\";x=\"a, for=1.1.1.1\", for=\"10.0.0.2\"",
+        ),
+        ("open", "for=\"\nfor=\"a\\\""),
+        ("escape", "x=\"\\\"\\\\\";for=10.0.0.2"),
+        (
+            "missing",
+            "proto=https, for=_hidden, for=10.0.0.2;for=10.0.0.4, host=a",
+        ),
+    ];
+    let seed = |&(name, text): &(&'static str, &str)| (name, with(&[1], text.as_bytes()));
+    fields.iter().map(seed).collect()
 }
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {

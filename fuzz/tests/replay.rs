@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use roomwire_fuzz::{TARGETS, Target, seeds};
 
 #[test]
+fn forwarded() {
+    replay("forwarded");
+}
+
+#[test]
 fn frames() {
     replay("frames");
 }

@@ -98,6 +98,10 @@ impl Client {
     }
 
     fn read_response(&mut self) {
+        // The answers to plain requests that came before it on the same connection are of no interest then.
+        if let Some(upgraded) = find(&self.head, b"HTTP/1.1 101 ") {
+            self.head.drain(..upgraded);
+        }
         let Some(end) = find(&self.head, b"\r\n\r\n") else {
             return;
         };

@@ -1,3 +1,4 @@
-//! Who may connect.
+//! Who may connect, and who may say for whom.
 
 pub mod origin;
+pub mod proxies;

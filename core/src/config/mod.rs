@@ -72,6 +72,10 @@ pub struct ListenerConfig {
     /// Text that is not JSON becomes an application message of type `text` when that type is registered,
     /// instead of `bad_json`. Default `false`.
     pub plain_text: bool,
+    /// Proxies that are believed when `Forwarded` or `X-Forwarded-For` tells whose request they pass on: addresses
+    /// (`127.0.0.1`, `::1`), networks (`10.0.0.0/8`), or `local` for UNIX sockets. Their own address is not
+    /// subject to [`Limits::max_connections_per_ip`]. Default: none.
+    pub trusted_proxies: Vec<String>,
 }
 
 impl Default for ListenerConfig {
@@ -81,6 +85,7 @@ impl Default for ListenerConfig {
             echo: false,
             health: true,
             plain_text: false,
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -375,3 +375,49 @@ fn an_error_says_what_is_allowed() {
         "limits.max_headers = 129: allowed is 5 to 128"
     );
 }
+
+#[test]
+fn trusted_proxies_are_addresses_networks_or_local() {
+    let with = |proxies: Vec<String>| {
+        error(|c| {
+            c.listeners = vec![
+                ListenerConfig::default(),
+                ListenerConfig {
+                    trusted_proxies: proxies,
+                    ..ListenerConfig::default()
+                },
+            ];
+        })
+    };
+    for good in [
+        "local",
+        "127.0.0.1",
+        "::1",
+        "0.0.0.0/0",
+        "::/0",
+        "10.1.2.3/8",
+        "2001:db8::/128",
+        "::ffff:10.0.0.0/104",
+    ] {
+        assert_eq!(with(vec![good.to_owned()]), None, "{good}");
+    }
+    for bad in [
+        "",
+        "Local",
+        "localhost",
+        "10.0.0.0/33",
+        "::/129",
+        "10.0.0",
+        "10.0.0.1:80",
+        "[::1]",
+        " ::1",
+        "::1/",
+    ] {
+        let error = with(vec!["::1".to_owned(), bad.to_owned()]).expect("refused");
+        assert_eq!(error.key, "listener[1].trusted_proxies[1]", "{bad}");
+        assert_eq!(error.value, format!("{bad:?}"));
+    }
+    assert_eq!(with(vec!["local".to_owned(); 100]), None);
+    let error = with(vec!["local".to_owned(); 101]).expect("refused");
+    assert_eq!(error.key, "listener[1].trusted_proxies");
+}

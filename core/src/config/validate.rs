@@ -8,6 +8,7 @@ use super::{
     Config, Drain, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit, RoomNames, RoomRule,
     Timeouts,
 };
+use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
 
 /// A config that was checked.
@@ -32,6 +33,7 @@ impl Config {
             self.listeners.push(ListenerConfig::default());
         }
         within("listener", self.listeners.len(), 1..=MAX_LISTENERS)?;
+        check_listeners(&self.listeners)?;
         check_limits(&self.limits)?;
         check_timeouts(&self.timeouts)?;
         check_heartbeat(&self.heartbeat)?;
@@ -87,6 +89,23 @@ impl ConfigError {
             allowed: allowed.into(),
         }
     }
+}
+
+fn check_listeners(listeners: &[ListenerConfig]) -> Result<(), ConfigError> {
+    for (index, listener) in listeners.iter().enumerate() {
+        let key = format!("listener[{index}].trusted_proxies");
+        let proxies = &listener.trusted_proxies;
+        within(&*key, proxies.len(), 0..=MAX_TRUSTED_PROXIES)?;
+        if let Err(wrong) = Proxies::parse(proxies) {
+            return Err(ConfigError::new(
+                format!("{key}[{wrong}]"),
+                quoted(proxies.get(wrong).map_or("", String::as_str)),
+                "an IP address such as `127.0.0.1` or `::1`, a network such as `10.0.0.0/8`, or `local` for \
+                 UNIX sockets",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
@@ -470,6 +489,8 @@ const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 const MAX_ENTRIES: u32 = 1 << 24;
 /// Every [`crate::ListenerId`].
 const MAX_LISTENERS: usize = 1 << 16;
+/// Each address of a `Forwarded` header is compared with all of them.
+const MAX_TRUSTED_PROXIES: usize = 100;
 const MAX_ROOM_RULES: usize = 1_000;
 const MAX_APPLICATION_TYPES: usize = 1_000;
 const MAX_TYPE_BYTES: usize = 128;

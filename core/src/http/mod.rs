@@ -32,6 +32,7 @@
 
 mod authority;
 mod body;
+mod forwarded;
 mod head;
 mod request_target;
 mod response;
@@ -39,6 +40,7 @@ pub(crate) mod syntax;
 
 pub use authority::Authority;
 pub use body::{BodyDiscard, MAX_CHUNK_DIGITS, MAX_SPARE_BYTES};
+pub use forwarded::Forwarded;
 pub use head::{Framing, HeadLimits, Headers, MAX_HEADERS, Method, Parsed, RequestHead, Version};
 pub use request_target::Target;
 pub use response::{CONTINUE, MAX_DATE_UNIX_MS, Refusal, ReplyTo, Response, Status};

@@ -17,7 +17,8 @@ pub enum Event {
         connection: ConnectionId,
         /// Its public address.
         client: ClientId,
-        /// The far end of its socket.
+        /// The far end of its socket, or the client that a trusted proxy names; its port is 0 if the proxy does
+        /// not tell it.
         peer: PeerAddr,
         /// Where it came in.
         listener: ListenerId,

@@ -28,6 +28,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use crate::arena::Arena;
+use crate::auth::proxies::Proxies;
 use crate::config::{ListenerConfig, ValidConfig};
 use crate::dialect::json::JsonLimits;
 use crate::id::ConnectionId;
@@ -59,6 +60,8 @@ pub struct Server {
     json_limits: JsonLimits,
     message_limits: MessageLimits,
     quotas: Quotas,
+    /// The trusted proxies of each listener.
+    proxies: Vec<Proxies>,
     now: Now,
     /// The time of the first input, from which uptime counts.
     started: Option<Instant>,
@@ -140,6 +143,7 @@ impl Server {
                 max_message_bytes: limits.max_message_bytes,
             },
             quotas: Quotas::new(&config.rate_limit, limits),
+            proxies: config.listeners.iter().map(proxies_of).collect(),
             now: Now::default(),
             started: None,
             rng,
@@ -215,6 +219,12 @@ impl Server {
             .unwrap_or_default()
     }
 
+    /// Whether a far end is a proxy that `listener` believes.
+    fn trusts(&self, listener: ListenerId, peer: PeerAddr) -> bool {
+        let proxies = self.proxies.get(listener.0 as usize);
+        proxies.is_some_and(|proxies| proxies.trusts(peer))
+    }
+
     /// The slot that `id` names, unless its connection ended. Counts stale ids.
     fn resolve(&mut self, id: ConnectionId) -> Option<u32> {
         let live = self.connections.resolve(id).filter(|&index| {
@@ -239,7 +249,7 @@ impl Server {
     }
 
     /// Whether a new connection, already counted at its address, can be taken; counts why not.
-    fn has_room_for(&mut self, address: u32, peer: PeerAddr) -> bool {
+    fn has_room_for(&mut self, address: u32, peer: PeerAddr, listener: ListenerId) -> bool {
         let full = self
             .config
             .limits
@@ -249,16 +259,21 @@ impl Server {
             self.stats.refused_connections += 1;
             return false;
         }
+        self.has_room_at(address, peer, listener)
+    }
+
+    /// Whether an address has no more connections than it may, one of `peer` being counted already; counts it
+    /// if not. Proxies that are trusted have as many as they need.
+    fn has_room_at(&mut self, address: u32, peer: PeerAddr, listener: ListenerId) -> bool {
         let limit = match self.config.limits.max_connections_per_ip {
+            _ if self.trusts(listener, peer) => u32::MAX,
             None if addresses::is_local(peer) => u32::MAX,
             None => addresses::DEFAULT_PER_ADDRESS,
             Some(limit) => limit,
         };
-        if self.addresses.get(address).map_or(0, Address::connections) > limit {
-            self.stats.refused_addresses += 1;
-            return false;
-        }
-        true
+        let fits = self.addresses.get(address).map_or(0, Address::connections) <= limit;
+        self.stats.refused_addresses += u64::from(!fits);
+        fits
     }
 }
 
@@ -270,7 +285,7 @@ impl Machine for Server {
     fn accept(&mut self, now: Now, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
         self.advance(now);
         let address = self.addresses.enter(peer);
-        if !self.has_room_for(address, peer) {
+        if !self.has_room_for(address, peer, listener) {
             self.leave_address(address);
             return None;
         }
@@ -385,6 +400,11 @@ impl Server {
         self.disconnect(index, cause, closing::ABNORMAL);
         self.bury(index);
     }
+}
+
+/// A config that was validated has only lists that can be read; any other trusts nobody.
+fn proxies_of(listener: &ListenerConfig) -> Proxies {
+    Proxies::parse(&listener.trusted_proxies).unwrap_or_default()
 }
 
 /// A turn's new bytes for all rooms and clients; past this the driver has to poll. Larger than one read, so

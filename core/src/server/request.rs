@@ -6,8 +6,10 @@ use super::{Drain, Server};
 use crate::auth::origin;
 use crate::config::ListenerConfig;
 use crate::http::{
-    BodyDiscard, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response, Status,
+    BodyDiscard, Forwarded, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response,
+    Status,
 };
+use crate::machine::PeerAddr;
 use crate::room::WireForm;
 use crate::session::connection::{CloseCause, Kind, Stage};
 use crate::websocket::handshake::{self, Upgrade};
@@ -117,9 +119,11 @@ impl Server {
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
         let outcome = body.and_then(|body| match route(head.target.path(), &listener) {
             None => Err(Refusal::not_found()),
-            Some(Route::Upgrade(kind)) => self
-                .check_upgrade(head)
-                .map(|upgrade| self.upgrade(index, kind, &upgrade)),
+            Some(Route::Upgrade(kind)) => {
+                let upgrade = self.check_upgrade(head)?;
+                self.find_client_behind_proxy(index, head)?;
+                Ok(self.upgrade(index, kind, &upgrade))
+            }
             Some(plain) => self.answer_plain(index, plain, head, body),
         });
         outcome.unwrap_or_else(|refusal| self.refuse(index, &refusal, head))
@@ -140,6 +144,41 @@ impl Server {
             return Err(Refusal::unavailable("Server is leaving", Some(1)));
         }
         Ok(upgrade)
+    }
+
+    /// Behind a proxy that is trusted, what the connection counts against is from now on the client's address. One
+    /// connection of a proxy may carry requests of many clients: only an upgrade makes it one client's.
+    fn find_client_behind_proxy(
+        &mut self,
+        index: u32,
+        head: &RequestHead<'_>,
+    ) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get(index) else {
+            return Ok(());
+        };
+        let proxy = PeerAddr::from(&connection.peer);
+        let (listener, old) = (connection.listener, connection.address);
+        let Some(proxies) = self.proxies.get(listener.0 as usize) else {
+            return Ok(());
+        };
+        if !proxies.trusts(proxy) {
+            return Ok(());
+        }
+        let Forwarded::By(address) = Forwarded::of(head, |ip| proxies.trusts_ip(ip))? else {
+            return Ok(());
+        };
+        let client = PeerAddr::Inet(address);
+        let new = self.addresses.enter(client);
+        if !self.has_room_at(new, client, listener) {
+            self.leave_address(new);
+            let text = "Too many connections from this address";
+            return Err(Refusal::unavailable(text, Some(1)));
+        }
+        self.leave_address(old);
+        if let Some(connection) = self.connections.get_mut(index) {
+            (connection.peer, connection.address) = (client.into(), new);
+        }
+        Ok(())
     }
 
     fn upgrade(&mut self, index: u32, kind: Kind, upgrade: &Upgrade<'_>) -> Answer {

@@ -28,6 +28,7 @@ use crate::websocket::Decoder;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stage: Stage,
+    /// The far end of the socket; of a session behind a trusted proxy, its client.
     pub(crate) peer: Peer,
     /// Input that could not be processed yet: an unfinished request head, or what is left behind a full queue.
     pub(crate) tail: Tail,

@@ -185,6 +185,7 @@ struct Listener {
     echo: bool,
     health: bool,
     plain_text: bool,
+    trusted_proxies: Vec<String>,
 }
 
 impl Default for Listener {
@@ -200,13 +201,15 @@ impl From<&ListenerSettings> for Listener {
             echo,
             health,
             plain_text,
-        } = settings.options;
+            trusted_proxies,
+        } = settings.options.clone();
         Self {
             address: settings.address,
             raw_payloads,
             echo,
             health,
             plain_text,
+            trusted_proxies,
         }
     }
 }
@@ -220,6 +223,7 @@ impl From<Listener> for ListenerSettings {
                 echo: listener.echo,
                 health: listener.health,
                 plain_text: listener.plain_text,
+                trusted_proxies: listener.trusted_proxies,
             },
         }
     }

@@ -55,6 +55,17 @@ pub(super) struct Options {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(super) raw_payloads: Option<bool>,
 
+    /// Believe this proxy about its clients' addresses, on every listener; repeat it for more. Replaces those of
+    /// the config file
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_TRUSTED_PROXY",
+        value_name = "ADDR[/BITS]"
+    )]
+    #[arg(value_delimiter = ',')]
+    pub(super) trusted_proxy: Option<Vec<String>>,
+
     /// How often a client may speak: off, chat, game, or messages per seconds [default: 100/60]
     #[arg(
         long,

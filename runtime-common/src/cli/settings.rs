@@ -145,6 +145,9 @@ impl Given {
     }
 
     fn listeners(&mut self, options: &Options, settings: &mut Settings) {
+        if options.trusted_proxy.is_some() {
+            self.0.push(("listener.trusted_proxies", "--trusted-proxy"));
+        }
         if let Some(addresses) = &options.listen {
             let addresses = addresses.iter().copied();
             settings.listeners = addresses.map(ListenerSettings::at).collect();
@@ -154,6 +157,9 @@ impl Given {
             let offered = &mut listener.options;
             offered.echo = options.echo.unwrap_or(offered.echo);
             offered.raw_payloads = options.raw_payloads.unwrap_or(offered.raw_payloads);
+            if let Some(proxies) = &options.trusted_proxy {
+                offered.trusted_proxies.clone_from(proxies);
+            }
         }
     }
 
@@ -165,8 +171,16 @@ impl Given {
     }
 
     fn flag_of(&self, error: &ConfigError) -> Option<&'static str> {
+        // Flags are about all listeners, whichever the error is about.
+        let wrong = match error.key.strip_prefix("listener[") {
+            Some(one) => format!(
+                "listener{}",
+                one.split_once(']').map_or("", |(_, rest)| rest)
+            ),
+            None => error.key.clone(),
+        };
         let part_of = |key: &str| {
-            let rest = error.key.strip_prefix(key)?;
+            let rest = wrong.strip_prefix(key)?;
             (rest.is_empty() || rest.starts_with(['.', '['])).then_some(())
         };
         self.0

@@ -275,3 +275,32 @@ describe('malformed requests', () => {
     assert.equal((await ask(t, get('/health'))).status, 200);
   });
 });
+
+describe('behind a proxy', () => {
+  const forwarded = (address) => ({ headers: { 'X-Forwarded-For': `1.1.1.1, ${address}, 10.0.0.1` } });
+  const saysHello = async (client) => (await client.request({ type: 'hello' })).type;
+
+  // covers A3-06
+  test('clients count by the address that a trusted proxy tells', TEST_MS, async (t) => {
+    const config = '[limits]\nmax_connections_per_ip = 2\n[rate_limit]\nmessages = 2\naddress_factor = 1\n';
+    const trusted = ['--trusted-proxy', '127.0.0.1', '--trusted-proxy', '10.0.0.0/8'];
+    const own = await ownServer(t, trusted, { config });
+    const ada = await connect(t, own.url, forwarded('203.0.113.7'));
+    const ada2 = await connect(t, own.url, forwarded('::ffff:203.0.113.7'));
+    const bob = await connect(t, own.url, { headers: { Forwarded: 'for="[2001:db8::1]:4711"' } });
+    assert.equal(await refusedStatus(own.url, forwarded('203.0.113.7')), 503);
+    assert.deepEqual([await saysHello(ada), await saysHello(ada2), await saysHello(ada)], ['ack', 'ack', 'error']);
+    assert.deepEqual([await saysHello(bob), await saysHello(bob), await saysHello(bob)], ['ack', 'ack', 'error']);
+    const both = { headers: { Forwarded: 'for=203.0.113.8', 'X-Forwarded-For': '203.0.113.9' } };
+    assert.equal(await refusedStatus(own.url, both), 400);
+  });
+
+  // covers A3-06
+  test('nobody is believed who is no trusted proxy', TEST_MS, async (t) => {
+    const config = '[rate_limit]\nmessages = 2\naddress_factor = 1\n';
+    const own = await ownServer(t, ['--trusted-proxy', '10.0.0.0/8'], { config });
+    const ada = await connect(t, own.url, forwarded('203.0.113.7'));
+    const bob = await connect(t, own.url, forwarded('203.0.113.8'));
+    assert.deepEqual([await saysHello(ada), await saysHello(bob), await saysHello(bob)], ['ack', 'ack', 'error']);
+  });
+});

@@ -9,6 +9,7 @@ mod leaving;
 mod liveness;
 mod messages;
 mod presence;
+mod proxies;
 mod rooms;
 mod welcome;
 

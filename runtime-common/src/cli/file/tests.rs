@@ -51,6 +51,7 @@ fn every_section_is_read() {
         raw_payloads = true
         health = false
         plain_text = true
+        trusted_proxies = ["10.0.0.0/8", "local"]
         [log]
         format = "json"
         level = "debug"
@@ -88,6 +89,7 @@ fn every_section_is_read() {
                 echo: false,
                 health: false,
                 plain_text: true,
+                trusted_proxies: vec!["10.0.0.0/8".to_owned(), "local".to_owned()],
             },
         },
     ];

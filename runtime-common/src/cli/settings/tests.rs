@@ -43,6 +43,11 @@ fn every_flag_sets_its_setting() {
     assert_eq!(addresses, ["127.0.0.1:0", "[::1]:1"]);
     assert!(with(&["--echo"]).listeners[0].options.echo);
     assert!(with(&["--raw-payloads"]).listeners[0].options.raw_payloads);
+    let s = with(&["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1"]);
+    assert_eq!(
+        s.listeners[0].options.trusted_proxies,
+        ["10.0.0.0/8", "::1"]
+    );
     let s = with(&["--allow-origin", "https://a", "--allow-origin", "null"]);
     assert_eq!(s.core.origin.allow, ["https://a", "null"]);
     assert_eq!(with(&["--drain-code", "4000"]).core.drain.code, 4_000);
@@ -70,6 +75,34 @@ fn every_flag_sets_its_setting() {
     let o = options(&["--config", "x.toml", "--check-config", "--print-config"]);
     assert_eq!(o.config.as_deref(), Some(Path::new("x.toml")));
     assert_eq!((o.check_config, o.print_config), (Some(true), Some(true)));
+}
+
+#[test]
+fn trusted_proxies_are_those_of_every_listener() {
+    let file = "[[listener]]\naddress = \"[::1]:1\"\ntrusted_proxies = [\"local\"]\n\
+        [[listener]]\naddress = \"[::1]:2\"";
+    let trusted = |arguments: &[&str]| {
+        let settings = over(file, arguments).expect("valid");
+        let each = settings.listeners.into_iter();
+        each.map(|l| l.options.trusted_proxies).collect::<Vec<_>>()
+    };
+    assert_eq!(trusted(&[]), [vec!["local"], vec![]]);
+    assert_eq!(trusted(&["--trusted-proxy", "::1"]), [["::1"], ["::1"]]);
+    let wrong = over(
+        file,
+        &["--listen=[::1]:3", "--trusted-proxy=::1,10.0.0.0/33"],
+    );
+    assert_eq!(
+        wrong.expect_err("a wrong network"),
+        "--trusted-proxy: listener[0].trusted_proxies[1] = \"10.0.0.0/33\": allowed is an IP address such as \
+         `127.0.0.1` or `::1`, a network such as `10.0.0.0/8`, or `local` for UNIX sockets"
+    );
+    let wrong = over(&file.replace("local", "here"), &[]).expect_err("a wrong word");
+    assert!(
+        wrong.contains("listener[0].trusted_proxies[0] = \"here\""),
+        "{wrong}"
+    );
+    assert!(!wrong.contains("--"), "{wrong}");
 }
 
 #[test]

@@ -60,6 +60,8 @@ pub struct Stats {
     pub unknown_types: u64,
     /// Messages refused by a rate limit.
     pub rate_limited: u64,
+    /// How often a client was not read from for a while because it went on sending too early.
+    pub throttled: u64,
     /// Requests refused for any other reason.
     pub refused: u64,
 

@@ -74,8 +74,21 @@ fn check_wait(quota: Quota, bucket: Bucket, now: Instant, cost: u32, wait: Durat
 }
 
 fn check_escalation(quota: Quota, bucket: Bucket, now: Instant) {
-    match (quota.escalate(bucket, now), quota.check(bucket, now, 1)) {
+    let check = quota.check(bucket, now, 1);
+    match (quota.escalate(bucket, now, 1, None), check) {
         (Escalation::Tell(left), Ok(same)) => assert_eq!(left, same),
+        (Escalation::Close, Err(_)) => {}
+        (escalation, check) => panic!("{escalation:?}, but {check:?}"),
+    }
+    let wait = Duration::from_millis(3);
+    match (quota.escalate(bucket, now, 1, Some(wait)), check) {
+        (Escalation::Tell(left), Ok(same)) => assert_eq!(left, same),
+        // As if no time had passed when it is over.
+        (Escalation::Throttle(left), Ok(same)) => {
+            let allowed = |bucket, now| quota.check(bucket, now, 1).is_ok();
+            assert_eq!(allowed(left, now + wait), allowed(same, now));
+            assert!(!quota.is_full(left, now + wait));
+        }
         (Escalation::Close, Err(_)) => {}
         (escalation, check) => panic!("{escalation:?}, but {check:?}"),
     }

@@ -252,6 +252,9 @@ pub struct RateLimit {
     pub deliveries_per_second: u32,
     /// Refused requests of one connection, for whatever reason, per `per_ms` before close code 1008. Default 100.
     pub refusals: u32,
+    /// So many of them a client is only told of. Whoever goes on sending too early is not read from until it may
+    /// send again, 10 seconds at most. Default 50; as many as `refusals` or more: never.
+    pub throttle_after: u32,
 }
 
 impl Default for RateLimit {
@@ -264,6 +267,7 @@ impl Default for RateLimit {
             pings: 300,
             deliveries_per_second: 100_000,
             refusals: 100,
+            throttle_after: 50,
         }
     }
 }

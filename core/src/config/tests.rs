@@ -145,6 +145,7 @@ fn rates_are_above_zero_and_refill_at_most_once_a_nanosecond() {
         rate_limit.address_factor: [1, 42_949_672] not [0, 42_949_673];
         rate_limit.pings: [1, u32::MAX] not [0];
         rate_limit.refusals: [1, u32::MAX] not [0];
+        rate_limit.throttle_after: [0, u32::MAX] not [];
         rate_limit.deliveries_per_second: [1, 1_000_000_000] not [0, 1_000_000_001];
     }
     let in_1_ms = |change: fn(&mut RateLimit)| {

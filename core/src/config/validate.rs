@@ -236,6 +236,8 @@ fn check_rate_limit(rate: &RateLimit) -> Result<(), ConfigError> {
         pings,
         deliveries_per_second,
         refusals,
+        // Any number makes sense: 0 throttles at once, a large one never.
+        throttle_after: _,
     } = *rate;
     if !enabled {
         return Ok(());

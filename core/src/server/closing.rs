@@ -168,6 +168,7 @@ impl Server {
             self.outboxes.lower(index, flag::PAUSE);
             self.outboxes.raise(index, flag::READ);
         }
+        self.unthrottle(index);
         self.timers
             .arm(index, super::timing::class::LINGER, self.now.mono);
         match old {

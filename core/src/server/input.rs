@@ -1,7 +1,10 @@
 //! Bytes from a connection: to the stage that it is in, and from stage to stage what is left over.
 
+use core::time::Duration;
+
 use super::Server;
 use super::closing::{ABNORMAL, Goodbye};
+use super::poll::Deadline;
 use crate::http::Refusal;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::Turn;
@@ -120,6 +123,41 @@ impl Server {
         }
     }
 
+    /// Reads nothing from a client for a while: it goes on speaking although it may not. One that has finished
+    /// writing says nothing more anyway.
+    pub(super) fn throttle(&mut self, index: u32, wait: Duration) {
+        let connection = self.connections.get(index);
+        let reads = connection.is_some_and(|c| c.session().is_some() && !c.read_ended);
+        if !reads || self.throttled.contains_key(&index) {
+            return;
+        }
+        let due = self.now.mono + wait;
+        self.throttled.insert(index, due);
+        self.deadlines.insert((due, Deadline::Throttle(index)));
+        self.stats.throttled += 1;
+        self.pause(index);
+    }
+
+    /// A client is read from again, or is gone. `true` if it was throttled.
+    pub(super) fn unthrottle(&mut self, index: u32) -> bool {
+        let Some(due) = self.throttled.remove(&index) else {
+            return false;
+        };
+        self.deadlines.remove(&(due, Deadline::Throttle(index)));
+        true
+    }
+
+    /// A client that was throttled may speak again.
+    pub(super) fn throttled_long_enough(&mut self, index: u32) {
+        if self.throttled.remove(&index).is_some() {
+            self.resume_later(index);
+        }
+    }
+
+    fn is_throttled(&self, index: u32) -> bool {
+        !self.throttled.is_empty() && self.throttled.contains_key(&index)
+    }
+
     /// Puts a connection with a tail in line to go on.
     pub(super) fn resume_later(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else {
@@ -137,8 +175,8 @@ impl Server {
             return;
         };
         connection.in_backlog = false;
-        if !connection.paused || self.echo_is_full(index) {
-            return; // a full echo goes on when it has drained
+        if !connection.paused || self.echo_is_full(index) || self.is_throttled(index) {
+            return; // a full echo goes on when it has drained, a throttled client when its time has come
         }
         self.read_tail(index);
         let Some(connection) = self.connections.get_mut(index) else {
@@ -147,6 +185,12 @@ impl Server {
         if !connection.paused || !connection.tail.is_empty() {
             return;
         }
+        if self.is_throttled(index) {
+            return; // once more: its last message was too early again
+        }
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
         connection.paused = false;
         if connection.read_ended {
             self.lost(index);
@@ -157,9 +201,10 @@ impl Server {
         self.sign_of_life(index, LifeEvent::Resumed);
     }
 
-    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own.
+    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own, or it is not
+    /// listened to.
     fn must_wait(&self, index: u32) -> bool {
-        self.turn() == Turn::Full || self.echo_is_full(index)
+        self.turn() == Turn::Full || self.echo_is_full(index) || self.is_throttled(index)
     }
 
     /// An echo is not closed for reading slowly: it is read no faster than it reads.
@@ -282,6 +327,11 @@ impl Server {
             return;
         };
         connection.read_ended = true;
+        // What it has left to say is soon said.
+        self.unthrottle(index);
+        let Some(connection) = self.connections.get(index) else {
+            return;
+        };
         match &connection.stage {
             Stage::Over(_) => {}
             Stage::Session(_) if connection.paused => self.resume_later(index),

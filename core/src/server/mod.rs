@@ -20,7 +20,7 @@ mod request;
 mod timing;
 mod welcome;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -70,6 +70,8 @@ pub struct Server {
     timers: Timers,
     /// Deadlines that are no connection's timer.
     deadlines: BTreeSet<(Instant, Deadline)>,
+    /// Clients that are not read from for a while, and until when.
+    throttled: BTreeMap<u32, Instant>,
     addresses: Addresses,
 
     rooms: Registry<Room>,
@@ -144,6 +146,7 @@ impl Server {
             outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
             timers: Timers::new(class::durations(&config)),
             deadlines: BTreeSet::new(),
+            throttled: BTreeMap::new(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
             dirty: Vec::new(),

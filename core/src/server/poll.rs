@@ -23,6 +23,8 @@ pub(super) enum Deadline {
     RoomLinger(u32),
     /// An application request was not answered.
     Reply(u64),
+    /// A client has been throttled long enough.
+    Throttle(u32),
     /// Addresses may be forgotten.
     Addresses,
     /// The drain has taken long enough.
@@ -199,6 +201,7 @@ impl Server {
             Deadline::RoomNotice(room) => self.room_notice(room),
             Deadline::RoomLinger(room) => self.remove_room(room),
             Deadline::Reply(token) => self.reply_overdue(token),
+            Deadline::Throttle(index) => self.throttled_long_enough(index),
             Deadline::Addresses => self.forget_addresses(),
             Deadline::Drain => self.drain_overdue(),
         }

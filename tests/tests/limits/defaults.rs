@@ -55,6 +55,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(rate.pings, 300);
     assert_eq!(rate.deliveries_per_second, 100_000);
     assert_eq!(rate.refusals, 100);
+    assert_eq!(rate.throttle_after, 50);
 
     assert_eq!(config.origin.allow, Vec::<String>::new());
     assert!(config.origin.allow_same_host);

@@ -30,6 +30,8 @@ pub struct Stats {
     pub closed: u64,
     /// Sessions that ended because the peer showed no sign of life.
     pub timeouts: u64,
+    /// Sessions closed because a message was not finished in time.
+    pub unfinished: u64,
     /// Sessions closed because they read too slowly.
     pub slow_readers: u64,
     /// Sessions closed because the server ran out of buffer memory.

@@ -133,7 +133,7 @@ pub struct Limits {
     /// Messages queued for one connection. Default 65,536, then the room's slow-reader policy.
     pub max_queued_messages: u32,
     /// Memory of all queues and unfinished messages. Default 256 MiB; over it, the connection that has been
-    /// stalled longest is closed with 1013.
+    /// stalled longest is closed with 1013, or if none is, the one that has been in the middle of a message longest.
     pub max_buffered_bytes: usize,
     /// Events that wait for the embedding program. Default 1,024, then reading stops.
     pub max_queued_events: usize,
@@ -190,6 +190,9 @@ pub struct Timeouts {
     pub keep_alive_ms: u64,
     /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
     pub linger_ms: u64,
+    /// From the beginning of a client's message to its end, while the server reads. Default 30,000, then close code
+    /// 1008: who holds half a message holds memory that others need.
+    pub message_ms: u64,
     /// How long the first message is held for a client that has not spoken; one that speaks gets it at once.
     /// Default 100, which a client program on a busy machine may need to attach its listener after `open`
     /// (10 was missed once in a hundred, 50 once in two thousand). 0: not held.
@@ -206,6 +209,7 @@ impl Default for Timeouts {
             handshake_ms: 10_000,
             keep_alive_ms: 15_000,
             linger_ms: 5_000,
+            message_ms: 30_000,
             welcome_delay_ms: 100,
             typing_ms: 5_000,
             application_reply_ms: 10_000,

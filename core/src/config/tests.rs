@@ -80,6 +80,7 @@ fn deadlines_are_bounded() {
         timeouts.handshake_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.keep_alive_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.linger_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+        timeouts.message_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.welcome_delay_ms: [0, 10_000] not [10_001];
         timeouts.typing_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.application_reply_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];

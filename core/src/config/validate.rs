@@ -200,6 +200,7 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
         handshake_ms,
         keep_alive_ms,
         linger_ms,
+        message_ms,
         welcome_delay_ms,
         typing_ms,
         application_reply_ms,
@@ -207,6 +208,7 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
     within("timeouts.handshake_ms", handshake_ms, 1..=MAX_MS)?;
     within("timeouts.keep_alive_ms", keep_alive_ms, 1..=MAX_MS)?;
     within("timeouts.linger_ms", linger_ms, 1..=MAX_MS)?;
+    within("timeouts.message_ms", message_ms, 1..=MAX_MS)?;
     within("timeouts.welcome_delay_ms", welcome_delay_ms, 0..=10_000)?;
     within("timeouts.typing_ms", typing_ms, 1..=MAX_MS)?;
     within(

@@ -169,6 +169,7 @@ impl Server {
             self.outboxes.raise(index, flag::READ);
         }
         self.unthrottle(index);
+        self.unfinished.stop(index);
         self.timers
             .arm(index, super::timing::class::LINGER, self.now.mono);
         match old {

@@ -198,6 +198,7 @@ impl Server {
         }
         self.outboxes.lower(index, flag::PAUSE);
         self.outboxes.raise(index, flag::READ);
+        self.restart_unfinished(index);
         self.sign_of_life(index, LifeEvent::Resumed);
     }
 
@@ -222,17 +223,22 @@ impl Server {
         let kind = session.kind;
         let mut decoder = core::mem::replace(&mut session.decoder, Decoder::new(Role::Server));
         let before = decoder.buffered_bytes();
+        let (was_in_message, received) = (decoder.is_in_message(), self.stats.received);
         let taken = self.decode(index, kind, &mut decoder, bytes);
         let after = decoder.buffered_bytes();
         self.input_bytes -= before;
         // The session is gone if a message closed it, and its unfinished message with it.
         let session = self.connections.get_mut(index);
         if let Some(session) = session.and_then(|connection| connection.session_mut()) {
+            let is_in_message = decoder.is_in_message();
             session.decoder = decoder;
             self.input_bytes += after;
-            let over = self.buffered_bytes() > self.config.limits.max_buffered_bytes;
-            if over && after > before && self.outboxes.longest_stalled().is_none() {
-                self.close_over_budget(index);
+            if was_in_message || is_in_message {
+                let fresh = self.stats.received > received;
+                self.note_unfinished(index, is_in_message, fresh);
+            }
+            if after > before {
+                self.spare_unfinished();
             }
         }
         taken

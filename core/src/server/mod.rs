@@ -18,6 +18,7 @@ mod poll;
 mod presence;
 mod request;
 mod timing;
+mod unfinished;
 mod welcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +49,7 @@ use commands::Pending;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 use poll::Deadline;
 use timing::class;
+use unfinished::Unfinished;
 
 /// A room server. Drive it as [`Machine`] says; the crate's front page shows the loop.
 #[derive(Debug)]
@@ -72,6 +74,7 @@ pub struct Server {
     deadlines: BTreeSet<(Instant, Deadline)>,
     /// Clients that are not read from for a while, and until when.
     throttled: BTreeMap<u32, Instant>,
+    unfinished: Unfinished,
     addresses: Addresses,
 
     rooms: Registry<Room>,
@@ -147,6 +150,7 @@ impl Server {
             timers: Timers::new(class::durations(&config)),
             deadlines: BTreeSet::new(),
             throttled: BTreeMap::new(),
+            unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
             dirty: Vec::new(),

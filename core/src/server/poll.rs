@@ -181,6 +181,15 @@ impl Server {
         let now = self.now.mono;
         for _ in 0..TIMERS_PER_POLL {
             let timer = self.timers.next_deadline().unwrap_or(Instant::FAR_FUTURE);
+            let other = self.deadlines.first().map(|&(due, _)| due);
+            if let Some((due, index)) = self.unfinished.first()
+                && due <= now
+                && due <= timer
+                && other.is_none_or(|other| due <= other)
+            {
+                self.message_overdue(index);
+                continue;
+            }
             match self.deadlines.first() {
                 Some(&(due, deadline)) if due <= now && due <= timer => {
                     self.deadlines.pop_first();
@@ -210,7 +219,8 @@ impl Server {
     fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.next_deadline();
         let other = self.deadlines.first().map(|&(due, _)| due);
-        timer.into_iter().chain(other).min()
+        let message = self.unfinished.first().map(|(due, _)| due);
+        timer.into_iter().chain(other).chain(message).min()
     }
 
     /// Processes what connections had to keep, while there is room for it.

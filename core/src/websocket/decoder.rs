@@ -196,6 +196,15 @@ impl Decoder {
         matches!(self.phase, Phase::Header(Held { len: 0, .. }))
     }
 
+    /// Whether a message has begun, its first header being complete, and not ended. O(1).
+    pub const fn is_in_message(&self) -> bool {
+        match self.phase {
+            Phase::Header(_) => self.fragments > 0,
+            Phase::Payload(frame) => self.fragments > 0 || !frame.kind.is_control(),
+            Phase::Closed | Phase::Failed(_) => false,
+        }
+    }
+
     /// How much heap is held for an unfinished message or control frame, in bytes: capacity, not length. At
     /// most [`MessageLimits::max_message_bytes`] and 125. O(1).
     pub fn buffered_bytes(&self) -> usize {

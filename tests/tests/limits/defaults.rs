@@ -40,6 +40,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(timeouts.handshake_ms, 10_000);
     assert_eq!(timeouts.keep_alive_ms, 15_000);
     assert_eq!(timeouts.linger_ms, 5_000);
+    assert_eq!(timeouts.message_ms, 30_000);
     assert_eq!(timeouts.welcome_delay_ms, 100);
     assert_eq!(timeouts.typing_ms, 5_000);
     assert_eq!(timeouts.application_reply_ms, 10_000);

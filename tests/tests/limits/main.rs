@@ -46,6 +46,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             handshake_ms: DAY_MS,
             keep_alive_ms: DAY_MS,
             linger_ms: DAY_MS,
+            message_ms: DAY_MS,
             welcome_delay_ms: 10,
             typing_ms: DAY_MS,
             application_reply_ms: DAY_MS,

@@ -137,6 +137,8 @@ pub struct Limits {
     pub max_buffered_bytes: usize,
     /// Events that wait for the embedding program. Default 1,024, then reading stops.
     pub max_queued_events: usize,
+    /// What they carry, in bytes. Default 16 MiB, then reading stops.
+    pub max_queued_event_bytes: usize,
     /// Application requests of one client without an answer yet. Default 64, then `rate_limited`.
     pub max_pending_requests: u32,
     /// Messages that are refused as malformed, per client and minute, before close code 1008. Default 20.
@@ -172,6 +174,7 @@ impl Default for Limits {
             max_queued_messages: 65_536,
             max_buffered_bytes: 256 * 1024 * 1024,
             max_queued_events: 1_024,
+            max_queued_event_bytes: 16 * 1024 * 1024,
             max_pending_requests: 64,
             max_bad_messages: 20,
             max_unknown_types: None,

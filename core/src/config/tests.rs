@@ -67,6 +67,7 @@ fn limits_are_bounded() {
         limits.max_user_bytes: [1, 65_536] not [0, 65_537];
         limits.max_queued_messages: [1, 16_777_216] not [0, 16_777_217];
         limits.max_queued_events: [1, 1_048_576] not [0, 1_048_577];
+        limits.max_queued_event_bytes: [1, isize::MAX as usize] not [0, usize::MAX];
         limits.max_pending_requests: [1, 65_536] not [0, 65_537];
         limits.max_bad_messages: [0, u32::MAX] not [];
         limits.max_unknown_types: [None, Some(0), Some(u32::MAX)] not [];

@@ -132,6 +132,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         max_buffered_bytes: _,
         max_queued_messages,
         max_queued_events,
+        max_queued_event_bytes,
         max_pending_requests,
         // Any number makes sense: 0 tolerates none.
         max_bad_messages: _,
@@ -183,6 +184,11 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         1..=MAX_ENTRIES,
     )?;
     within("limits.max_queued_events", max_queued_events, 1..=1_048_576)?;
+    within(
+        "limits.max_queued_event_bytes",
+        max_queued_event_bytes,
+        1..=MAX_BUFFERED_BYTES,
+    )?;
     within(
         "limits.max_pending_requests",
         max_pending_requests,

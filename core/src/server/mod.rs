@@ -86,6 +86,8 @@ pub struct Server {
     news: VecDeque<News>,
     /// Events of `news` that count against the limit.
     application_news: usize,
+    /// What they carry.
+    application_bytes: usize,
     pending: Pending,
     /// Connections with a tail to go on with.
     backlog: VecDeque<u32>,
@@ -157,6 +159,7 @@ impl Server {
             sealing: Vec::new(),
             news: VecDeque::new(),
             application_news: 0,
+            application_bytes: 0,
             pending: Pending::default(),
             backlog: VecDeque::new(),
             handing: None,
@@ -341,7 +344,9 @@ impl Machine for Server {
 impl Server {
     /// Whether there is room for more input.
     fn turn(&self) -> Turn {
-        let events = self.application_news >= self.config.limits.max_queued_events;
+        let limits = &self.config.limits;
+        let events = self.application_news >= limits.max_queued_events
+            || self.application_bytes >= limits.max_queued_event_bytes;
         if events || self.outboxes.unsealed_bytes() >= UNSEALED_BYTES {
             Turn::Full
         } else {

@@ -108,6 +108,7 @@ impl Server {
             return Some(match self.news.pop_front()? {
                 News::Application(event) => {
                     self.application_news -= 1;
+                    self.application_bytes -= event.carried_bytes();
                     *event
                 }
                 News::Opened(index) => match self.opened_event(index) {

@@ -31,6 +31,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(limits.max_queued_messages, 65_536);
     assert_eq!(limits.max_buffered_bytes, 268_435_456);
     assert_eq!(limits.max_queued_events, 1_024);
+    assert_eq!(limits.max_queued_event_bytes, 16_777_216);
     assert_eq!(limits.max_pending_requests, 64);
     assert_eq!(limits.max_bad_messages, 20);
     assert_eq!(limits.max_unknown_types, None);

@@ -37,6 +37,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             max_queued_messages: 1 << 24,
             max_buffered_bytes: 1024 * 1024 * 1024,
             max_queued_events: 1 << 20,
+            max_queued_event_bytes: 1024 * 1024 * 1024,
             max_pending_requests: 65_536,
             max_bad_messages: 1_000_000_000,
             max_unknown_types: None,

@@ -200,3 +200,29 @@ fn events_that_wait() {
         assert!(!world.driver().is_full());
     }
 }
+
+// covers A3-13: limits.max_queued_event_bytes
+#[test]
+fn bytes_of_events_that_wait() {
+    let pad = "x".repeat(10_000);
+    let dice = json!({"type": "dice", "pad": pad});
+    let each = "dice".len() + dice.to_string().len();
+    for (limit, count) in [(1, 1), (3 * each, 3), (3 * each + 1, 4)] {
+        let mut world = World::new(only(|config| {
+            config.limits.max_queued_event_bytes = limit;
+            config.application_types = vec!["dice".to_owned()];
+        }));
+        let client = world.connect();
+        world.events();
+        for number in 1..=count {
+            world.post_json(client, &dice);
+            world.driver().feed();
+            assert_eq!(world.driver().is_full(), number == count);
+        }
+        // Nothing is lost, and there is room again.
+        world.post_json(client, &dice);
+        world.settle();
+        assert_eq!(world.events().len(), count + 1);
+        assert!(!world.driver().is_full());
+    }
+}

@@ -1,6 +1,6 @@
 //! What the embedding program asks for, and the requests that it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Refused;
 use super::closing::Goodbye;
@@ -23,6 +23,8 @@ use crate::websocket::is_sendable_close_code;
 pub(super) struct Pending {
     next: u64,
     requests: BTreeMap<u64, Waiting>,
+    /// The same by who asked.
+    by_connection: BTreeSet<(ConnectionId, u64)>,
 }
 
 #[derive(Debug)]
@@ -30,6 +32,27 @@ struct Waiting {
     connection: ConnectionId,
     id: Option<Box<str>>,
     due: Instant,
+}
+
+impl Pending {
+    fn insert(&mut self, token: u64, waiting: Waiting) {
+        self.by_connection.insert((waiting.connection, token));
+        self.requests.insert(token, waiting);
+    }
+
+    fn remove(&mut self, token: u64) -> Option<Waiting> {
+        let waiting = self.requests.remove(&token)?;
+        self.by_connection.remove(&(waiting.connection, token));
+        Some(waiting)
+    }
+
+    /// Takes the oldest request of a connection.
+    fn pop_of(&mut self, connection: ConnectionId) -> Option<(u64, Waiting)> {
+        let mut own = self.by_connection.range((connection, 0)..);
+        let token = own.next().filter(|first| first.0 == connection)?.1;
+        self.by_connection.remove(&(connection, token));
+        Some((token, self.requests.remove(&token)?))
+    }
 }
 
 impl Server {
@@ -150,7 +173,7 @@ impl Server {
             id: id.map(Box::from),
             due,
         };
-        self.pending.requests.insert(token, waiting);
+        self.pending.insert(token, waiting);
         let event = Event::Application {
             connection,
             client,
@@ -200,7 +223,7 @@ impl Server {
     }
 
     fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
-        let waiting = self.pending.requests.remove(&token)?;
+        let waiting = self.pending.remove(token)?;
         self.deadlines
             .remove(&(waiting.due, Deadline::Reply(token)));
         let index = self.connections.resolve(waiting.connection)?;
@@ -209,7 +232,7 @@ impl Server {
         Some((index, waiting))
     }
 
-    /// A client is gone, and its requests with it. O(requests waiting), only if it has any.
+    /// A client is gone, and its requests with it. O(its requests * log(all that wait)).
     pub(super) fn forget_requests(&mut self, index: u32, session: &Session) {
         let Some(connection) = self.connections.id(index) else {
             return;
@@ -217,14 +240,10 @@ impl Server {
         if session.pending_requests == 0 {
             return;
         }
-        let deadlines = &mut self.deadlines;
-        self.pending.requests.retain(|&token, waiting| {
-            let keep = waiting.connection != connection;
-            if !keep {
-                deadlines.remove(&(waiting.due, Deadline::Reply(token)));
-            }
-            keep
-        });
+        while let Some((token, waiting)) = self.pending.pop_of(connection) {
+            self.deadlines
+                .remove(&(waiting.due, Deadline::Reply(token)));
+        }
     }
 
     // ---- leaving

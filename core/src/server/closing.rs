@@ -291,10 +291,6 @@ impl Server {
     pub(super) fn bury(&mut self, index: u32) {
         self.outboxes.close(index);
         self.timers.cancel(index);
-        // What is still to be reported of it dies with it: the slot's next owner must not inherit it.
-        if self.handing.is_some_and(|(handed, _)| handed == index) {
-            self.handing = None;
-        }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };

@@ -91,8 +91,6 @@ pub struct Server {
     pending: Pending,
     /// Connections with a tail to go on with.
     backlog: VecDeque<u32>,
-    /// What is being handed out: a connection and its flags.
-    handing: Option<(u32, u8)>,
     /// The transmit that the driver has not answered.
     awaiting: Option<ConnectionId>,
     drain: Drain,
@@ -162,7 +160,6 @@ impl Server {
             application_bytes: 0,
             pending: Pending::default(),
             backlog: VecDeque::new(),
-            handing: None,
             awaiting: None,
             drain: Drain::No,
             live: 0,

@@ -43,15 +43,14 @@ const GOODBYES_PER_POLL: u32 = 256;
 impl Server {
     pub(super) fn next_output(&mut self) -> Output<Event> {
         loop {
-            if let Some(output) = self.hand_out() {
-                return output;
-            }
             if let Some(event) = self.next_event() {
                 return Output::Event(event);
             }
-            if let Some(flagged) = self.outboxes.next_flagged() {
-                self.handing = Some(flagged);
-                continue;
+            if let Some((index, flag)) = self.outboxes.next_flagged() {
+                match self.hand_out(index, flag) {
+                    Some(output) => return output,
+                    None => continue,
+                }
             }
             let more = self.between_rounds();
             if self.outboxes.begin_round() || !self.news.is_empty() {
@@ -66,14 +65,10 @@ impl Server {
         }
     }
 
-    /// The next flag of the connection that is being handed out.
-    fn hand_out(&mut self) -> Option<Output<Event>> {
-        let (index, flags) = self.handing?;
-        let first = flags & flags.wrapping_neg();
-        let left = flags & !first;
-        self.handing = (left != 0).then_some((index, left));
+    /// What a flag asks of the driver; `None` if it has lost its reason.
+    fn hand_out(&mut self, index: u32, raised: u8) -> Option<Output<Event>> {
         let connection = self.connections.id(index)?;
-        match first {
+        match raised {
             flag::READ => Some(Output::ReadInterest {
                 connection,
                 wanted: true,
@@ -84,19 +79,18 @@ impl Server {
             }),
             flag::TRANSMIT => {
                 if self.outboxes.is_empty(index) || self.outboxes.is_blocked(index) {
-                    return self.hand_out();
+                    return None;
                 }
                 self.awaiting = Some(connection);
                 Some(Output::Transmit { connection })
             }
             flag::FINISH => Some(Output::Finish { connection }),
             flag::CLOSE | flag::RESET => {
-                self.handing = None;
                 self.disconnect(index, CloseCause::Lost, super::closing::ABNORMAL);
                 self.bury(index);
                 Some(Output::Close {
                     connection,
-                    reset: first == flag::RESET,
+                    reset: raised == flag::RESET,
                 })
             }
             _ => None,

@@ -354,6 +354,8 @@ impl Server {
 
     /// A session whose peer can no longer say anything: what is queued still goes out.
     fn lost(&mut self, index: u32) {
+        // What its rooms have published is queued, too, whether or not they have been sealed since.
+        self.cut_client(index);
         self.disconnect(index, CloseCause::Lost, ABNORMAL);
         self.set_peer_done(index);
         if self.outboxes.is_empty(index) {

@@ -83,7 +83,9 @@ impl Server {
         let Some(mut session) = self.take_session(index, goodbye.cause, goodbye.code) else {
             return;
         };
-        self.outboxes.set_shut(index, goodbye.discard);
+        // Once something has not fitted, what came after it would make no sense.
+        let overflowed = self.outboxes.is_overflowed(index);
+        self.outboxes.set_shut(index, goodbye.discard || overflowed);
         self.leave_everything(index, &mut session, goodbye.cause);
         if goodbye.discard && session.hold == Hold::Response {
             // Without the upgrade response, what we could say would be taken for an answer to the request.

@@ -78,15 +78,19 @@ pub struct ListenerConfig {
     pub trusted_proxies: Vec<String>,
 }
 
+impl ListenerConfig {
+    pub(crate) const DEFAULT: Self = Self {
+        raw_payloads: false,
+        echo: false,
+        health: true,
+        plain_text: false,
+        trusted_proxies: Vec::new(),
+    };
+}
+
 impl Default for ListenerConfig {
     fn default() -> Self {
-        Self {
-            raw_payloads: false,
-            echo: false,
-            health: true,
-            plain_text: false,
-            trusted_proxies: Vec::new(),
-        }
+        Self::DEFAULT
     }
 }
 
@@ -193,7 +197,7 @@ pub struct Timeouts {
     pub keep_alive_ms: u64,
     /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
     pub linger_ms: u64,
-    /// From the beginning of a client's message to its end, while the server reads. Default 30,000, then close code
+    /// From the first byte of a client's message, or of a control frame, to its end, while the server reads. Default 30,000, then close code
     /// 1008: who holds half a message holds memory that others need.
     pub message_ms: u64,
     /// How long the first message is held for a client that has not spoken; one that speaks gets it at once.

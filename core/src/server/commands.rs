@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Refused;
 use super::closing::Goodbye;
+use super::deadlines::Deadline;
 use super::event::{Command, Event, Outcome as Answer, RequestToken};
 use super::membership::Leaving;
 use super::messages::{Outcome, refusal};
-use super::poll::Deadline;
 use super::{Drain, News, Server};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
@@ -15,6 +15,7 @@ use crate::message::{LeaveReason, ServerMessage};
 use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
 use crate::session::outbox::flag;
+use crate::steps::Steps;
 use crate::time::Instant;
 use crate::websocket::is_sendable_close_code;
 
@@ -23,8 +24,9 @@ use crate::websocket::is_sendable_close_code;
 pub(super) struct Pending {
     next: u64,
     requests: BTreeMap<u64, Waiting>,
-    /// The same by who asked.
-    by_connection: BTreeSet<(ConnectionId, u64)>,
+    /// The same by connection, so that the end of one is nothing to the requests of others.
+    by_connection: BTreeSet<(u32, u64)>,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -35,23 +37,38 @@ struct Waiting {
 }
 
 impl Pending {
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of the requests that wait, estimated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let ids = self.requests.values().filter_map(|r| r.id.as_deref());
+        self.requests.len() * size_of::<(u64, Waiting, u32, u64)>()
+            + ids.map(str::len).sum::<usize>()
+    }
+
     fn insert(&mut self, token: u64, waiting: Waiting) {
-        self.by_connection.insert((waiting.connection, token));
+        self.steps.many(2);
+        self.by_connection
+            .insert((waiting.connection.index(), token));
         self.requests.insert(token, waiting);
     }
 
     fn remove(&mut self, token: u64) -> Option<Waiting> {
+        self.steps.many(2);
         let waiting = self.requests.remove(&token)?;
-        self.by_connection.remove(&(waiting.connection, token));
+        self.by_connection
+            .remove(&(waiting.connection.index(), token));
         Some(waiting)
     }
 
-    /// Takes the oldest request of a connection.
-    fn pop_of(&mut self, connection: ConnectionId) -> Option<(u64, Waiting)> {
-        let mut own = self.by_connection.range((connection, 0)..);
-        let token = own.next().filter(|first| first.0 == connection)?.1;
-        self.by_connection.remove(&(connection, token));
-        Some((token, self.requests.remove(&token)?))
+    /// The oldest request of a connection.
+    fn first_of(&self, index: u32) -> Option<u64> {
+        self.steps.one();
+        let mut own = self.by_connection.range((index, 0)..=(index, u64::MAX));
+        own.next().map(|&(_, token)| token)
     }
 }
 
@@ -158,16 +175,17 @@ impl Server {
         else {
             return Ok(Outcome::Later);
         };
-        if session.pending_requests >= limit {
+        let extra = session.extra_mut();
+        if extra.pending_requests >= limit {
             let message = "Too many requests wait for an answer";
             return Err(refusal(ErrorCode::RateLimited, message));
         }
-        session.pending_requests += 1;
+        extra.pending_requests += 1;
         let token = self.pending.next;
         self.pending.next += 1;
         let wait = core::time::Duration::from_millis(self.config.timeouts.application_reply_ms);
         let due = self.now.mono + wait;
-        self.deadlines.insert((due, Deadline::Reply(token)));
+        self.deadlines.insert(due, Deadline::Reply(token));
         let waiting = Waiting {
             connection,
             id: id.map(Box::from),
@@ -224,25 +242,26 @@ impl Server {
 
     fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
         let waiting = self.pending.remove(token)?;
-        self.deadlines
-            .remove(&(waiting.due, Deadline::Reply(token)));
+        self.deadlines.remove(waiting.due, Deadline::Reply(token));
         let index = self.connections.resolve(waiting.connection)?;
         let session = self.connections.get_mut(index)?.session_mut()?;
-        session.pending_requests -= 1;
+        session.extra_mut().pending_requests -= 1;
         Some((index, waiting))
     }
 
-    /// A client is gone, and its requests with it. O(its requests * log(all that wait)).
+    /// A client is gone, and its requests with it. O(its requests).
     pub(super) fn forget_requests(&mut self, index: u32, session: &Session) {
-        let Some(connection) = self.connections.id(index) else {
-            return;
-        };
-        if session.pending_requests == 0 {
-            return;
-        }
-        while let Some((token, waiting)) = self.pending.pop_of(connection) {
-            self.deadlines
-                .remove(&(waiting.due, Deadline::Reply(token)));
+        let pending = session
+            .extra
+            .as_ref()
+            .map_or(0, |extra| extra.pending_requests);
+        for _ in 0..pending {
+            let Some(token) = self.pending.first_of(index) else {
+                return;
+            };
+            if let Some(waiting) = self.pending.remove(token) {
+                self.deadlines.remove(waiting.due, Deadline::Reply(token));
+            }
         }
     }
 
@@ -253,7 +272,8 @@ impl Server {
             self.drain = Drain::Telling(0);
             let timeout = core::time::Duration::from_millis(self.config.drain.timeout_ms);
             let due = self.now.mono + timeout;
-            self.deadlines.insert((due, Deadline::Drain));
+            self.drain_due = due;
+            self.deadlines.insert(due, Deadline::Drain);
         }
     }
 
@@ -280,8 +300,7 @@ impl Server {
     pub(super) fn check_drained(&mut self) {
         if self.drain == Drain::Waiting && self.live == 0 {
             self.drain = Drain::Done;
-            self.deadlines
-                .retain(|&(_, deadline)| deadline != Deadline::Drain);
+            self.deadlines.remove(self.drain_due, Deadline::Drain);
             self.news.push_back(News::Drained);
         }
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Server;
 use super::closing::{ABNORMAL, Goodbye};
-use super::poll::Deadline;
+use super::deadlines::Deadline;
 use crate::http::Refusal;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::Turn;
@@ -43,15 +43,15 @@ impl Server {
             return;
         };
         let mut tail = core::mem::take(&mut connection.tail);
-        self.input_bytes -= tail.capacity();
-        let taken = self.read(index, &mut tail);
+        self.input_bytes -= tail.held_bytes();
+        let taken = self.read(index, tail.bytes_mut());
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
         let waits = matches!(connection.stage, Stage::Request(_) | Stage::Session(_));
-        if waits && taken < tail.len() {
-            tail.drain(..taken);
-            self.input_bytes += tail.capacity();
+        if waits {
+            tail.discard(taken);
+            self.input_bytes += tail.held_bytes();
             connection.tail = tail;
         }
     }
@@ -93,9 +93,7 @@ impl Server {
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
-        let before = connection.tail.capacity();
-        connection.tail.extend_from_slice(bytes);
-        self.input_bytes += connection.tail.capacity() - before;
+        self.input_bytes += connection.tail.extend(bytes);
     }
 
     /// Refuses a request whose head the server has no memory for.
@@ -133,7 +131,8 @@ impl Server {
         }
         let due = self.now.mono + wait;
         self.throttled.insert(index, due);
-        self.deadlines.insert((due, Deadline::Throttle(index)));
+        self.steps.many(2);
+        self.deadlines.insert(due, Deadline::Throttle(index));
         self.stats.throttled += 1;
         self.pause(index);
     }
@@ -143,7 +142,7 @@ impl Server {
         let Some(due) = self.throttled.remove(&index) else {
             return false;
         };
-        self.deadlines.remove(&(due, Deadline::Throttle(index)));
+        self.deadlines.remove(due, Deadline::Throttle(index));
         true
     }
 
@@ -221,21 +220,24 @@ impl Server {
             return bytes.len();
         };
         let kind = session.kind;
-        let mut decoder = core::mem::replace(&mut session.decoder, Decoder::new(Role::Server));
-        let before = decoder.buffered_bytes();
-        let (was_in_message, received) = (decoder.is_in_message(), self.stats.received);
-        let taken = self.decode(index, kind, &mut decoder, bytes);
-        let after = decoder.buffered_bytes();
+        let before = session.unfinished_bytes();
+        let mut unfinished = session.unfinished.take();
+        let mut fresh = Decoder::new(Role::Server);
+        let decoder = unfinished.as_deref_mut().unwrap_or(&mut fresh);
+        let was_idle = decoder.is_idle();
+        let (taken, passed_idle) = self.decode(index, kind, decoder, bytes);
+        let idle = decoder.is_idle();
         self.input_bytes -= before;
         // The session is gone if a message closed it, and its unfinished message with it.
         let session = self.connections.get_mut(index);
         if let Some(session) = session.and_then(|connection| connection.session_mut()) {
-            let is_in_message = decoder.is_in_message();
-            session.decoder = decoder;
+            if !idle {
+                session.unfinished = Some(unfinished.unwrap_or_else(|| Box::new(fresh)));
+            }
+            let after = session.unfinished_bytes();
             self.input_bytes += after;
-            if was_in_message || is_in_message {
-                let fresh = self.stats.received > received;
-                self.note_unfinished(index, is_in_message, fresh);
+            if !(was_idle && idle) {
+                self.note_unfinished(index, !idle, was_idle || passed_idle);
             }
             if after > before {
                 self.spare_unfinished();
@@ -244,20 +246,29 @@ impl Server {
         taken
     }
 
-    fn decode(&mut self, index: u32, kind: Kind, decoder: &mut Decoder, bytes: &mut [u8]) -> usize {
+    /// Returns how many bytes it took, and whether something ended after which nothing was under way.
+    /// Returns how many bytes it took, and whether anything has ended with nothing left under way.
+    fn decode(
+        &mut self,
+        index: u32,
+        kind: Kind,
+        decoder: &mut Decoder,
+        bytes: &mut [u8],
+    ) -> (usize, bool) {
         let limits = self.message_limits;
-        let mut at = 0;
+        let (mut at, mut passed_idle) = (0, false);
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             if self.must_wait(index) {
                 self.pause(index);
                 if self.turn() == Turn::Full {
                     self.resume_later(index);
                 }
-                return at;
+                return (at, passed_idle);
             }
             match decoder.decode(rest, &limits) {
                 Ok((step, consumed)) => {
                     at += consumed;
+                    passed_idle |= decoder.is_idle();
                     if !self.step(index, kind, step) {
                         break;
                     }
@@ -271,7 +282,7 @@ impl Server {
                 }
             }
         }
-        bytes.len()
+        (bytes.len(), passed_idle)
     }
 
     /// Handles one message or control frame; `false` when the session has ended.
@@ -400,7 +411,7 @@ impl Server {
             Stage::Session(session) => {
                 if session.hold == Hold::Response {
                     self.response_left(index);
-                } else if !session.missed.is_empty() {
+                } else if !session.missed().is_empty() {
                     self.tell_missed(index);
                 }
                 if paused {

@@ -8,11 +8,13 @@ mod addresses;
 mod admission;
 mod closing;
 mod commands;
+mod deadlines;
 mod event;
 mod fanout;
 mod identity;
 mod input;
 mod membership;
+mod memory;
 mod messages;
 mod poll;
 mod presence;
@@ -21,7 +23,7 @@ mod timing;
 mod unfinished;
 mod welcome;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -40,14 +42,16 @@ use crate::session::connection::{Connection, Stage};
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
 use crate::stats::Stats;
+use crate::steps::Steps;
 use crate::time::{Instant, Now};
 use crate::websocket::MessageLimits;
 
 use addresses::{Address, Addresses};
 use admission::Quotas;
 use commands::Pending;
+use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
-use poll::Deadline;
+pub use memory::Memory;
 use timing::class;
 use unfinished::Unfinished;
 
@@ -71,7 +75,7 @@ pub struct Server {
     outboxes: Outboxes,
     timers: Timers,
     /// Deadlines that are no connection's timer.
-    deadlines: BTreeSet<(Instant, Deadline)>,
+    deadlines: Deadlines,
     /// Clients that are not read from for a while, and until when.
     throttled: BTreeMap<u32, Instant>,
     unfinished: Unfinished,
@@ -94,6 +98,8 @@ pub struct Server {
     /// The transmit that the driver has not answered.
     awaiting: Option<ConnectionId>,
     drain: Drain,
+    /// When it has taken long enough.
+    drain_due: Instant,
 
     /// Connections whose socket lives.
     live: usize,
@@ -102,6 +108,8 @@ pub struct Server {
     input_bytes: usize,
     stats: Stats,
     scratch: Vec<u8>,
+    /// Work that none of the structures counts.
+    steps: Steps,
 }
 
 /// News that has not been polled yet. What happened to a connection is told from its slot.
@@ -148,7 +156,7 @@ impl Server {
             connections: Arena::new(),
             outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
             timers: Timers::new(class::durations(&config)),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             throttled: BTreeMap::new(),
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
@@ -162,11 +170,13 @@ impl Server {
             backlog: VecDeque::new(),
             awaiting: None,
             drain: Drain::No,
+            drain_due: Instant::ZERO,
             live: 0,
             clients: 0,
             input_bytes: 0,
             stats: Stats::default(),
             scratch: Vec::new(),
+            steps: Steps::new(),
             config,
         }
     }
@@ -184,17 +194,36 @@ impl Server {
         }
     }
 
+    /// Steps of work since the server was made: each connection, room member, queue node, timer, deadline or room
+    /// that was looked at is one, and so is each operation on a map. What an input or a poll costs is the
+    /// difference. Bytes are not counted. Only with the feature `count-steps`, which is for tests: counting
+    /// costs time. O(1).
+    #[cfg(feature = "count-steps")]
+    pub fn steps(&self) -> u64 {
+        let parts = [
+            self.connections.steps(),
+            self.outboxes.steps(),
+            self.timers.steps(),
+            self.deadlines.steps(),
+            self.unfinished.steps(),
+            self.addresses.steps(),
+            self.rooms.steps(),
+            self.pending.steps(),
+            &self.steps,
+        ];
+        parts.into_iter().map(Steps::count).sum()
+    }
+
     /// The config it runs with.
     pub fn config(&self) -> &ValidConfig {
         &self.config
     }
 
-    fn listener(&self, listener: ListenerId) -> ListenerConfig {
+    fn listener(&self, listener: ListenerId) -> &ListenerConfig {
         let listeners = &self.config.listeners;
         listeners
             .get(listener.0 as usize)
-            .cloned()
-            .unwrap_or_default()
+            .unwrap_or(&UNKNOWN_LISTENER)
     }
 
     /// Whether a far end is a proxy that `listener` believes.
@@ -328,7 +357,7 @@ impl Machine for Server {
 
     fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
         match self.connections.resolve(connection) {
-            Some(index) => Unsent::queue(self.outboxes.unsent(index)),
+            Some(index) => Unsent::queue(self.outboxes.unsent(index), self.says_last(index)),
             None => Unsent::EMPTY,
         }
     }
@@ -381,6 +410,9 @@ impl Server {
         self.bury(index);
     }
 }
+
+/// What is offered at a listener that the config does not name.
+static UNKNOWN_LISTENER: ListenerConfig = ListenerConfig::DEFAULT;
 
 /// A config that was validated has only lists that can be read; any other trusts nobody.
 fn proxies_of(listener: &ListenerConfig) -> Proxies {

@@ -6,30 +6,12 @@
 //! [`Output::Idle`].
 
 use super::closing::Goodbye;
+use super::deadlines::Deadline;
 use super::{Drain, Event, News, Server};
 use crate::machine::{Output, Turn};
 use crate::session::connection::{CloseCause, End, Stage};
 use crate::session::outbox::flag;
 use crate::time::Instant;
-
-/// A deadline that is no connection's timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Deadline {
-    /// A client's typing in a room expires.
-    Typing(u32, u32),
-    /// A large room's summed-up notice.
-    RoomNotice(u32),
-    /// An empty room goes.
-    RoomLinger(u32),
-    /// An application request was not answered.
-    Reply(u64),
-    /// A client has been throttled long enough.
-    Throttle(u32),
-    /// Addresses may be forgotten.
-    Addresses,
-    /// The drain has taken long enough.
-    Drain,
-}
 
 /// Timers and deadlines that fire between two polls.
 const TIMERS_PER_POLL: usize = 256;
@@ -43,6 +25,7 @@ const GOODBYES_PER_POLL: u32 = 256;
 impl Server {
     pub(super) fn next_output(&mut self) -> Output<Event> {
         loop {
+            self.steps.one();
             if let Some(event) = self.next_event() {
                 return Output::Event(event);
             }
@@ -99,6 +82,7 @@ impl Server {
 
     fn next_event(&mut self) -> Option<Event> {
         loop {
+            self.steps.one();
             return Some(match self.news.pop_front()? {
                 News::Application(event) => {
                     self.application_news -= 1;
@@ -124,13 +108,13 @@ impl Server {
         let client = match &connection.stage {
             Stage::Session(session) => self.encode_id(&session.secret, index),
             Stage::Closing(closing) => closing.end.as_ref()?.client,
-            Stage::Over(end) => end.as_ref()?.client,
+            Stage::Over(closed) => closed.as_ref()?.end.as_ref()?.client,
             Stage::Request(_) => return None,
         };
         Some(Event::Opened {
             connection: self.connections.id(index)?,
             client,
-            peer: connection.peer,
+            peer: (&connection.peer).into(),
             listener: connection.listener,
         })
     }
@@ -138,7 +122,7 @@ impl Server {
     /// Tells the end of a session and frees its slot.
     fn closed_event(&mut self, index: u32) -> Option<Event> {
         let id = self.connections.id(index)?;
-        let Stage::Over(Some(end)) = self.connections.remove(index)?.stage else {
+        let Stage::Over(Some(closed)) = self.connections.remove(index)?.stage else {
             return None;
         };
         let End {
@@ -147,7 +131,7 @@ impl Server {
             code,
             opened,
             received,
-        } = *end;
+        } = closed.end?;
         Some(Event::Closed {
             connection: id,
             client,
@@ -175,8 +159,9 @@ impl Server {
     fn fire_timers(&mut self) -> bool {
         let now = self.now.mono;
         for _ in 0..TIMERS_PER_POLL {
+            self.steps.one();
             let timer = self.timers.next_deadline().unwrap_or(Instant::FAR_FUTURE);
-            let other = self.deadlines.first().map(|&(due, _)| due);
+            let other = self.deadlines.first().map(|(due, _)| due);
             if let Some((due, index)) = self.unfinished.first()
                 && due <= now
                 && due <= timer
@@ -186,7 +171,7 @@ impl Server {
                 continue;
             }
             match self.deadlines.first() {
-                Some(&(due, deadline)) if due <= now && due <= timer => {
+                Some((due, deadline)) if due <= now && due <= timer => {
                     self.deadlines.pop_first();
                     self.deadline_fired(deadline);
                 }
@@ -213,7 +198,7 @@ impl Server {
 
     fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.next_deadline();
-        let other = self.deadlines.first().map(|&(due, _)| due);
+        let other = self.deadlines.first().map(|(due, _)| due);
         let message = self.unfinished.first().map(|(due, _)| due);
         timer.into_iter().chain(other).chain(message).min()
     }
@@ -221,6 +206,7 @@ impl Server {
     /// Processes what connections had to keep, while there is room for it.
     fn go_on_with_tails(&mut self) -> bool {
         for _ in 0..TAILS_PER_POLL.min(self.backlog.len()) {
+            self.steps.one();
             if self.turn() == Turn::Full {
                 break;
             }

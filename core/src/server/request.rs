@@ -93,8 +93,13 @@ impl Server {
         if request.scan == 0 && self.timers.armed(index) == Some(class::KEEP_ALIVE) {
             self.timers.arm(index, class::HANDSHAKE, self.now.mono);
         }
-        match RequestHead::parse(bytes, &limits, &mut request.scan) {
-            Ok(Parsed::Partial) => None,
+        let mut scan = request.scan as usize;
+        match RequestHead::parse(bytes, &limits, &mut scan) {
+            Ok(Parsed::Partial) => {
+                // Within the limit of a head; searching a part of it again would do no harm.
+                request.scan = u32::try_from(scan).unwrap_or_default();
+                None
+            }
             Ok(Parsed::Complete { head, consumed }) => {
                 request.scan = 0;
                 Some((self.answer(index, &head), consumed))
@@ -110,9 +115,9 @@ impl Server {
         let Some(connection) = self.connections.get(index) else {
             return Answer::Over;
         };
-        let listener = self.listener(connection.listener);
+        let route = route(head.target.path(), self.listener(connection.listener));
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
-        let outcome = body.and_then(|body| match route(head.target.path(), &listener) {
+        let outcome = body.and_then(|body| match route {
             None => Err(Refusal::not_found()),
             Some(Route::Upgrade(kind)) => {
                 let upgrade = self.check_upgrade(head)?;
@@ -151,7 +156,11 @@ impl Server {
         let Some(connection) = self.connections.get(index) else {
             return Ok(());
         };
-        let (proxy, listener, old) = (connection.peer, connection.listener, connection.address);
+        let (proxy, listener, old) = (
+            PeerAddr::from(&connection.peer),
+            connection.listener,
+            connection.address,
+        );
         let Some(proxies) = self.proxies.get(listener.0 as usize) else {
             return Ok(());
         };
@@ -170,7 +179,7 @@ impl Server {
         }
         self.leave_address(old);
         if let Some(connection) = self.connections.get_mut(index) {
-            (connection.peer, connection.address) = (client, new);
+            (connection.peer, connection.address) = (client.into(), new);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Messages that have begun to arrive and have not ended: how long that may take, and who goes when they take too
 //! much memory.
 //!
-//! Only sessions in the middle of a message are listed; a message that lies whole in what was read never is.
+//! Only sessions in the middle of a message, or of a frame, are listed; what lies whole in what was read never is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +10,7 @@ use core::time::Duration;
 use super::Server;
 use super::closing::Goodbye;
 use crate::session::connection::CloseCause;
+use crate::steps::Steps;
 use crate::time::Instant;
 
 /// The sessions in the middle of a message. Everything is O(log of them).
@@ -18,35 +19,50 @@ pub(super) struct Unfinished {
     due: BTreeMap<u32, Instant>,
     /// The one that has been unfinished longest first.
     by_due: BTreeSet<(Instant, u32)>,
+    steps: Steps,
 }
 
 impl Unfinished {
     fn start(&mut self, index: u32, due: Instant) {
         self.stop(index);
+        self.steps.many(2);
         self.due.insert(index, due);
         self.by_due.insert((due, index));
     }
 
     /// Forgets a session, if it is listed.
     pub(super) fn stop(&mut self, index: u32) {
+        self.steps.many(2);
         if let Some(due) = self.due.remove(&index) {
             self.by_due.remove(&(due, index));
         }
     }
 
     fn contains(&self, index: u32) -> bool {
+        self.steps.one();
         self.due.contains_key(&index)
     }
 
     /// Whose message is due next, and when.
     pub(super) fn first(&self) -> Option<(Instant, u32)> {
+        self.steps.one();
         self.by_due.first().copied()
+    }
+
+    /// Memory of the trees, estimated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.due.len() * size_of::<[(Instant, u32); 2]>()
+    }
+
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
     }
 }
 
 impl Server {
-    /// Input of a session was decoded. `unfinished`: it ends in the middle of a message; `fresh`: of another one
-    /// than before, if it was in the middle of one.
+    /// Input of a session was decoded. `unfinished`: it ends in the middle of a message or frame; `fresh`: of
+    /// another one than before.
     pub(super) fn note_unfinished(&mut self, index: u32, unfinished: bool, fresh: bool) {
         if !unfinished {
             self.unfinished.stop(index);

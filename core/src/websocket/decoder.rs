@@ -192,17 +192,14 @@ impl Decoder {
         }
     }
 
-    const fn is_between_frames(&self) -> bool {
-        matches!(self.phase, Phase::Header(Held { len: 0, .. }))
+    /// Nothing is under way: not a byte of a frame, nor a message between its fragments. Such a decoder reads
+    /// on exactly as a new one. O(1).
+    pub const fn is_idle(&self) -> bool {
+        self.is_between_frames() && self.fragments == 0
     }
 
-    /// Whether a message has begun, its first header being complete, and not ended. O(1).
-    pub const fn is_in_message(&self) -> bool {
-        match self.phase {
-            Phase::Header(_) => self.fragments > 0,
-            Phase::Payload(frame) => self.fragments > 0 || !frame.kind.is_control(),
-            Phase::Closed | Phase::Failed(_) => false,
-        }
+    const fn is_between_frames(&self) -> bool {
+        matches!(self.phase, Phase::Header(Held { len: 0, .. }))
     }
 
     /// How much heap is held for an unfinished message or control frame, in bytes: capacity, not length. At

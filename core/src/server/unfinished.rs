@@ -49,9 +49,9 @@ impl Unfinished {
         self.by_due.first().copied()
     }
 
-    /// Memory of the trees, estimated.
+    /// Memory of the trees, estimated: filled in order, their nodes are half full.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.due.len() * size_of::<[(Instant, u32); 2]>()
+        2 * self.due.len() * size_of::<[(Instant, u32); 2]>()
     }
 
     #[cfg(feature = "count-steps")]

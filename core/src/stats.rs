@@ -30,6 +30,8 @@ pub struct Stats {
     pub closed: u64,
     /// Sessions that ended because the peer showed no sign of life.
     pub timeouts: u64,
+    /// Sessions closed because a message was not finished in time.
+    pub unfinished: u64,
     /// Sessions closed because they read too slowly.
     pub slow_readers: u64,
     /// Sessions closed because the server ran out of buffer memory.
@@ -60,6 +62,8 @@ pub struct Stats {
     pub unknown_types: u64,
     /// Messages refused by a rate limit.
     pub rate_limited: u64,
+    /// How often a client was not read from for a while because it went on sending too early.
+    pub throttled: u64,
     /// Requests refused for any other reason.
     pub refused: u64,
 

@@ -1,12 +1,11 @@
-//! The rate limit and the byte ledger.
+//! The rate limit.
 //!
 //! Promises: in no stretch of time passes more than the quota says; who waits as long as told gets through,
-//! and not a microsecond earlier; the ledger adds up.
+//! and not a microsecond earlier.
 
 use core::time::Duration;
 
 use roomwire_core::Instant;
-use roomwire_core::limits::budget::Budget;
 use roomwire_core::limits::rate::{Bucket, Escalation, Quota, ceil_ms};
 
 use crate::input::Choices;
@@ -23,8 +22,7 @@ pub fn target(data: &[u8]) {
     let quota = Quota::new(count, per_ms);
     assert_eq!(quota.count(), count.max(1));
     let per_us = per_ms.clamp(1, MAX_PER_MS) * 1_000;
-    check_attempts(quota, per_us, &mut choices.clone());
-    check_ledger(&mut choices);
+    check_attempts(quota, per_us, &mut choices);
 }
 
 fn check_attempts(quota: Quota, per_us: u64, choices: &mut Choices<'_>) {
@@ -74,8 +72,21 @@ fn check_wait(quota: Quota, bucket: Bucket, now: Instant, cost: u32, wait: Durat
 }
 
 fn check_escalation(quota: Quota, bucket: Bucket, now: Instant) {
-    match (quota.escalate(bucket, now), quota.check(bucket, now, 1)) {
+    let check = quota.check(bucket, now, 1);
+    match (quota.escalate(bucket, now, 1, None), check) {
         (Escalation::Tell(left), Ok(same)) => assert_eq!(left, same),
+        (Escalation::Close, Err(_)) => {}
+        (escalation, check) => panic!("{escalation:?}, but {check:?}"),
+    }
+    let wait = Duration::from_millis(3);
+    match (quota.escalate(bucket, now, 1, Some(wait)), check) {
+        (Escalation::Tell(left), Ok(same)) => assert_eq!(left, same),
+        // As if no time had passed when it is over.
+        (Escalation::Throttle(left), Ok(same)) => {
+            let allowed = |bucket, now| quota.check(bucket, now, 1).is_ok();
+            assert_eq!(allowed(left, now + wait), allowed(same, now));
+            assert!(!quota.is_full(left, now + wait));
+        }
         (Escalation::Close, Err(_)) => {}
         (escalation, check) => panic!("{escalation:?}, but {check:?}"),
     }
@@ -92,35 +103,6 @@ fn check_windows(log: &[(u64, u32)], count: u32, per_us: u64) {
             assert!(beyond <= flowed, "{sum} units in {} us", to - from);
         }
     }
-}
-
-fn check_ledger(choices: &mut Choices<'_>) {
-    let cap = choices.number() as usize;
-    let mut budget = Budget::new(cap);
-    let (mut used, mut peak, mut mismatches) = (0_usize, 0_usize, 0_u64);
-    for _ in 0..MAX_ATTEMPTS {
-        if choices.is_empty() {
-            break;
-        }
-        let charge = choices.flag();
-        let bytes = choices.number() as usize;
-        let change = if charge {
-            budget.charge(bytes);
-            used.checked_add(bytes)
-        } else {
-            budget.release(bytes);
-            used.checked_sub(bytes)
-        };
-        mismatches += u64::from(change.is_none());
-        used = change.unwrap_or(if charge { usize::MAX } else { 0 });
-        peak = peak.max(used);
-        assert_eq!(budget.used_bytes(), used);
-        assert_eq!(budget.peak_bytes(), peak);
-        assert_eq!(budget.mismatches(), mismatches);
-        assert_eq!(budget.over(), used > cap);
-        assert_eq!(budget.fits(bytes), used.saturating_add(bytes) <= cap);
-    }
-    assert_eq!(budget.cap_bytes(), cap);
 }
 
 const MAX_ATTEMPTS: usize = 200;

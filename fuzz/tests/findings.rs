@@ -300,3 +300,43 @@ fn a_client_that_is_closed_for_something_else_than_its_overflow() {
         .filter(|bytes| bytes[0] == 0x88 && bytes[2..] == 1002_u16.to_be_bytes());
     assert_eq!(closes.count(), 1);
 }
+
+/// `finding-half-told`: a client whose queue had overflowed, and that was closed for something else in the same
+/// turn, was told of a room whose `joined_room` it had not been sent.
+#[test]
+fn nothing_is_told_after_what_did_not_fit() {
+    let mut bench = Bench::new(|config| {
+        config.limits.max_message_bytes = 300;
+        config.limits.max_members_listed = 1;
+        config.limits.max_metadata_bytes = 2;
+        config.limits.max_queued_bytes = config.min_queued_bytes();
+    });
+    let (other, client) = (bench.client(), bench.client());
+    for _ in 0..4 {
+        bench.handle(Input::Command(Command::Send {
+            connection: client,
+            message: format!("{:<600}", "{}"),
+        }));
+    }
+    for connection in [client, other] {
+        bench.say(connection, r#"{"type":"join","room":"a"}"#);
+    }
+    bench.receive(client, b"\x81\x00");
+    let mut sent = Vec::new();
+    for _ in 0..1_000 {
+        match bench.server.poll() {
+            Output::Transmit { connection } => {
+                if connection == client {
+                    let slices = bench.server.unsent(client);
+                    slices.for_each(|slice| sent.extend_from_slice(slice));
+                }
+                bench.sent(connection, bench.queued(connection), false);
+            }
+            Output::Idle { .. } => break,
+            _ => {}
+        }
+    }
+    let sent = String::from_utf8_lossy(&sent);
+    assert!(!sent.contains("member_joined"), "{sent}");
+    assert!(sent.contains("frame"), "{sent}"); // the reason of the close frame
+}

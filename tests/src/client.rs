@@ -98,16 +98,14 @@ impl Client {
     }
 
     fn read_response(&mut self) {
-        // The answers to plain requests that came before it on the same connection are of no interest then.
-        if let Some(upgraded) = find(&self.head, b"HTTP/1.1 101 ") {
-            self.head.drain(..upgraded);
-        }
-        let Some(end) = find(&self.head, b"\r\n\r\n") else {
+        // Answers to plain requests may come before it on the same connection.
+        let upgraded = find(&self.head, SWITCHING);
+        let Some(end) = find(&self.head[upgraded.unwrap_or(0)..], b"\r\n\r\n") else {
             return;
         };
-        let rest = self.head.split_off(end + 4);
+        let rest = self.head.split_off(upgraded.unwrap_or(0) + end + 4);
         let head = utf8(core::mem::take(&mut self.head));
-        if head.starts_with("HTTP/1.1 101 ") {
+        if upgraded.is_some() {
             self.reader.push(&rest);
             self.response = Some(head);
         } else {
@@ -121,7 +119,7 @@ impl Client {
     /// Whether the handshake succeeded.
     pub fn is_upgraded(&self) -> bool {
         let response = self.response.as_deref();
-        response.is_some_and(|head| head.starts_with("HTTP/1.1 101 "))
+        response.is_some_and(|head| find(head.as_bytes(), SWITCHING).is_some())
     }
 
     /// The status of the response; 0 before it came.
@@ -171,6 +169,9 @@ pub(crate) fn json(text: &str) -> Value {
 fn utf8(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("the server sends valid UTF-8")
 }
+
+/// How the answer to an upgrade begins.
+const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|w| w == needle)

@@ -78,15 +78,19 @@ pub struct ListenerConfig {
     pub trusted_proxies: Vec<String>,
 }
 
+impl ListenerConfig {
+    pub(crate) const DEFAULT: Self = Self {
+        raw_payloads: false,
+        echo: false,
+        health: true,
+        plain_text: false,
+        trusted_proxies: Vec::new(),
+    };
+}
+
 impl Default for ListenerConfig {
     fn default() -> Self {
-        Self {
-            raw_payloads: false,
-            echo: false,
-            health: true,
-            plain_text: false,
-            trusted_proxies: Vec::new(),
-        }
+        Self::DEFAULT
     }
 }
 
@@ -133,10 +137,12 @@ pub struct Limits {
     /// Messages queued for one connection. Default 65,536, then the room's slow-reader policy.
     pub max_queued_messages: u32,
     /// Memory of all queues and unfinished messages. Default 256 MiB; over it, the connection that has been
-    /// stalled longest is closed with 1013.
+    /// stalled longest is closed with 1013, or if none is, the one that has been in the middle of a message longest.
     pub max_buffered_bytes: usize,
     /// Events that wait for the embedding program. Default 1,024, then reading stops.
     pub max_queued_events: usize,
+    /// What they carry, in bytes. Default 16 MiB, then reading stops.
+    pub max_queued_event_bytes: usize,
     /// Application requests of one client without an answer yet. Default 64, then `rate_limited`.
     pub max_pending_requests: u32,
     /// Messages that are refused as malformed, per client and minute, before close code 1008. Default 20.
@@ -172,6 +178,7 @@ impl Default for Limits {
             max_queued_messages: 65_536,
             max_buffered_bytes: 256 * 1024 * 1024,
             max_queued_events: 1_024,
+            max_queued_event_bytes: 16 * 1024 * 1024,
             max_pending_requests: 64,
             max_bad_messages: 20,
             max_unknown_types: None,
@@ -190,6 +197,9 @@ pub struct Timeouts {
     pub keep_alive_ms: u64,
     /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
     pub linger_ms: u64,
+    /// From the first byte of a client's message, or of a control frame, to its end, while the server reads. Default 30,000, then close code
+    /// 1008: who holds half a message holds memory that others need.
+    pub message_ms: u64,
     /// How long the first message is held for a client that has not spoken; one that speaks gets it at once.
     /// Default 100, which a client program on a busy machine may need to attach its listener after `open`
     /// (10 was missed once in a hundred, 50 once in two thousand). 0: not held.
@@ -206,6 +216,7 @@ impl Default for Timeouts {
             handshake_ms: 10_000,
             keep_alive_ms: 15_000,
             linger_ms: 5_000,
+            message_ms: 30_000,
             welcome_delay_ms: 100,
             typing_ms: 5_000,
             application_reply_ms: 10_000,
@@ -252,6 +263,9 @@ pub struct RateLimit {
     pub deliveries_per_second: u32,
     /// Refused requests of one connection, for whatever reason, per `per_ms` before close code 1008. Default 100.
     pub refusals: u32,
+    /// So many of them a client is only told of. Whoever goes on sending too early is not read from until it may
+    /// send again, 10 seconds at most. Default 50; as many as `refusals` or more: never.
+    pub throttle_after: u32,
 }
 
 impl Default for RateLimit {
@@ -264,6 +278,7 @@ impl Default for RateLimit {
             pings: 300,
             deliveries_per_second: 100_000,
             refusals: 100,
+            throttle_after: 50,
         }
     }
 }

@@ -67,6 +67,7 @@ fn limits_are_bounded() {
         limits.max_user_bytes: [1, 65_536] not [0, 65_537];
         limits.max_queued_messages: [1, 16_777_216] not [0, 16_777_217];
         limits.max_queued_events: [1, 1_048_576] not [0, 1_048_577];
+        limits.max_queued_event_bytes: [1, isize::MAX as usize] not [0, usize::MAX];
         limits.max_pending_requests: [1, 65_536] not [0, 65_537];
         limits.max_bad_messages: [0, u32::MAX] not [];
         limits.max_unknown_types: [None, Some(0), Some(u32::MAX)] not [];
@@ -80,6 +81,7 @@ fn deadlines_are_bounded() {
         timeouts.handshake_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.keep_alive_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.linger_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+        timeouts.message_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.welcome_delay_ms: [0, 10_000] not [10_001];
         timeouts.typing_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.application_reply_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
@@ -145,6 +147,7 @@ fn rates_are_above_zero_and_refill_at_most_once_a_nanosecond() {
         rate_limit.address_factor: [1, 42_949_672] not [0, 42_949_673];
         rate_limit.pings: [1, u32::MAX] not [0];
         rate_limit.refusals: [1, u32::MAX] not [0];
+        rate_limit.throttle_after: [0, u32::MAX] not [];
         rate_limit.deliveries_per_second: [1, 1_000_000_000] not [0, 1_000_000_001];
     }
     let in_1_ms = |change: fn(&mut RateLimit)| {

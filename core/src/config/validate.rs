@@ -132,6 +132,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         max_buffered_bytes: _,
         max_queued_messages,
         max_queued_events,
+        max_queued_event_bytes,
         max_pending_requests,
         // Any number makes sense: 0 tolerates none.
         max_bad_messages: _,
@@ -184,6 +185,11 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     )?;
     within("limits.max_queued_events", max_queued_events, 1..=1_048_576)?;
     within(
+        "limits.max_queued_event_bytes",
+        max_queued_event_bytes,
+        1..=MAX_BUFFERED_BYTES,
+    )?;
+    within(
         "limits.max_pending_requests",
         max_pending_requests,
         1..=65_536,
@@ -200,6 +206,7 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
         handshake_ms,
         keep_alive_ms,
         linger_ms,
+        message_ms,
         welcome_delay_ms,
         typing_ms,
         application_reply_ms,
@@ -207,6 +214,7 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
     within("timeouts.handshake_ms", handshake_ms, 1..=MAX_MS)?;
     within("timeouts.keep_alive_ms", keep_alive_ms, 1..=MAX_MS)?;
     within("timeouts.linger_ms", linger_ms, 1..=MAX_MS)?;
+    within("timeouts.message_ms", message_ms, 1..=MAX_MS)?;
     within("timeouts.welcome_delay_ms", welcome_delay_ms, 0..=10_000)?;
     within("timeouts.typing_ms", typing_ms, 1..=MAX_MS)?;
     within(
@@ -236,6 +244,8 @@ fn check_rate_limit(rate: &RateLimit) -> Result<(), ConfigError> {
         pings,
         deliveries_per_second,
         refusals,
+        // Any number makes sense: 0 throttles at once, a large one never.
+        throttle_after: _,
     } = *rate;
     if !enabled {
         return Ok(());

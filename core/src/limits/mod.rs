@@ -2,6 +2,5 @@
 //!
 //! Nothing here knows what is limited: no connections, messages or timers.
 
-pub mod budget;
 pub mod heartbeat;
 pub mod rate;

@@ -31,6 +31,8 @@ pub struct Bucket(u64);
 pub enum Escalation {
     /// Tell the client; keep the bucket.
     Tell(Bucket),
+    /// Tell it, and do not listen to it until it may speak again; keep the bucket.
+    Throttle(Bucket),
     /// It does not listen: close with 1008.
     Close,
 }
@@ -94,10 +96,26 @@ impl Quota {
     }
 
     /// Counts a refusal. With `self` as the quota of refusals, `refusals` as what the client has left of it.
-    pub const fn escalate(&self, refusals: Bucket, now: Instant) -> Escalation {
-        match self.check(refusals, now, 1) {
-            Ok(refusals) => Escalation::Tell(refusals),
-            Err(_) => Escalation::Close,
+    ///
+    /// `wait` is how long a client that spoke too early has to wait. Once it has had more than `tolerated` refusals it
+    /// is not listened to that long, and no refusal is forgiven meanwhile: otherwise one that goes on would never
+    /// run out of them.
+    pub const fn escalate(
+        &self,
+        refusals: Bucket,
+        now: Instant,
+        tolerated: u32,
+        wait: Option<Duration>,
+    ) -> Escalation {
+        let Ok(left) = self.check(refusals, now, 1) else {
+            return Escalation::Close;
+        };
+        let last_ones = self.count.saturating_sub(tolerated);
+        match wait {
+            Some(wait) if self.check(left, now, last_ones).is_err() => {
+                Escalation::Throttle(Bucket(left.0.saturating_add(self.ticks_of(wait))))
+            }
+            _ => Escalation::Tell(left),
         }
     }
 
@@ -108,6 +126,16 @@ impl Quota {
 
     const fn ticks(&self, now: Instant) -> u64 {
         now.as_micros().saturating_mul(self.scale)
+    }
+
+    const fn ticks_of(&self, duration: Duration) -> u64 {
+        let micros = duration.as_micros();
+        let micros = if micros > u64::MAX as u128 {
+            u64::MAX
+        } else {
+            micros as u64
+        };
+        micros.saturating_mul(self.scale)
     }
 }
 

@@ -6,7 +6,7 @@ use super::Server;
 use crate::config::{Limits, RateLimit};
 use crate::dialect::json::Refusal;
 use crate::error::ErrorCode;
-use crate::limits::rate::{Bucket, Quota, ceil_ms};
+use crate::limits::rate::{Bucket, Escalation, Quota, ceil_ms};
 use crate::session::connection::Session;
 
 /// The quotas of a config.
@@ -29,6 +29,15 @@ pub(super) struct Quotas {
 pub(super) struct Refused {
     pub(super) refusal: Refusal,
     pub(super) retry_after_ms: Option<u64>,
+}
+
+/// What a refused request comes to beside the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sanction {
+    None,
+    /// Nothing is read for so long.
+    Throttle(Duration),
+    Close,
 }
 
 impl From<Refusal> for Refused {
@@ -109,15 +118,28 @@ impl Server {
             .map_err(rate_limited)
     }
 
-    /// Counts a refused request against the client; `false` when it has had too many.
-    pub(super) fn tolerates_refusal(&mut self, index: u32) -> bool {
-        let quota = self.quotas.refusals;
-        !self.quotas.enabled
-            || self
-                .charge(index, quota, |session| {
-                    &mut session.extra_mut().faults.refusals
-                })
-                .is_ok()
+    /// Counts a refused request against the client: what follows from it. `wait`: it came that much too early.
+    pub(super) fn count_refusal(&mut self, index: u32, wait: Option<Duration>) -> Sanction {
+        let (quota, now) = (self.quotas.refusals, self.now.mono);
+        let tolerated = self.config.rate_limit.throttle_after;
+        let connection = self.connections.get_mut(index);
+        let session = connection.and_then(|connection| connection.session_mut());
+        let Some(session) = session.filter(|_| self.quotas.enabled) else {
+            return Sanction::None;
+        };
+        let wait = wait.map(|wait| wait.min(LONGEST_THROTTLE));
+        let refusals = &mut session.extra_mut().faults.refusals;
+        match (quota.escalate(*refusals, now, tolerated, wait), wait) {
+            (Escalation::Throttle(left), Some(wait)) => {
+                *refusals = left;
+                Sanction::Throttle(wait)
+            }
+            (Escalation::Tell(left) | Escalation::Throttle(left), _) => {
+                *refusals = left;
+                Sanction::None
+            }
+            (Escalation::Close, _) => Sanction::Close,
+        }
     }
 
     /// Counts a malformed message against the client; `false` when it has sent too many.
@@ -171,3 +193,6 @@ fn rate_limited(wait: Duration) -> Refused {
 }
 
 const MINUTE_MS: u64 = 60_000;
+
+/// Nobody is left unread for longer: while it is, nothing shows whether it is still there.
+const LONGEST_THROTTLE: Duration = Duration::from_secs(10);

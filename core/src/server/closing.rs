@@ -83,7 +83,9 @@ impl Server {
         let Some(mut session) = self.take_session(index, goodbye.cause, goodbye.code) else {
             return;
         };
-        self.outboxes.set_shut(index, goodbye.discard);
+        // Once something has not fitted, what came after it would make no sense.
+        let overflowed = self.outboxes.is_overflowed(index);
+        self.outboxes.set_shut(index, goodbye.discard || overflowed);
         self.leave_everything(index, &mut session, goodbye.cause);
         if goodbye.discard && session.hold == Hold::Response {
             // Without the upgrade response, what we could say would be taken for an answer to the request.
@@ -168,6 +170,8 @@ impl Server {
             self.outboxes.lower(index, flag::PAUSE);
             self.outboxes.raise(index, flag::READ);
         }
+        self.unthrottle(index);
+        self.unfinished.stop(index);
         self.timers
             .arm(index, super::timing::class::LINGER, self.now.mono);
         match old {
@@ -293,10 +297,6 @@ impl Server {
     pub(super) fn bury(&mut self, index: u32) {
         self.outboxes.close(index);
         self.timers.cancel(index);
-        // What is still to be reported of it dies with it: the slot's next owner must not inherit it.
-        if self.handing.is_some_and(|(handed, _)| handed == index) {
-            self.handing = None;
-        }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };

@@ -192,15 +192,16 @@ impl Server {
             due,
         };
         self.pending.insert(token, waiting);
+        let event = Event::Application {
+            connection,
+            client,
+            request: RequestToken(token),
+            kind: kind.to_owned(),
+            message: message.to_owned(),
+        };
         self.application_news += 1;
-        self.news
-            .push_back(News::Application(Box::new(Event::Application {
-                connection,
-                client,
-                request: RequestToken(token),
-                kind: kind.to_owned(),
-                message: message.to_owned(),
-            })));
+        self.application_bytes += event.carried_bytes();
+        self.news.push_back(News::Application(Box::new(event)));
         Ok(Outcome::Later)
     }
 

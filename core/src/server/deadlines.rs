@@ -16,6 +16,8 @@ pub(super) enum Deadline {
     RoomLinger(u32),
     /// An application request was not answered.
     Reply(u64),
+    /// A client has been throttled long enough.
+    Throttle(u32),
     /// Addresses may be forgotten.
     Addresses,
     /// The drain has taken long enough.

@@ -56,6 +56,16 @@ pub enum Event {
     Drained,
 }
 
+impl Event {
+    /// What it carries of a client's message, in bytes.
+    pub(super) fn carried_bytes(&self) -> usize {
+        match self {
+            Self::Application { kind, message, .. } => kind.len() + message.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// Names one application request; stale once it was answered or its client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestToken(pub(crate) u64);

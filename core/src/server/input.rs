@@ -1,7 +1,10 @@
 //! Bytes from a connection: to the stage that it is in, and from stage to stage what is left over.
 
+use core::time::Duration;
+
 use super::Server;
 use super::closing::{ABNORMAL, Goodbye};
+use super::deadlines::Deadline;
 use crate::http::Refusal;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::Turn;
@@ -118,6 +121,42 @@ impl Server {
         }
     }
 
+    /// Reads nothing from a client for a while: it goes on speaking although it may not. One that has finished
+    /// writing says nothing more anyway.
+    pub(super) fn throttle(&mut self, index: u32, wait: Duration) {
+        let connection = self.connections.get(index);
+        let reads = connection.is_some_and(|c| c.session().is_some() && !c.read_ended);
+        if !reads || self.throttled.contains_key(&index) {
+            return;
+        }
+        let due = self.now.mono + wait;
+        self.throttled.insert(index, due);
+        self.steps.many(2);
+        self.deadlines.insert(due, Deadline::Throttle(index));
+        self.stats.throttled += 1;
+        self.pause(index);
+    }
+
+    /// A client is read from again, or is gone. `true` if it was throttled.
+    pub(super) fn unthrottle(&mut self, index: u32) -> bool {
+        let Some(due) = self.throttled.remove(&index) else {
+            return false;
+        };
+        self.deadlines.remove(due, Deadline::Throttle(index));
+        true
+    }
+
+    /// A client that was throttled may speak again.
+    pub(super) fn throttled_long_enough(&mut self, index: u32) {
+        if self.throttled.remove(&index).is_some() {
+            self.resume_later(index);
+        }
+    }
+
+    fn is_throttled(&self, index: u32) -> bool {
+        !self.throttled.is_empty() && self.throttled.contains_key(&index)
+    }
+
     /// Puts a connection with a tail in line to go on.
     pub(super) fn resume_later(&mut self, index: u32) {
         let Some(connection) = self.connections.get_mut(index) else {
@@ -135,8 +174,8 @@ impl Server {
             return;
         };
         connection.in_backlog = false;
-        if !connection.paused || self.echo_is_full(index) {
-            return; // a full echo goes on when it has drained
+        if !connection.paused || self.echo_is_full(index) || self.is_throttled(index) {
+            return; // a full echo goes on when it has drained, a throttled client when its time has come
         }
         self.read_tail(index);
         let Some(connection) = self.connections.get_mut(index) else {
@@ -145,6 +184,12 @@ impl Server {
         if !connection.paused || !connection.tail.is_empty() {
             return;
         }
+        if self.is_throttled(index) {
+            return; // once more: its last message was too early again
+        }
+        let Some(connection) = self.connections.get_mut(index) else {
+            return;
+        };
         connection.paused = false;
         if connection.read_ended {
             self.lost(index);
@@ -152,12 +197,14 @@ impl Server {
         }
         self.outboxes.lower(index, flag::PAUSE);
         self.outboxes.raise(index, flag::READ);
+        self.restart_unfinished(index);
         self.sign_of_life(index, LifeEvent::Resumed);
     }
 
-    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own.
+    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own, or it is not
+    /// listened to.
     fn must_wait(&self, index: u32) -> bool {
-        self.turn() == Turn::Full || self.echo_is_full(index)
+        self.turn() == Turn::Full || self.echo_is_full(index) || self.is_throttled(index)
     }
 
     /// An echo is not closed for reading slowly: it is read no faster than it reads.
@@ -177,7 +224,8 @@ impl Server {
         let mut unfinished = session.unfinished.take();
         let mut fresh = Decoder::new(Role::Server);
         let decoder = unfinished.as_deref_mut().unwrap_or(&mut fresh);
-        let taken = self.decode(index, kind, decoder, bytes);
+        let was_idle = decoder.is_idle();
+        let (taken, passed_idle) = self.decode(index, kind, decoder, bytes);
         let idle = decoder.is_idle();
         self.input_bytes -= before;
         // The session is gone if a message closed it, and its unfinished message with it.
@@ -188,28 +236,39 @@ impl Server {
             }
             let after = session.unfinished_bytes();
             self.input_bytes += after;
-            let over = self.buffered_bytes() > self.config.limits.max_buffered_bytes;
-            if over && after > before && self.outboxes.longest_stalled().is_none() {
-                self.close_over_budget(index);
+            if !(was_idle && idle) {
+                self.note_unfinished(index, !idle, was_idle || passed_idle);
+            }
+            if after > before {
+                self.spare_unfinished();
             }
         }
         taken
     }
 
-    fn decode(&mut self, index: u32, kind: Kind, decoder: &mut Decoder, bytes: &mut [u8]) -> usize {
+    /// Returns how many bytes it took, and whether something ended after which nothing was under way.
+    /// Returns how many bytes it took, and whether anything has ended with nothing left under way.
+    fn decode(
+        &mut self,
+        index: u32,
+        kind: Kind,
+        decoder: &mut Decoder,
+        bytes: &mut [u8],
+    ) -> (usize, bool) {
         let limits = self.message_limits;
-        let mut at = 0;
+        let (mut at, mut passed_idle) = (0, false);
         while let Some(rest) = bytes.get_mut(at..).filter(|rest| !rest.is_empty()) {
             if self.must_wait(index) {
                 self.pause(index);
                 if self.turn() == Turn::Full {
                     self.resume_later(index);
                 }
-                return at;
+                return (at, passed_idle);
             }
             match decoder.decode(rest, &limits) {
                 Ok((step, consumed)) => {
                     at += consumed;
+                    passed_idle |= decoder.is_idle();
                     if !self.step(index, kind, step) {
                         break;
                     }
@@ -223,7 +282,7 @@ impl Server {
                 }
             }
         }
-        bytes.len()
+        (bytes.len(), passed_idle)
     }
 
     /// Handles one message or control frame; `false` when the session has ended.
@@ -285,6 +344,11 @@ impl Server {
             return;
         };
         connection.read_ended = true;
+        // What it has left to say is soon said.
+        self.unthrottle(index);
+        let Some(connection) = self.connections.get(index) else {
+            return;
+        };
         match &connection.stage {
             Stage::Over(_) => {}
             Stage::Session(_) if connection.paused => self.resume_later(index),
@@ -301,6 +365,8 @@ impl Server {
 
     /// A session whose peer can no longer say anything: what is queued still goes out.
     fn lost(&mut self, index: u32) {
+        // What its rooms have published is queued, too, whether or not they have been sealed since.
+        self.cut_client(index);
         self.disconnect(index, CloseCause::Lost, ABNORMAL);
         self.set_peer_done(index);
         if self.outboxes.is_empty(index) {

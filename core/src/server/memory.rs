@@ -6,6 +6,7 @@
 use super::{News, Server};
 use crate::room::{Membership, Room};
 use crate::session::connection::{Connection, Session, Stage};
+use crate::time::Instant;
 
 /// Bytes on the heap by what they are for; see [`Server::memory`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +119,10 @@ impl Server {
             nodes: self.outboxes.node_bytes(),
             buffers: self.outboxes.buffers.heap_bytes() + self.scratch.capacity(),
             timers: self.timers.heap_bytes(),
-            deadlines: self.deadlines.heap_bytes() + self.pending.heap_bytes(),
+            deadlines: self.deadlines.heap_bytes()
+                + self.pending.heap_bytes()
+                + self.unfinished.heap_bytes()
+                + self.throttled.len() * size_of::<(u32, Instant)>(),
             addresses: self.addresses.heap_bytes(),
             rooms: self.rooms.value_bytes()
                 + capacity_bytes(&self.dirty)

@@ -2,8 +2,10 @@
 //!
 //! The outcome is the natural reply, `ack` where there is none and an `id` asks for it, or `error`.
 
+use core::time::Duration;
+
 use super::Server;
-use super::admission::Refused;
+use super::admission::{Refused, Sanction};
 use super::closing::Goodbye;
 use crate::dialect::json::{self, MetadataLimits, Refusal};
 use crate::error::ErrorCode;
@@ -242,7 +244,7 @@ impl Server {
         Ok(())
     }
 
-    /// Tells a client why its request was refused; one that is refused too often is closed.
+    /// Tells a client why its request was refused; one that is refused too often is throttled, then closed.
     pub(super) fn refuse_message(&mut self, index: u32, id: Option<&str>, refused: Refused) {
         let limited = refused.refusal.code == ErrorCode::RateLimited;
         if limited {
@@ -251,8 +253,11 @@ impl Server {
             self.stats.refused += 1;
         }
         self.send_error(index, id, refused.refusal, refused.retry_after_ms);
-        if !self.tolerates_refusal(index) {
-            self.close_for_abuse(index, "too many refused requests");
+        let wait = refused.retry_after_ms.map(Duration::from_millis);
+        match self.count_refusal(index, wait) {
+            Sanction::None => {}
+            Sanction::Throttle(wait) => self.throttle(index, wait),
+            Sanction::Close => self.close_for_abuse(index, "too many refused requests"),
         }
     }
 

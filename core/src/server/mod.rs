@@ -20,9 +20,10 @@ mod poll;
 mod presence;
 mod request;
 mod timing;
+mod unfinished;
 mod welcome;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -52,6 +53,7 @@ use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use memory::Memory;
 use timing::class;
+use unfinished::Unfinished;
 
 /// A room server. Drive it as [`Machine`] says; the crate's front page shows the loop.
 #[derive(Debug)]
@@ -74,6 +76,9 @@ pub struct Server {
     timers: Timers,
     /// Deadlines that are no connection's timer.
     deadlines: Deadlines,
+    /// Clients that are not read from for a while, and until when.
+    throttled: BTreeMap<u32, Instant>,
+    unfinished: Unfinished,
     addresses: Addresses,
 
     rooms: Registry<Room>,
@@ -85,11 +90,11 @@ pub struct Server {
     news: VecDeque<News>,
     /// Events of `news` that count against the limit.
     application_news: usize,
+    /// What they carry.
+    application_bytes: usize,
     pending: Pending,
     /// Connections with a tail to go on with.
     backlog: VecDeque<u32>,
-    /// What is being handed out: a connection and its flags.
-    handing: Option<(u32, u8)>,
     /// The transmit that the driver has not answered.
     awaiting: Option<ConnectionId>,
     drain: Drain,
@@ -152,15 +157,17 @@ impl Server {
             outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
             timers: Timers::new(class::durations(&config)),
             deadlines: Deadlines::default(),
+            throttled: BTreeMap::new(),
+            unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
             dirty: Vec::new(),
             sealing: Vec::new(),
             news: VecDeque::new(),
             application_news: 0,
+            application_bytes: 0,
             pending: Pending::default(),
             backlog: VecDeque::new(),
-            handing: None,
             awaiting: None,
             drain: Drain::No,
             drain_due: Instant::ZERO,
@@ -198,6 +205,7 @@ impl Server {
             self.outboxes.steps(),
             self.timers.steps(),
             self.deadlines.steps(),
+            self.unfinished.steps(),
             self.addresses.steps(),
             self.rooms.steps(),
             self.pending.steps(),
@@ -211,12 +219,11 @@ impl Server {
         &self.config
     }
 
-    fn listener(&self, listener: ListenerId) -> ListenerConfig {
+    fn listener(&self, listener: ListenerId) -> &ListenerConfig {
         let listeners = &self.config.listeners;
         listeners
             .get(listener.0 as usize)
-            .cloned()
-            .unwrap_or_default()
+            .unwrap_or(&UNKNOWN_LISTENER)
     }
 
     /// Whether a far end is a proxy that `listener` believes.
@@ -363,7 +370,9 @@ impl Machine for Server {
 impl Server {
     /// Whether there is room for more input.
     fn turn(&self) -> Turn {
-        let events = self.application_news >= self.config.limits.max_queued_events;
+        let limits = &self.config.limits;
+        let events = self.application_news >= limits.max_queued_events
+            || self.application_bytes >= limits.max_queued_event_bytes;
         if events || self.outboxes.unsealed_bytes() >= UNSEALED_BYTES {
             Turn::Full
         } else {
@@ -401,6 +410,9 @@ impl Server {
         self.bury(index);
     }
 }
+
+/// What is offered at a listener that the config does not name.
+static UNKNOWN_LISTENER: ListenerConfig = ListenerConfig::DEFAULT;
 
 /// A config that was validated has only lists that can be read; any other trusts nobody.
 fn proxies_of(listener: &ListenerConfig) -> Proxies {

@@ -26,15 +26,14 @@ impl Server {
     pub(super) fn next_output(&mut self) -> Output<Event> {
         loop {
             self.steps.one();
-            if let Some(output) = self.hand_out() {
-                return output;
-            }
             if let Some(event) = self.next_event() {
                 return Output::Event(event);
             }
-            if let Some(flagged) = self.outboxes.next_flagged() {
-                self.handing = Some(flagged);
-                continue;
+            if let Some((index, flag)) = self.outboxes.next_flagged() {
+                match self.hand_out(index, flag) {
+                    Some(output) => return output,
+                    None => continue,
+                }
             }
             let more = self.between_rounds();
             if self.outboxes.begin_round() || !self.news.is_empty() {
@@ -49,14 +48,10 @@ impl Server {
         }
     }
 
-    /// The next flag of the connection that is being handed out.
-    fn hand_out(&mut self) -> Option<Output<Event>> {
-        let (index, flags) = self.handing?;
-        let first = flags & flags.wrapping_neg();
-        let left = flags & !first;
-        self.handing = (left != 0).then_some((index, left));
+    /// What a flag asks of the driver; `None` if it has lost its reason.
+    fn hand_out(&mut self, index: u32, raised: u8) -> Option<Output<Event>> {
         let connection = self.connections.id(index)?;
-        match first {
+        match raised {
             flag::READ => Some(Output::ReadInterest {
                 connection,
                 wanted: true,
@@ -67,19 +62,18 @@ impl Server {
             }),
             flag::TRANSMIT => {
                 if self.outboxes.is_empty(index) || self.outboxes.is_blocked(index) {
-                    return self.hand_out();
+                    return None;
                 }
                 self.awaiting = Some(connection);
                 Some(Output::Transmit { connection })
             }
             flag::FINISH => Some(Output::Finish { connection }),
             flag::CLOSE | flag::RESET => {
-                self.handing = None;
                 self.disconnect(index, CloseCause::Lost, super::closing::ABNORMAL);
                 self.bury(index);
                 Some(Output::Close {
                     connection,
-                    reset: first == flag::RESET,
+                    reset: raised == flag::RESET,
                 })
             }
             _ => None,
@@ -92,6 +86,7 @@ impl Server {
             return Some(match self.news.pop_front()? {
                 News::Application(event) => {
                     self.application_news -= 1;
+                    self.application_bytes -= event.carried_bytes();
                     *event
                 }
                 News::Opened(index) => match self.opened_event(index) {
@@ -166,6 +161,15 @@ impl Server {
         for _ in 0..TIMERS_PER_POLL {
             self.steps.one();
             let timer = self.timers.next_deadline().unwrap_or(Instant::FAR_FUTURE);
+            let other = self.deadlines.first().map(|(due, _)| due);
+            if let Some((due, index)) = self.unfinished.first()
+                && due <= now
+                && due <= timer
+                && other.is_none_or(|other| due <= other)
+            {
+                self.message_overdue(index);
+                continue;
+            }
             match self.deadlines.first() {
                 Some((due, deadline)) if due <= now && due <= timer => {
                     self.deadlines.pop_first();
@@ -186,6 +190,7 @@ impl Server {
             Deadline::RoomNotice(room) => self.room_notice(room),
             Deadline::RoomLinger(room) => self.remove_room(room),
             Deadline::Reply(token) => self.reply_overdue(token),
+            Deadline::Throttle(index) => self.throttled_long_enough(index),
             Deadline::Addresses => self.forget_addresses(),
             Deadline::Drain => self.drain_overdue(),
         }
@@ -194,7 +199,8 @@ impl Server {
     fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.next_deadline();
         let other = self.deadlines.first().map(|(due, _)| due);
-        timer.into_iter().chain(other).min()
+        let message = self.unfinished.first().map(|(due, _)| due);
+        timer.into_iter().chain(other).chain(message).min()
     }
 
     /// Processes what connections had to keep, while there is room for it.

@@ -115,9 +115,9 @@ impl Server {
         let Some(connection) = self.connections.get(index) else {
             return Answer::Over;
         };
-        let listener = self.listener(connection.listener);
+        let route = route(head.target.path(), self.listener(connection.listener));
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
-        let outcome = body.and_then(|body| match route(head.target.path(), &listener) {
+        let outcome = body.and_then(|body| match route {
             None => Err(Refusal::not_found()),
             Some(Route::Upgrade(kind)) => {
                 let upgrade = self.check_upgrade(head)?;
@@ -156,8 +156,11 @@ impl Server {
         let Some(connection) = self.connections.get(index) else {
             return Ok(());
         };
-        let proxy = PeerAddr::from(&connection.peer);
-        let (listener, old) = (connection.listener, connection.address);
+        let (proxy, listener, old) = (
+            PeerAddr::from(&connection.peer),
+            connection.listener,
+            connection.address,
+        );
         let Some(proxies) = self.proxies.get(listener.0 as usize) else {
             return Ok(());
         };

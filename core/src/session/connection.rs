@@ -247,7 +247,7 @@ pub enum CloseCause {
     Client,
     /// The client's connection ended without a close frame.
     Lost,
-    /// No sign of life for a heartbeat interval and its timeout.
+    /// No sign of life for a heartbeat interval and its timeout, or a message that was not finished in time.
     Timeout,
     /// The client broke the WebSocket protocol, or a size limit.
     Protocol,

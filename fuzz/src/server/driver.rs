@@ -487,6 +487,7 @@ impl Driver {
         }
         self.drain();
         self.check();
+        self.sleep_until_everyone_is_read();
         self.check_caught_up();
         self.check_missed();
         match choices.below(3) {
@@ -545,6 +546,23 @@ impl Driver {
                 assert!(unanswered.all(|&application| application), "no outcome");
             }
         }
+    }
+
+    /// Who is not read from, although nobody is blocked, is throttled: it is read again when that is over.
+    fn sleep_until_everyone_is_read(&mut self) {
+        let unread = |server: &Self| {
+            let mut live = server.live.values().map(|&peer| &server.peers[peer]);
+            live.any(|peer| !peer.reading && peer.stream.client.is_some())
+        };
+        for _ in 0..2_000 {
+            if !unread(self) {
+                return;
+            }
+            assert!(self.server.stats().throttled > 0, "never read again");
+            self.set_time(self.deadline.expect("never read again"));
+            self.drain();
+        }
+        panic!("never read again");
     }
 
     /// Sleeps exactly to each deadline, as a driver does.

@@ -81,6 +81,7 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             pings: 3,
             deliveries_per_second: 20,
             refusals: 2,
+            throttle_after: 1,
             ..RateLimit::default()
         },
     };

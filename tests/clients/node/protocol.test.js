@@ -867,7 +867,8 @@ describe('limits', () => {
 
   // covers A9-05
   test('who goes on after a hundred refusals is closed with 1008', TEST_MS, async (t) => {
-    const limited = await ownServer(t, ['--rate-limit', '5/60']);
+    const config = '[rate_limit]\nthrottle_after = 100\n';
+    const limited = await ownServer(t, ['--rate-limit', '5/60'], { config });
     const client = await connect(t, limited.url);
     for (let sent = 0; sent < 300; sent += 1) {
       client.send({ type: 'hello' });
@@ -875,6 +876,23 @@ describe('limits', () => {
     assert.equal((await client.closed()).code, 1008);
     const refusals = client.inbox.filter(({ code }) => code === 'rate_limited').length;
     assert.ok(refusals >= 90 && refusals <= 101, `expected about 100 refusals, got ${refusals}`);
+  });
+
+  // covers A9-05
+  test('who goes on is read no faster than it may send, and then closed with 1008', TEST_MS, async (t) => {
+    const config = '[rate_limit]\nmessages = 1\nper_ms = 100\nthrottle_after = 2\nrefusals = 12\n';
+    const limited = await ownServer(t, [], { config });
+    const client = await connect(t, limited.url);
+    for (let sent = 0; sent < 100; sent += 1) {
+      client.send({ type: 'hello', id: sent });
+    }
+    assert.equal((await client.closed()).code, 1008);
+    const outcomes = client.inbox.filter(({ type }) => type === 'ack' || type === 'error');
+    assert.deepEqual(outcomes.map(({ id }) => id), outcomes.map((_, index) => index));
+    // Two refusals of which it is only told, ten for each of which it waits until one more message passes, the last.
+    const refused = outcomes.filter(({ type }) => type === 'error').length;
+    assert.ok(refused >= 13, `expected at least 13 refusals, got ${refused}`);
+    assert.ok(outcomes.length - refused >= 11, `expected an ack for each wait, got ${outcomes.length - refused}`);
   });
 
   // covers A3-16

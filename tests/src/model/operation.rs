@@ -152,6 +152,7 @@ impl Setup {
 
         let timeouts = &mut config.timeouts;
         timeouts.handshake_ms = 3_600_000;
+        timeouts.message_ms = 3_600_000;
         timeouts.welcome_delay_ms = if self.hold { WELCOME_MS } else { 0 };
         timeouts.typing_ms = TYPING_MS;
         timeouts.application_reply_ms = REPLY_MS;

@@ -43,7 +43,7 @@ fn ten_thousand_joins_end_in_refusals() {
     world.assert_empty();
 }
 
-// covers A0-6, A0-14: who does not listen to refusals is closed
+// covers A0-6, A0-14, A9-05: who does not listen to refusals is throttled, and then closed
 #[test]
 fn a_flood_of_messages_ends_in_1008() {
     let mut world = World::default();
@@ -52,8 +52,15 @@ fn a_flood_of_messages_ends_in_1008() {
         world.post_json(client, &json!({"type": "broadcast", "data": number}));
     }
     world.settle();
+    assert_eq!(close_code(&world, client), None);
+    assert_eq!(world.stats().rate_limited, 51);
+    // One message passes each 600 ms, and the next one costs a refusal that is not forgiven.
+    world.advance_ms(29_999);
+    assert_eq!(close_code(&world, client), None);
+    world.advance_ms(1);
     assert_eq!(close_code(&world, client), Some(1008));
-    assert_eq!(world.all(witness).len(), 100);
+    assert_eq!(world.stats().throttled, 50);
+    assert_eq!(world.all(witness).len(), 150);
     let told = world.all(client);
     let refused = told.iter().filter(|m| m["code"] == "rate_limited").count();
     assert_eq!(refused, 101);

@@ -31,6 +31,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(limits.max_queued_messages, 65_536);
     assert_eq!(limits.max_buffered_bytes, 268_435_456);
     assert_eq!(limits.max_queued_events, 1_024);
+    assert_eq!(limits.max_queued_event_bytes, 16_777_216);
     assert_eq!(limits.max_pending_requests, 64);
     assert_eq!(limits.max_bad_messages, 20);
     assert_eq!(limits.max_unknown_types, None);
@@ -40,6 +41,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(timeouts.handshake_ms, 10_000);
     assert_eq!(timeouts.keep_alive_ms, 15_000);
     assert_eq!(timeouts.linger_ms, 5_000);
+    assert_eq!(timeouts.message_ms, 30_000);
     assert_eq!(timeouts.welcome_delay_ms, 100);
     assert_eq!(timeouts.typing_ms, 5_000);
     assert_eq!(timeouts.application_reply_ms, 10_000);
@@ -55,6 +57,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(rate.pings, 300);
     assert_eq!(rate.deliveries_per_second, 100_000);
     assert_eq!(rate.refusals, 100);
+    assert_eq!(rate.throttle_after, 50);
 
     assert_eq!(config.origin.allow, Vec::<String>::new());
     assert!(config.origin.allow_same_host);

@@ -2,7 +2,7 @@
 
 use roomwire_core::Config;
 use roomwire_core::server::{CloseCause, Command, Event};
-use roomwire_tests::{Peer, World};
+use roomwire_tests::{Opcode, Peer, World, masked};
 use serde_json::json;
 
 use crate::{close_code, only};
@@ -140,6 +140,42 @@ fn bytes_that_wait_in_the_server() {
     assert_eq!(world.stats().buffered_bytes, 0);
 }
 
+// covers A3-11: limits.max_buffered_bytes; half a message that somebody sits on keeps nobody out
+#[test]
+fn unfinished_messages_that_wait_in_the_server() {
+    let config = only(|config| {
+        small_queues(config);
+        config.limits.max_buffered_bytes = config.min_buffered_bytes();
+    });
+    let limit = config.limits.max_buffered_bytes;
+    let mut world = World::new(config);
+    let clients = world.connect_many(30);
+    let mut half = masked(Opcode::Text, true, &vec![b' '; limit / 5]);
+    let last = half.split_off(half.len() - 1);
+    for (number, &client) in clients.iter().enumerate() {
+        world.send_bytes(client, &half);
+        assert_eq!(close_code(&world, client), None, "{number}");
+        assert!(world.stats().buffered_bytes <= limit);
+    }
+    let closed: Vec<_> = clients
+        .iter()
+        .map(|&client| close_code(&world, client))
+        .collect();
+    let left = closed.iter().position(Option::is_none).expect("somebody");
+    assert!((24..=28).contains(&left), "{closed:?}");
+    assert!(
+        closed[..left].iter().all(|&code| code == Some(1013)),
+        "{closed:?}"
+    );
+    assert!(closed[left..].iter().all(Option::is_none), "{closed:?}");
+    assert_eq!(world.stats().over_budget, left as u64);
+    // Who ends in time was never in the way.
+    for &client in &clients[left..] {
+        world.send_bytes(client, &last);
+    }
+    assert_eq!(world.stats().buffered_bytes, 0);
+}
+
 // covers A3-13: limits.max_queued_events
 #[test]
 fn events_that_wait() {
@@ -161,6 +197,32 @@ fn events_that_wait() {
         // Nothing is lost, and there is room again.
         world.settle();
         assert_eq!(world.events().len(), limit);
+        assert!(!world.driver().is_full());
+    }
+}
+
+// covers A3-13: limits.max_queued_event_bytes
+#[test]
+fn bytes_of_events_that_wait() {
+    let pad = "x".repeat(10_000);
+    let dice = json!({"type": "dice", "pad": pad});
+    let each = "dice".len() + dice.to_string().len();
+    for (limit, count) in [(1, 1), (3 * each, 3), (3 * each + 1, 4)] {
+        let mut world = World::new(only(|config| {
+            config.limits.max_queued_event_bytes = limit;
+            config.application_types = vec!["dice".to_owned()];
+        }));
+        let client = world.connect();
+        world.events();
+        for number in 1..=count {
+            world.post_json(client, &dice);
+            world.driver().feed();
+            assert_eq!(world.driver().is_full(), number == count);
+        }
+        // Nothing is lost, and there is room again.
+        world.post_json(client, &dice);
+        world.settle();
+        assert_eq!(world.events().len(), count + 1);
         assert!(!world.driver().is_full());
     }
 }

@@ -1,9 +1,11 @@
 //! Quotas: what passes at once, what is refused, when it passes again.
 
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
 use roomwire_core::config::RateLimit;
-use roomwire_core::{Config, PeerAddr};
+use roomwire_core::server::Command;
+use roomwire_core::{Config, Input, PeerAddr};
 use roomwire_tests::{Opcode, Peer, Upgrade, World};
 use serde_json::{Value, json};
 
@@ -20,6 +22,7 @@ fn only_rate(lower: impl FnOnce(&mut RateLimit)) -> Config {
             pings: 1_000_000,
             deliveries_per_second: 1_000_000_000,
             refusals: 1_000_000,
+            throttle_after: 1_000_000,
         };
         lower(&mut config.rate_limit);
     })
@@ -245,6 +248,145 @@ fn refusals() {
         assert_eq!(world.expect(client, "closing")["code"], 1008);
         assert_eq!(close_code(&world, client), Some(1008));
     }
+}
+
+/// Throttles from the second refusal on; one message a second.
+fn throttling() -> Config {
+    only_rate(|rate| {
+        (rate.messages, rate.per_ms) = (1, 1_000);
+        (rate.refusals, rate.throttle_after) = (5, 1);
+    })
+}
+
+/// Answers to `hello` that have come: `a` for an ack, `r` for a refusal, `p` for a pong, `c` for a goodbye.
+fn answers(world: &mut World, client: Peer) -> String {
+    let told = world.all(client).into_iter();
+    told.map(|message| match message["type"].as_str() {
+        Some("ack") => 'a',
+        Some("error") => 'r',
+        Some("pong") => 'p',
+        Some("closing") => 'c',
+        _ => panic!("{message}"),
+    })
+    .collect()
+}
+
+// covers A9-05, A0-14: rate_limit.throttle_after
+#[test]
+fn warned_then_throttled_then_closed() {
+    let mut world = World::new(throttling());
+    let client = world.connect();
+    for number in 0..20 {
+        world.post_json(client, &json!({"type": "hello", "id": number}));
+    }
+    world.settle();
+    assert_eq!(answers(&mut world, client), "arr");
+    assert_eq!(world.stats().throttled, 1);
+    for _ in 0..3 {
+        // Until a whole second has passed nothing happens, and nothing wakes up for it.
+        let before = world.driver().now().mono;
+        let deadline = world.driver().deadline().expect("a deadline");
+        assert_eq!(deadline, before + Duration::from_millis(1_000));
+        world.advance_ms(999);
+        assert_eq!(answers(&mut world, client), "");
+        world.advance_ms(1);
+        assert_eq!(answers(&mut world, client), "ar");
+    }
+    world.advance_ms(1_000);
+    assert_eq!(answers(&mut world, client), "arc");
+    assert_eq!(close_code(&world, client), Some(1008));
+    assert_eq!(world.stats().throttled, 4);
+    world.finish(client);
+    world.assert_empty();
+}
+
+/// A client that is throttled for a second, of which nothing has passed.
+fn throttled(world: &mut World) -> Peer {
+    let client = world.connect();
+    for number in 0..3 {
+        world.post_json(client, &json!({"type": "hello", "id": number}));
+    }
+    world.settle();
+    assert_eq!(answers(world, client), "arr");
+    client
+}
+
+#[test]
+fn what_a_throttled_client_sends_waits_and_is_answered_in_its_order() {
+    let mut world = World::new(throttling());
+    let client = throttled(&mut world);
+    let other = world.connect();
+    world.send(client, &json!({"type": "ping"}));
+    world.send(client, &json!({"type": "hello", "id": 9}));
+    world.send_frame(client, Opcode::Ping, b"x");
+    assert_eq!(answers(&mut world, client), "");
+    // It still hears others.
+    world.send(other, &json!({"type": "broadcast", "data": 1}));
+    world.expect(client, "broadcast");
+    world.advance_ms(1_000);
+    assert_eq!(answers(&mut world, client), "pa");
+    // Who keeps to its rate from then on is like everybody else.
+    for _ in 0..3 {
+        world.advance_ms(1_000);
+        assert_eq!(wait(&mut world, client), None);
+    }
+    assert_eq!(world.stats().throttled, 1);
+}
+
+#[test]
+fn the_ends_of_a_throttled_client() {
+    // Its own is read after the wait.
+    let mut world = World::new(throttling());
+    let client = throttled(&mut world);
+    world.send_frame(client, Opcode::Close, &1000_u16.to_be_bytes());
+    assert_eq!(close_code(&world, client), None);
+    world.advance_ms(1_000);
+    assert_eq!(close_code(&world, client), Some(1000));
+    // One whose driver hears of it that it has finished writing has nothing left to be kept from.
+    let client = throttled(&mut world);
+    let connection = world.connection(client);
+    world.driver().input(Input::ReadEnd { connection });
+    world.settle();
+    assert!(world.ending(client).is_some());
+    let client = throttled(&mut world);
+    world.reset(client);
+    // The program's, and the server's.
+    let client = throttled(&mut world);
+    let connection = world.connection(client);
+    world.command(Command::Close {
+        connection,
+        code: 4_000,
+        reason: "enough".to_owned(),
+        reconnect_after_ms: None,
+    });
+    assert_eq!(close_code(&world, client), Some(4_000));
+    world.finish(client);
+    let client = throttled(&mut world);
+    world.command(Command::Drain);
+    assert_eq!(close_code(&world, client), Some(1012));
+    world.finish(client);
+    world.assert_empty();
+}
+
+// covers A9-05: while it is not read from, silence proves nothing
+#[test]
+fn a_throttled_client_is_not_given_up_for_its_silence() {
+    let mut config = throttling();
+    config.rate_limit.per_ms = 20_000;
+    config.heartbeat.interval_ms = 1_000;
+    config.heartbeat.timeout_ms = 1_000;
+    let mut world = World::new(config);
+    let client = throttled(&mut world);
+    world.mute(client);
+    world.send(client, &json!({"type": "ping"}));
+    // It is read again after ten seconds, although it would have to wait for twenty.
+    world.advance_ms(9_999);
+    assert_eq!(answers(&mut world, client), "");
+    world.advance_ms(1);
+    assert_eq!(answers(&mut world, client), "p");
+    assert_eq!(world.stats().timeouts, 0);
+    world.advance_ms(2_000);
+    assert_eq!(world.stats().timeouts, 1);
 }
 
 // covers A0-6: rate_limit.enabled

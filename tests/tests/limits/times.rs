@@ -1,11 +1,12 @@
 //! Deadlines, to the millisecond.
 
 use roomwire_core::Config;
+use roomwire_core::config::RateLimit;
 use roomwire_core::server::Command;
-use roomwire_tests::{Ending, Upgrade, World};
+use roomwire_tests::{Ending, Opcode, Upgrade, World, masked};
 use serde_json::json;
 
-use crate::only;
+use crate::{close_code, only};
 
 /// The default and another value.
 fn each(default_ms: u64, set: impl Fn(&mut Config, u64), check: impl Fn(&mut World, u64)) {
@@ -84,6 +85,123 @@ fn time_to_linger() {
             assert_eq!(world.ending(stuck), Some(Ending::Reset));
         },
     );
+}
+
+/// A text message that begins with `bytes` of JSON, and the rest of it.
+fn halves(opcode: Opcode, bytes: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut whole = masked(opcode, true, br#"{"type":"hello","id":"half"}"#);
+    let rest = whole.split_off(bytes);
+    (whole, rest)
+}
+
+// covers A3-16: timeouts.message_ms
+#[test]
+fn time_for_a_message() {
+    each(
+        30_000,
+        |config, ms| {
+            config.timeouts.message_ms = ms;
+            // A pong cannot come in the middle of a frame.
+            config.heartbeat.interval_ms = 0;
+        },
+        |world, ms| {
+            let (whole, split, fragments) = (world.connect(), world.connect(), world.connect());
+            let (first, rest) = halves(Opcode::Text, 20);
+            let begin = |world: &mut World| {
+                world.send_bytes(split, &first);
+                world.send_bytes(fragments, &masked(Opcode::Text, false, b"{"));
+                world.send_bytes(whole, &[first.clone(), rest.clone()].concat());
+            };
+            // In time.
+            begin(world);
+            world.advance_ms(ms - 1);
+            world.send_bytes(split, &rest);
+            world.send_bytes(
+                fragments,
+                &masked(
+                    Opcode::Continuation,
+                    true,
+                    br#""type":"hello","id":"half"}"#,
+                ),
+            );
+            for peer in [whole, split, fragments] {
+                assert_eq!(world.expect(peer, "ack")["id"], "half");
+            }
+            world.advance_ms(5 * ms);
+            // Neither more of it nor control frames in between gain anything.
+            begin(world);
+            world.advance_ms(ms - 1);
+            world.send_bytes(split, &rest[..1]);
+            world.send_bytes(fragments, &masked(Opcode::Continuation, false, b""));
+            world.send_bytes(fragments, &masked(Opcode::Ping, true, b""));
+            assert_eq!(world.stats().unfinished, 0);
+            world.advance_ms(1);
+            for peer in [split, fragments] {
+                let told = world.expect(peer, "closing");
+                assert_eq!(
+                    (told["code"].as_u64(), close_code(world, peer)),
+                    (Some(1008), Some(1008))
+                );
+            }
+            assert_eq!(world.stats().unfinished, 2);
+            assert_eq!(close_code(world, whole), None);
+        },
+    );
+}
+
+#[test]
+fn each_message_has_its_own_time() {
+    let mut world = World::new(only(|config| {
+        config.timeouts.message_ms = 1_000;
+        config.heartbeat.interval_ms = 0;
+    }));
+    let client = world.connect();
+    let (first, rest) = halves(Opcode::Text, 20);
+    // Always in the middle of one, in one piece with the end of the one before.
+    world.send_bytes(client, &first);
+    for _ in 0..5 {
+        world.advance_ms(999);
+        world.send_bytes(client, &[rest.clone(), first.clone()].concat());
+        world.expect(client, "ack");
+    }
+    // So it is for a ping between two messages, and for the first byte of a header.
+    let ping = masked(Opcode::Ping, true, b"ping");
+    world.send_bytes(client, &[&rest, &ping[..7]].concat());
+    world.advance_ms(999);
+    world.send_bytes(client, &[&ping[7..], &first[..1]].concat());
+    world.advance_ms(999);
+    assert_eq!(close_code(&world, client), None);
+    world.advance_ms(1);
+    assert_eq!(close_code(&world, client), Some(1008));
+    world.finish(client);
+    world.assert_empty();
+    assert_eq!(world.driver().deadline(), None);
+}
+
+#[test]
+fn time_in_which_the_server_does_not_read_does_not_count() {
+    let mut world = World::new(only(|config| {
+        config.timeouts.message_ms = 1_000;
+        config.heartbeat.interval_ms = 0;
+        config.rate_limit = RateLimit {
+            throttle_after: 0,
+            ..RateLimit::custom(1, 5_000)
+        };
+    }));
+    let client = world.connect();
+    let (first, rest) = halves(Opcode::Text, 20);
+    let hello = [first.clone(), rest.clone()].concat();
+    // Throttled for five seconds in the middle of the third message.
+    world.send_bytes(client, &[hello.clone(), hello, first].concat());
+    world.expect(client, "ack");
+    world.expect(client, "error");
+    assert_eq!(world.stats().throttled, 1);
+    world.advance_ms(5_999);
+    assert_eq!(close_code(&world, client), None);
+    world.send_bytes(client, &rest);
+    world.expect(client, "ack");
+    world.advance_ms(60_000);
+    assert_eq!(close_code(&world, client), None);
 }
 
 // covers A2-01: timeouts.welcome_delay_ms

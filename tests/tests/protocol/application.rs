@@ -163,6 +163,46 @@ fn a_request_of_a_client_that_left_is_forgotten() {
     world.expect_nothing(next);
 }
 
+// covers A1-16
+#[test]
+fn the_requests_of_one_client_die_and_those_of_others_live() {
+    let mut world = World::new(with_types(&["dice"]));
+    let clients = world.connect_many(3);
+    let mut asked = Vec::new();
+    // Interleaved, so that nobody's requests stand side by side.
+    for number in 0..5 {
+        for &client in &clients {
+            let text = format!(r#"{{"type":"dice","id":{number}}}"#);
+            asked.push((client, ask(&mut world, client, &text)));
+        }
+    }
+    world.close(clients[1]);
+    let next = world.connect();
+    let reused = ask(&mut world, next, r#"{"type":"dice","id":9}"#);
+    for (client, request) in asked {
+        let stale = world.stats().stale;
+        world.command(Command::Reply {
+            request,
+            outcome: Outcome::Ack,
+        });
+        let gone = client == clients[1];
+        assert_eq!(world.stats().stale - stale, u64::from(gone));
+        if !gone {
+            world.expect(client, "ack");
+        }
+    }
+    world.command(Command::Reply {
+        request: reused,
+        outcome: Outcome::Ack,
+    });
+    assert_eq!(world.expect(next, "ack")["id"], 9);
+    // No deadline of any of them is left.
+    world.advance_ms(60_000);
+    for client in [clients[0], clients[2], next] {
+        world.expect_nothing(client);
+    }
+}
+
 // covers A13-03: the program can take what is not JSON where a listener allows it
 #[test]
 fn plain_text_reaches_the_program_where_it_is_wanted() {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use roomwire_core::config::Drain;
 use roomwire_core::server::{CloseCause, Command, Event};
 use roomwire_core::{Config, Input};
-use roomwire_tests::{Ending, Message, Opcode, Upgrade, World};
+use roomwire_tests::{Ending, Message, Opcode, Upgrade, World, masked};
 use serde_json::json;
 
 // ---- one client
@@ -256,4 +256,31 @@ fn a_large_drain_ends() {
     let events = world.events();
     assert_eq!(events.last(), Some(&Event::Drained));
     world.assert_empty();
+}
+
+// covers A1-05: what was published before a client finished writing reaches it, polled or not in between
+#[test]
+fn who_finishes_writing_still_gets_what_was_published_before() {
+    for polled in [false, true] {
+        let mut world = crate::quiet_world();
+        let (ada, bob) = (world.connect(), world.connect());
+        world.join(ada, "tea");
+        world.join(bob, "tea");
+        world.forget();
+        let say = json!({"type": "room_message", "room": "tea", "data": 1}).to_string();
+        let mut bytes = masked(Opcode::Text, true, say.as_bytes());
+        let connection = world.connection(ada);
+        world.driver().input(Input::Received {
+            connection,
+            bytes: &mut bytes,
+        });
+        if polled {
+            world.settle();
+        }
+        let connection = world.connection(bob);
+        world.driver().input(Input::ReadEnd { connection });
+        world.settle();
+        assert_eq!(world.expect(bob, "room_message")["data"], 1, "{polled}");
+        assert_eq!(world.stats().discarded, 0);
+    }
 }

@@ -101,7 +101,9 @@ fn a_dead_peer_is_gone_within_interval_and_timeout() {
 // covers A3-09, A1-01
 #[test]
 fn any_traffic_is_a_sign_of_life() {
-    let mut world = quiet_world();
+    let mut config = unlimited();
+    config.timeouts.message_ms = 3_600_000;
+    let mut world = World::new(config);
     let ping = json!({"type": "ping"});
     type Say = fn(&mut World, Peer);
     let says: [Say; 4] = [

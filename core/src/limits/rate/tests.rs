@@ -133,18 +133,66 @@ fn extremes_are_safe() {
 #[test]
 fn who_does_not_listen_is_closed() {
     let quota = Quota::new(2, 1_000);
+    let tell = |refusals, now| quota.escalate(refusals, now, 2, Some(Duration::from_secs(1)));
     let mut refusals = Bucket::default();
     for _ in 0..2 {
-        let Escalation::Tell(next) = quota.escalate(refusals, at(0)) else {
+        let Escalation::Tell(next) = tell(refusals, at(0)) else {
             panic!("too early");
         };
         refusals = next;
     }
-    assert_eq!(quota.escalate(refusals, at(0)), Escalation::Close);
+    assert_eq!(tell(refusals, at(0)), Escalation::Close);
+    assert!(matches!(tell(refusals, at(500_000)), Escalation::Tell(_)));
+}
+
+// covers A9-05
+#[test]
+fn warned_then_throttled_then_closed_however_fast_refusals_are_forgiven() {
+    for wait_us in [1, 600_000, 60_000_000] {
+        let wait = Duration::from_micros(wait_us);
+        let quota = Quota::new(10, 60_000);
+        let (mut refusals, mut now) = (Bucket::default(), at(7));
+        let mut steps = Vec::new();
+        loop {
+            match quota.escalate(refusals, now, 4, Some(wait)) {
+                Escalation::Tell(left) => {
+                    steps.push('t');
+                    refusals = left;
+                }
+                Escalation::Throttle(left) => {
+                    steps.push('T');
+                    refusals = left;
+                    now = now + wait;
+                }
+                Escalation::Close => break,
+            }
+        }
+        assert_eq!(steps.iter().collect::<String>(), "ttttTTTTTT", "{wait:?}");
+    }
+}
+
+#[test]
+fn only_who_speaks_too_early_is_throttled() {
+    let quota = Quota::new(3, 60_000);
+    let wait = Some(Duration::from_secs(1));
+    let fresh = Bucket::default();
     assert!(matches!(
-        quota.escalate(refusals, at(500_000)),
+        quota.escalate(fresh, at(0), 0, None),
         Escalation::Tell(_)
     ));
+    assert!(matches!(
+        quota.escalate(fresh, at(0), 0, wait),
+        Escalation::Throttle(_)
+    ));
+    for never in [3, u32::MAX] {
+        let Escalation::Tell(next) = quota.escalate(fresh, at(0), never, wait) else {
+            panic!("throttled");
+        };
+        assert!(matches!(
+            quota.escalate(next, at(0), never, wait),
+            Escalation::Tell(_)
+        ));
+    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn costs(count: usize) -> Costs {
     let next = bench.crowd.members().len() - TIMES;
     let mut newcomers = next..;
     bench.count("upgrade", |crowd, _| {
-        crowd.receive(newcomers.next().unwrap_or(next), &upgrade)
+        crowd.receive(newcomers.next().unwrap_or(next), &upgrade);
     });
     bench.count_disconnects();
     let bytes = bench.crowd.server().memory().total();

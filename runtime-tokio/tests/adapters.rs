@@ -26,7 +26,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The flood ends here even if the quiet ones have not been answered. An adapter that reads a socket for as long as
 /// there is something to read answers them only then; one that gives each a turn needs a tenth of it, so
 /// that a busy machine does not matter.
-const FLOOD_BYTES: u64 = 64 * 1024 * 1024;
+const FLOOD_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Floods until it is told to stop.
 struct Flood {
@@ -84,6 +84,8 @@ impl Flood {
 async fn a_hundred_quiet_clients_are_answered_while_one_floods() {
     let mut settings = settings();
     settings.core.rate_limit = RateLimit::off();
+    // A hundred come one after the other.
+    settings.core.timeouts.welcome_delay_ms = 0;
     let server = Server::bind(settings).await.expect("a free port");
     let running = Running::start(server);
     let mut quiet: Vec<Client> = (0..QUIET)

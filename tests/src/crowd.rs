@@ -64,20 +64,27 @@ impl Crowd {
         self.drain();
     }
 
-    /// Everyone's handshake.
+    /// Everyone's handshake, one after the other.
     pub fn upgrade_all(&mut self) {
         let request = Upgrade::default().request();
-        self.each_receives(|_| request.clone());
+        for number in 0..self.members.len() {
+            self.receive(number, &request);
+            self.drain();
+        }
     }
 
-    /// Everyone joins a room, `size` to each, neighbours together.
+    /// Everyone joins a room, `size` to each, neighbours together and in one turn: each gets its reply and the
+    /// notices of those that come after it in one write.
     pub fn join_all(&mut self, size: usize) {
-        self.each_receives(|number| {
-            text(&format!(
-                r#"{{"type":"join","room":"room {}"}}"#,
-                number / size
-            ))
-        });
+        for number in 0..self.members.len() {
+            let room = number / size;
+            let join = text(&format!(r#"{{"type":"join","room":"room {room}"}}"#));
+            self.receive(number, &join);
+            if (number + 1).is_multiple_of(size) {
+                self.drain();
+            }
+        }
+        self.drain();
     }
 
     /// A crowd that is connected, in rooms of `size`, and has nothing left to do at this time.
@@ -87,13 +94,6 @@ impl Crowd {
         crowd.upgrade_all();
         crowd.join_all(size);
         crowd
-    }
-
-    fn each_receives(&mut self, frame: impl Fn(usize) -> Vec<u8>) {
-        for number in 0..self.members.len() {
-            self.receive(number, &frame(number));
-            self.drain();
-        }
     }
 
     /// A member sends bytes; nothing is polled.

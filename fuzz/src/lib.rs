@@ -10,6 +10,8 @@ pub mod http_head;
 pub mod input;
 pub mod json;
 pub mod limiter;
+pub mod mask;
+pub mod replay;
 pub mod seeds;
 pub mod server;
 
@@ -17,12 +19,14 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),
     ("http_body", http_body::target),
     ("http_head", http_head::target),
     ("json", json::target),
     ("limiter", limiter::target),
+    ("mask", mask::target),
+    ("replay", replay::target),
     ("server", server::target),
 ];

@@ -233,6 +233,12 @@ impl Server {
     }
 }
 
+impl AsRef<Self> for Server {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Machine for Server {
     type Command = Command;
     type Event = Event;

@@ -148,6 +148,17 @@ impl Hash {
                 self.bytes(kind.as_bytes());
                 self.payload(message);
             }
+            // The verdict is nothing that the driver acts on, and a replay may remember more.
+            Event::Explanation {
+                message,
+                connection,
+                ..
+            } => {
+                self.about(5, *connection, false);
+                let mut bytes = Vec::new();
+                super::wire::put_name(&mut bytes, message);
+                self.bytes(&bytes);
+            }
             Event::Drained => self.bytes(&[4]),
         }
     }

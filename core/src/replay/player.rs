@@ -27,6 +27,8 @@ pub struct Replayer {
     /// No more bytes come.
     complete: bool,
     run: Option<Box<Run>>,
+    /// What the server remembers at least to explain what became of messages.
+    explain: usize,
     /// The last word: given again whenever it is asked for.
     over: Option<Result<Ending, ReplayError>>,
 }
@@ -154,6 +156,14 @@ impl Replayer {
         Self::default()
     }
 
+    /// Lets the server remember at least `entries` facts (at most a million), for [`Server::explain`]. No decision
+    /// depends on it.
+    #[must_use]
+    pub fn explaining(mut self, entries: usize) -> Self {
+        self.explain = entries.min(1_000_000);
+        self
+    }
+
     /// Takes the next bytes of the recording, in pieces of any size. O(bytes).
     pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.used);
@@ -223,7 +233,7 @@ impl Replayer {
             return Err(ReplayError::Format(version));
         }
         let mut source = Source::new(bytes);
-        let run = read_header(&mut source);
+        let run = read_header(&mut source, self.explain);
         let left = source.left();
         match run {
             Ok(run) => {
@@ -265,7 +275,7 @@ impl Replayer {
     }
 }
 
-fn read_header(source: &mut Source<'_>) -> Result<Result<Run, ReplayError>, Fault> {
+fn read_header(source: &mut Source<'_>, explain: usize) -> Result<Result<Run, ReplayError>, Fault> {
     source.take(MAGIC.len() + 1)?;
     let masked = match source.byte()? {
         0 => false,
@@ -284,15 +294,18 @@ fn read_header(source: &mut Source<'_>) -> Result<Result<Run, ReplayError>, Faul
         let mut config = read.config;
         config.listeners = read.listeners;
         config.application_types = read.application_types;
+        let recorded = config.clone();
+        config.explain.entries = config.explain.entries.max(explain);
+        let config = config.validate();
         config
-            .validate()
+            .map(|config| (recorded, config))
             .map_err(|error: ConfigError| unfit(&error))
     });
-    Ok(config.map(|config| Run {
+    Ok(config.map(|(recorded, config)| Run {
         header: Header {
             version: version.clone(),
             masked,
-            config: Config::clone(&config),
+            config: recorded,
         },
         server: Server::new(config, seed),
         hash: Hash::new(masked),

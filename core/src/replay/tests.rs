@@ -27,8 +27,8 @@ fn chat<S: Sink>(recorder: &mut Recorder<S>) -> u64 {
         say(recorder, now, id, &join);
         sent += drain(recorder, now);
     }
-    for _ in 0..200 {
-        now.mono = now.mono + core::time::Duration::from_millis(700);
+    for _ in 0..90 {
+        now.mono = now.mono + core::time::Duration::from_millis(100);
         say(recorder, now, ids[0], &secret);
         sent += drain(recorder, now);
     }
@@ -204,7 +204,7 @@ fn every_cut_is_an_error_with_a_place_and_flipped_bits_are_noticed() {
 
 #[test]
 fn a_full_recording_ends_and_serving_goes_on() {
-    for max_bytes in [0, 2_000, 5_000, 12_000] {
+    for max_bytes in [0, 2_000, 5_000, 8_000] {
         let file = record(Options {
             max_bytes,
             ..Options::default()

@@ -9,7 +9,7 @@ use super::Ending;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::{Input, ListenerId, PeerAddr, ShardId, TransportEnd};
-use crate::server::{Command, Outcome, RequestToken};
+use crate::server::{Command, MessageName, Outcome, RequestToken};
 
 /// What went into a server at one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,7 @@ impl Recorded {
             Self::Command(
                 Command::Send { connection, .. }
                 | Command::Kick { connection, .. }
+                | Command::Explain { connection, .. }
                 | Command::Close { connection, .. },
             ) => Some(*connection),
             Self::Tick | Self::LinkReady { .. } | Self::Command(_) => None,
@@ -287,6 +288,28 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_number(out, reconnect_after_ms.unwrap_or(0));
         }
         Command::Drain => out.push(5),
+        Command::Explain {
+            message,
+            connection,
+        } => {
+            out.push(6);
+            put_id(out, *connection);
+            put_name(out, message);
+        }
+    }
+}
+
+pub(super) fn put_name(out: &mut Vec<u8>, name: &MessageName) {
+    match name {
+        MessageName::Number(number) => {
+            out.push(0);
+            put_number(out, *number);
+        }
+        MessageName::Request { sender, id } => {
+            out.push(1);
+            put_id(out, *sender);
+            put_bytes(out, id.as_bytes());
+        }
     }
 }
 
@@ -482,6 +505,17 @@ impl<'a> Source<'a> {
                 },
             },
             5 => Command::Drain,
+            6 => Command::Explain {
+                connection: self.id()?,
+                message: match self.byte()? {
+                    0 => MessageName::Number(self.number()?),
+                    1 => MessageName::Request {
+                        sender: self.id()?,
+                        id: self.text()?,
+                    },
+                    _ => return Err(Fault::Bad("a message is named in no known way")),
+                },
+            },
             _ => return Err(Fault::Bad("a command is of no known kind")),
         })
     }

@@ -9,6 +9,7 @@ mod admission;
 mod closing;
 mod commands;
 mod event;
+mod explain;
 mod fanout;
 mod identity;
 mod input;
@@ -35,6 +36,7 @@ use crate::machine::{
 use crate::room::registry::Registry;
 use crate::room::{LOBBY, Room};
 use crate::session::connection::{Connection, Stage};
+use crate::session::facts::Facts;
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
 use crate::stats::Stats;
@@ -45,6 +47,7 @@ use addresses::{Address, Addresses};
 use admission::Quotas;
 use commands::Pending;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
+pub use explain::{MessageName, Verdict};
 use poll::Deadline;
 use timing::class;
 
@@ -125,6 +128,8 @@ impl Server {
         let lobby = rooms.insert("", Room::new(membership::lobby_rule()));
         debug_assert_eq!(lobby, LOBBY);
         let limits = &config.limits;
+        let mut outboxes = Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages);
+        outboxes.facts = Facts::new(config.explain.entries);
         Self {
             json_limits: JsonLimits::from(limits),
             message_limits: MessageLimits {
@@ -137,7 +142,7 @@ impl Server {
             rng,
             key,
             connections: Arena::new(),
-            outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
+            outboxes,
             timers: Timers::new(class::durations(&config)),
             deadlines: BTreeSet::new(),
             addresses: Addresses::new(key, limits.max_idle_addresses),

@@ -11,6 +11,7 @@ use crate::dialect::json::Metadata;
 use crate::message::{ServerMessage, Welcome};
 use crate::room::LOBBY;
 use crate::session::connection::{Buckets, Hold, Kind, Session, Stage};
+use crate::session::facts::Fact;
 use crate::websocket::{Decoder, Role};
 
 impl Server {
@@ -80,6 +81,10 @@ impl Server {
         let message = self.welcome_message(index, &secret);
         self.send(index, &ServerMessage::Welcome(message), None);
         let slot = lobby_slot(&mut self.rooms, form, index, &self.outboxes);
+        self.outboxes.facts.note(|| Fact::Joined {
+            slot: index,
+            room: LOBBY,
+        });
         if let Some(session) = self
             .connections
             .get_mut(index)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use roomwire_core::replay::{Options, Recorder};
-use roomwire_core::server::{Command, Event, RequestToken};
+use roomwire_core::server::{Command, Event, MessageName, RequestToken, Verdict};
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
     ValidConfig,
@@ -519,6 +519,21 @@ impl Driver {
         assert_eq!(self.drained, self.drain_asked);
         assert_eq!(stats.received_bytes, self.received_bytes);
         self.check();
+        self.check_explanations();
+    }
+
+    /// With everyone gone, no message is on its way any more.
+    fn check_explanations(&self) {
+        let server = self.server.as_ref();
+        for number in 1..=server.published() {
+            for &connection in &self.issued {
+                let verdict = server.explain(&MessageName::Number(number), connection);
+                assert!(!matches!(
+                    verdict,
+                    Verdict::Waiting | Verdict::Discarded(None)
+                ));
+            }
+        }
     }
 
     /// What was dropped was told, once.

@@ -47,6 +47,10 @@ pub(super) struct Replay {
     #[arg(long, value_name = "STEP", default_value_t = 0)]
     pub(super) from: u64,
 
+    /// Tell what became of this message on its way to --connection; messages have their numbers in the list
+    #[arg(long, value_name = "MESSAGE", requires = "connection")]
+    pub(super) explain: Option<u64>,
+
     /// One JSON object per line
     #[arg(long)]
     pub(super) json: bool,

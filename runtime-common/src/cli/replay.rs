@@ -9,8 +9,8 @@ use std::io::{self, Read, Write};
 use roomwire_core::replay::{
     Ending, Header, Progress, Recorded, ReplayError, Replayer, Step, What,
 };
-use roomwire_core::server::{Command, Event, Outcome};
-use roomwire_core::{ConnectionId, Output};
+use roomwire_core::server::{Command, Event, MessageName, Outcome, Verdict};
+use roomwire_core::{ConnectionId, Output, Server};
 use serde_json::{Map, Value, json};
 
 use super::options::Replay;
@@ -33,8 +33,14 @@ pub(super) fn run(asked: &Replay, out: &mut dyn Write) -> Result<bool, String> {
         json: asked.json,
         views: Views::default(),
         start: None,
+        published: 0,
     };
-    match show.all(file) {
+    let mut replayer = Replayer::new().explaining(EXPLAIN_ENTRIES);
+    let outcome = show.all(&mut replayer, file);
+    if let (Some(number), Ok(_)) = (asked.explain, &outcome) {
+        show.explain(replayer.server(), number)?;
+    }
+    match outcome {
         Ok(ending) => {
             let end = match ending {
                 Ending::Full => "hash ok; the recording ended because it was full",
@@ -53,6 +59,9 @@ pub(super) fn run(asked: &Replay, out: &mut dyn Write) -> Result<bool, String> {
         Err(Failed::Write(error)) => Err(format!("cannot write to stdout: {error}")),
     }
 }
+
+/// What the server remembers at least, so that it can be asked about messages long past.
+const EXPLAIN_ENTRIES: usize = 1_000_000;
 
 enum Failed {
     Replay(ReplayError),
@@ -110,6 +119,8 @@ struct Show<'a> {
     views: Views,
     /// The clock at the first input.
     start: Option<u64>,
+    /// Messages published so far.
+    published: u64,
 }
 
 /// One thing that is shown.
@@ -128,8 +139,7 @@ struct Line {
 }
 
 impl Show<'_> {
-    fn all(&mut self, mut file: File) -> Result<Ending, Failed> {
-        let mut replayer = Replayer::new();
+    fn all(&mut self, replayer: &mut Replayer, mut file: File) -> Result<Ending, Failed> {
         let mut piece = vec![0; PIECE_BYTES];
         let mut told = false;
         loop {
@@ -140,7 +150,10 @@ impl Show<'_> {
             }
             match progress {
                 Progress::End(ending) => return Ok(ending),
-                Progress::Step(step) => self.step(step).map_err(Failed::Write)?,
+                Progress::Step(step) => {
+                    let published = replayer.server().map_or(0, Server::published);
+                    self.step(step, published).map_err(Failed::Write)?;
+                }
                 Progress::NeedMore => match file.read(&mut piece).map_err(Failed::Read)? {
                     0 => replayer.finish(),
                     length => replayer.feed(piece.get(..length).unwrap_or_default()),
@@ -175,7 +188,28 @@ impl Show<'_> {
         Ok(())
     }
 
-    fn step(&mut self, step: Step) -> io::Result<()> {
+    /// What became of one message on its way to the connection that was asked for, the last owner of its slot.
+    fn explain(&mut self, server: Option<&Server>, number: u64) -> Result<(), String> {
+        let asked = self
+            .filter
+            .slot
+            .and_then(|(slot, generation)| match generation {
+                Some(generation) => {
+                    ConnectionId::from_bits(u64::from(generation) << 32 | u64::from(slot))
+                }
+                None => self.views.last_in(slot),
+            });
+        let (Some(server), Some(connection)) = (server, asked) else {
+            return Err("--explain: the recording has no such connection".to_owned());
+        };
+        let verdict = server.explain(&MessageName::Number(number), connection);
+        let why = because(verdict);
+        let text = format!("message {number} to {connection}: {why}");
+        let value = json!({"message": number, "connection": connection.to_string(), "why": why});
+        self.last(&text, value)
+    }
+
+    fn step(&mut self, step: Step, published: u64) -> io::Result<()> {
         let mono = step.now.mono.as_micros();
         let start = *self.start.get_or_insert(mono);
         let mut line = Line {
@@ -197,6 +231,10 @@ impl Show<'_> {
             }
             _ => line.what = "unknown",
         }
+        for number in self.published..published {
+            line.put("message", number + 1);
+        }
+        self.published = published;
         // Whether anything is left to do is of no interest to people.
         if line.what.is_empty() || !self.filter.takes(&line) {
             return Ok(());
@@ -423,6 +461,22 @@ impl fmt::Display for Line {
             write!(f, "\n                     {arrow} {message}")?;
         }
         Ok(())
+    }
+}
+
+/// A verdict in words.
+fn because(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Delivered => "delivered: its socket took it".to_owned(),
+        Verdict::Waiting => "waiting in its queue".to_owned(),
+        Verdict::NotMember => "not for it: it was not in the room then".to_owned(),
+        Verdict::Excluded => "not for it: it is its own message".to_owned(),
+        Verdict::Refused(code) => format!("refused: {code}"),
+        Verdict::Dropped(policy) => format!("dropped by the room's policy {policy:?}"),
+        Verdict::Discarded(Some(cause)) => format!("discarded when it was closed: {cause:?}"),
+        Verdict::Discarded(None) => "discarded when it was closed".to_owned(),
+        Verdict::Gone => "it was gone already".to_owned(),
+        _ => "there is no such message, or it is too long ago".to_owned(),
     }
 }
 

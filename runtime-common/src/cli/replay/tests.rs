@@ -11,6 +11,7 @@ fn asked(file: PathBuf) -> Replay {
         connection: None,
         room: None,
         from: 0,
+        explain: None,
         json: false,
     }
 }

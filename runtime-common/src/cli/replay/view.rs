@@ -70,7 +70,11 @@ const MAX_SHOWN: usize = 500;
 
 /// Both directions of every connection.
 #[derive(Default)]
-pub(super) struct Views(BTreeMap<ConnectionId, View>);
+pub(super) struct Views {
+    alive: BTreeMap<ConnectionId, View>,
+    /// The last owner of each slot.
+    owners: BTreeMap<u32, ConnectionId>,
+}
 
 struct View {
     received: Direction,
@@ -83,20 +87,25 @@ impl Views {
             received: Direction::new(Role::Server),
             sent: Direction::new(Role::Client),
         };
-        self.0.insert(connection, view);
+        self.alive.insert(connection, view);
+        self.owners.insert(connection.index(), connection);
+    }
+
+    pub(super) fn last_in(&self, slot: u32) -> Option<ConnectionId> {
+        self.owners.get(&slot).copied()
     }
 
     pub(super) fn close(&mut self, connection: ConnectionId) {
-        self.0.remove(&connection);
+        self.alive.remove(&connection);
     }
 
     pub(super) fn received(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
-        let view = self.0.get_mut(&connection);
+        let view = self.alive.get_mut(&connection);
         view.map_or_else(Vec::new, |view| view.received.take(bytes))
     }
 
     pub(super) fn sent(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
-        let view = self.0.get_mut(&connection);
+        let view = self.alive.get_mut(&connection);
         view.map_or_else(Vec::new, |view| view.sent.take(bytes))
     }
 }

@@ -171,7 +171,7 @@ fn a_difference_is_located() {
     let last = steps.last().expect("some").number;
     // One letter of the last message, behind its mask key: the client said something else.
     let key = file.windows(4).rposition(|window| window == [7, 1, 9, 3]);
-    let mut changed = file.clone();
+    let mut changed = file;
     changed[key.expect("a frame") + 52] ^= 1;
     let (_, outcome) = replay(&changed);
     let Err(ReplayError::Differs { step }) = outcome else {

@@ -176,26 +176,26 @@ impl Trace {
             // Only rooms have a policy; what is for one client closes it.
             Audience::Client(_) => (NONE, SlowReader::Close),
         };
-        match fact {
-            &Fact::Joined { slot, room } if slot == own && room == its => {
+        match *fact {
+            Fact::Joined { slot, room } if slot == own && room == its => {
                 self.member.get_or_insert(false);
             }
-            &Fact::Left { slot, room } if slot == own && room == its => {
+            Fact::Left { slot, room } if slot == own && room == its => {
                 self.member.get_or_insert(true);
             }
-            &Fact::Closing { slot, cause } if slot == own => {
+            Fact::Closing { slot, cause } if slot == own => {
                 self.closing = Some(cause);
                 if let Verdict::Discarded(None) = self.fate {
                     self.fate = Verdict::Discarded(Some(cause));
                 }
             }
-            &Fact::Dropped { slot, place } if slot == own && self.is_at(place) => {
+            Fact::Dropped { slot, place } if slot == own && self.is_at(place) => {
                 self.fate = Verdict::Dropped(policy);
             }
-            &Fact::Discarded { slot, place } if slot == own && self.is_at(place) => {
+            Fact::Discarded { slot, place } if slot == own && self.is_at(place) => {
                 self.fate = Verdict::Discarded(self.closing);
             }
-            &Fact::Moved { slot, from, to } if slot == own && self.is_at(from) => {
+            Fact::Moved { slot, from, to } if slot == own && self.is_at(from) => {
                 self.fate = Verdict::Delivered;
                 for place in self.places.iter_mut().flatten() {
                     if place.overlaps(from) {

@@ -12,7 +12,7 @@ fn path(name: &str) -> PathBuf {
     path
 }
 
-fn at(path: &std::path::Path) -> RecordSettings {
+fn at(path: &Path) -> RecordSettings {
     RecordSettings {
         file: Some(path.to_owned()),
         ..RecordSettings::default()

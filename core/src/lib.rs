@@ -91,6 +91,7 @@ pub mod config;
 pub mod dialect;
 pub mod http;
 pub mod limits;
+pub mod replay;
 mod room;
 pub mod server;
 mod session;

@@ -11,6 +11,8 @@ pub mod http_head;
 pub mod input;
 pub mod json;
 pub mod limiter;
+pub mod mask;
+pub mod replay;
 pub mod seeds;
 pub mod server;
 
@@ -18,7 +20,7 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("forwarded", forwarded::target),
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),
@@ -26,5 +28,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("http_head", http_head::target),
     ("json", json::target),
     ("limiter", limiter::target),
+    ("mask", mask::target),
+    ("replay", replay::target),
     ("server", server::target),
 ];

@@ -12,6 +12,8 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "http_head" => http_head(),
         "json" => json(),
         "limiter" => limiter(),
+        "mask" => mask(),
+        "replay" => replay(),
         "server" => server(),
         _ => Vec::new(),
     }
@@ -159,6 +161,83 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
         .map(|&(name, text)| (name, with(&[0x1e, 0x0f], text.as_bytes())))
         .collect()
 }
+
+/// Cuts and no flag: a stream. With the flag: one text.
+fn mask() -> Vec<(&'static str, Vec<u8>)> {
+    let stream = |bytes: &[u8]| with(&[1, 9, 0], bytes);
+    let text = |text: &str| with(&[0, 0, 1], text.as_bytes());
+    let upgrade = [
+        HANDSHAKE,
+        b"\x81\x88\x01\x02\x03\x04z#v#;2y*\x01\x80\0\0\0\0\x89\x81\0\0\0\0!\x80\x82\0\0\0\0\xc3\xa9",
+        b"\x82\xfe\x00\x02\0\0\0\0hi\x88\x86\0\0\0\0\x03\xe8by\xc3\xa9",
+    ]
+    .concat();
+    vec![
+        ("upgrade", stream(&upgrade)),
+        (
+            "health",
+            stream(b"GET /health?key=secret HTTP/1.1\r\nHost: a\r\nCookie: b=c\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+        ),
+        (
+            "chunked",
+            stream(
+                b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                5;a=b\r\nhello\r\n0\r\nA: secret\r\n\r\nGET /",
+            ),
+        ),
+        ("refused", stream(&[HANDSHAKE, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat())),
+        ("tls", stream(b"\x16\x03\x01\x02\x00\x01\x00")),
+        (
+            "message",
+            text(r#"{"type":"room_message","room":"a","data":{"type":"welcome","n":[-10.5e+2,true]}}"#),
+        ),
+        (
+            "escapes",
+            text(r#"{"\u0074ype":"app","data":{"t\u0079pe":"ga\u0070","\u0071":"\n\ud83d\ude00"}}"#),
+        ),
+        (
+            "almost",
+            text(r#"{"data":{"type":"ga\u0071","typo":"welcome"}}"#),
+        ),
+        ("file", text(r#"{"type":"file_secret"}"#)),
+        (
+            "metadata",
+            text(r#"{"type":"set_metadata","metadata":{"name":"Ada","\u00e9":null,"c":{"d":0}}}"#),
+        ),
+        ("broken", text(r#"{"data": secret, "b": 01, "c": tru"#)),
+        ("bare", text("plain text, \u{20ac}, 12 times")),
+    ]
+}
+
+fn replay() -> Vec<(&'static str, Vec<u8>)> {
+    // Cuts and the flag that puts a header in front.
+    let records = |bytes: &[u8]| with(&[2, 9, 1], bytes);
+    vec![
+        ("empty", records(&[])),
+        ("ticks", records(&[1, 0, 2, 4, 0xd1, 1, 1, 0, 1, 0])),
+        ("accept", records(&[12, 0, 2, 4, 0, 0, 0, 1, 0x33])),
+        ("refuse", records(&[13, 0, 2, 4, 6, 0, 0, 1])),
+        ("sent", records(&[3, 0, 0, 0, 0, 1, 0xff, 0xff, 3, 0])),
+        (
+            "polls",
+            records(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0]),
+        ),
+        (
+            "command",
+            records(&[11, 0, 0, 0, 1, 1, b'a', 2, b'{', b'}', 0]),
+        ),
+        (
+            "number",
+            records(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]),
+        ),
+        ("end", records(&[33, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0])),
+        ("other", with(&[0, 0, 0], b"roomwire\x02")),
+        ("none", with(&[0, 0, 0], b"GET / HTTP/1.1")),
+    ]
+}
+
+const HANDSHAKE: &[u8] = b"GET /ws?token=secret HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer abc\r\n\r\n";
 
 fn limiter() -> Vec<(&'static str, Vec<u8>)> {
     vec![

@@ -41,6 +41,16 @@ fn limiter() {
 }
 
 #[test]
+fn mask() {
+    replay("mask");
+}
+
+#[test]
+fn recordings() {
+    replay("replay");
+}
+
+#[test]
 fn server() {
     replay("server");
 }

@@ -1,5 +1,5 @@
 //! What the runtime adapters share and what has nothing to do with how they read and write: listening sockets,
-//! signals, the clock, the descriptor limit, the seed and the budgets of a turn.
+//! signals, the clock, the descriptor limit, the seed, the budgets of a turn, and recordings on disk.
 //!
 //! With the feature `cli` also the command line, the config file, the environment and the logs of the
 //! binaries. There is no read or write loop here, and no decision of the protocol. UNIX only.
@@ -8,6 +8,7 @@ mod budget;
 mod clock;
 mod error;
 mod events;
+mod record;
 mod settings;
 
 #[cfg(feature = "cli")]
@@ -25,5 +26,6 @@ pub use clock::ClockBase;
 pub use error::RunError;
 pub use events::log_event;
 pub use listen::BindError;
-pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, Settings};
+pub use record::{FileSink, Recording};
+pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
 pub use signals::{Shutdown, Signals};

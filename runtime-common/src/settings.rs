@@ -2,6 +2,7 @@
 //! the embedding program.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use roomwire_core::config::ListenerConfig;
 use roomwire_core::{Config, ConfigError, ValidConfig};
@@ -15,6 +16,8 @@ pub struct Settings {
     pub listeners: Vec<ListenerSettings>,
     /// How to log.
     pub log: LogSettings,
+    /// Whether everything that goes in is recorded.
+    pub record: RecordSettings,
 }
 
 impl Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             core: Config::default(),
             listeners: vec![ListenerSettings::default()],
             log: LogSettings::default(),
+            record: RecordSettings::default(),
         }
     }
 }
@@ -80,6 +84,30 @@ impl Default for ListenerSettings {
     /// Default options at 127.0.0.1:8080.
     fn default() -> Self {
         Self::at(([127, 0, 0, 1], 8080))
+    }
+}
+
+/// A recording of everything that goes into the server: see [`roomwire_core::replay`]. It holds the seed and is as
+/// secret as a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "cli", serde(deny_unknown_fields, default))]
+pub struct RecordSettings {
+    /// Where to; a file that does not exist yet. `None`: nothing is recorded.
+    pub file: Option<PathBuf>,
+    /// It ends before it is larger, and serving goes on. Default 64 MiB.
+    pub max_bytes: u64,
+    /// With what clients say, not masked. Default `false`.
+    pub payloads: bool,
+}
+
+impl Default for RecordSettings {
+    fn default() -> Self {
+        Self {
+            file: None,
+            max_bytes: 64 * 1024 * 1024,
+            payloads: false,
+        }
     }
 }
 

@@ -38,7 +38,7 @@ use std::thread;
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{Stats, ValidConfig};
-use roomwire_runtime::{RunError, Settings, listen, seed};
+use roomwire_runtime::{Recording, RunError, Settings, listen, seed};
 use tokio::sync::{mpsc, oneshot};
 
 use shard::{Letter, Shard};
@@ -53,6 +53,7 @@ pub struct Server {
     handle: Handle,
     mailbox: mpsc::Receiver<Letter>,
     events: Option<mpsc::Sender<Event>>,
+    recording: Option<Recording>,
 }
 
 /// Commands and events that may wait between a program and its server.
@@ -63,7 +64,8 @@ impl Server {
     /// [`run`](Self::run).
     ///
     /// # Errors
-    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do.
+    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do; [`RunError::Io`] when the
+    /// system has no randomness, or the file of a recording is there already or cannot be made.
     pub async fn bind(settings: Settings) -> Result<Self, RunError> {
         Self::bind_now(&settings)
     }
@@ -84,6 +86,7 @@ impl Server {
             listeners.push(socket);
         }
         let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let recording = Recording::create(&settings.record)?;
         Ok(Self {
             config,
             seed,
@@ -92,6 +95,7 @@ impl Server {
             handle: Handle { mailbox: sender },
             mailbox,
             events: None,
+            recording,
         })
     }
 
@@ -169,6 +173,7 @@ impl Server {
             listeners: self.listeners,
             mailbox: self.mailbox,
             events: self.events,
+            recording: self.recording,
         }
     }
 }

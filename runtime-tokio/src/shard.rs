@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant as StdInstant};
 
-use roomwire_core::server::{Command, Event, Server as Machine};
-use roomwire_core::{ListenerId, PeerAddr, Stats, ValidConfig};
-use roomwire_runtime::{ACCEPTS_PER_TURN, ClockBase, RunError, log_event};
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats, ValidConfig};
+use roomwire_runtime::{ACCEPTS_PER_TURN, ClockBase, Recording, RunError, log_event};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
@@ -23,7 +23,15 @@ pub(crate) struct Shard {
     pub(crate) mailbox: mpsc::Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<mpsc::Sender<Event>>,
+    pub(crate) recording: Option<Recording>,
 }
+
+/// A server, recorded or not.
+pub(crate) trait Hosted:
+    Machine<Command = Command, Event = Event> + AsRef<Server> + 'static
+{
+}
+impl<M: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static> Hosted for M {}
 
 /// What a shard is sent from other threads.
 pub(crate) enum Letter {
@@ -39,21 +47,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// Runs on this thread until the shard was drained or aborted.
-    pub(crate) fn run(self) -> Result<(), RunError> {
+    pub(crate) fn run(mut self) -> Result<(), RunError> {
         let doing = "starting the tokio runtime";
         let runtime = LocalRuntime::new().map_err(RunError::io(doing))?;
-        runtime.block_on(self.serve())
+        let (config, seed) = (self.config.clone(), self.seed);
+        match self.recording.take() {
+            None => runtime.block_on(self.serve(Server::new(config, seed))),
+            // The runtime is gone when the closure ends, and the recorder with it.
+            Some(recording) => recording.run(config, seed, move |recorder| {
+                runtime.block_on(self.serve(recorder))
+            }),
+        }
     }
 
-    async fn serve(self) -> Result<(), RunError> {
+    async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
         let Self {
-            config,
-            seed,
             listeners,
             mut mailbox,
             events,
+            ..
         } = self;
-        let driver = Driver::new(Machine::new(config, seed), ClockBase::new());
+        let driver = Driver::new(machine, ClockBase::new());
         let mut accepting = Vec::new();
         for (index, listener) in listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
@@ -74,7 +88,7 @@ impl Shard {
                         driver.command(Command::Drain);
                     }
                     Some(Letter::Stats(reply)) => {
-                        let _ = reply.send(driver.with_machine(Machine::stats));
+                        let _ = reply.send(driver.with_machine(|machine| machine.as_ref().stats()));
                     }
                     // Nobody is left who could ask for an end.
                     Some(Letter::Abort) | None => break,
@@ -87,7 +101,7 @@ impl Shard {
 }
 
 /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
-async fn accept(driver: Rc<Driver<Machine>>, listener: TcpListener, id: ListenerId) {
+async fn accept(driver: Rc<Driver<impl Hosted>>, listener: TcpListener, id: ListenerId) {
     let mut failing = false;
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
@@ -113,7 +127,7 @@ async fn accept(driver: Rc<Driver<Machine>>, listener: TcpListener, id: Listener
 
 /// The flusher: one turn whenever something happened or is due.
 async fn flush(
-    driver: Rc<Driver<Machine>>,
+    driver: Rc<Driver<impl Hosted>>,
     events: Option<mpsc::Sender<Event>>,
     drained: oneshot::Sender<()>,
 ) {

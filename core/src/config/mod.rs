@@ -32,6 +32,8 @@ pub struct Config {
     pub origin: OriginPolicy,
     /// How the server leaves.
     pub drain: Drain,
+    /// What is remembered to explain what became of messages.
+    pub explain: Explain,
     /// Which room names exist.
     pub room_names: RoomNames,
     /// Rules for rooms by pattern; the first whose pattern matches a room's name applies, then
@@ -371,6 +373,16 @@ impl Default for Drain {
             reconnect_max_ms: 5_000,
         }
     }
+}
+
+/// What is remembered to explain why a message did not reach a client: see
+/// [`Command::Explain`](crate::server::Command::Explain).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Explain {
+    /// Facts that are remembered, the latest ones: a message, a join, a drop and the like are one each, of some
+    /// hundred bytes. Default 0: none, and no cost.
+    pub entries: usize,
 }
 
 /// Which room names exist.

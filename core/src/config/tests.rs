@@ -87,6 +87,7 @@ fn deadlines_are_bounded() {
         timeouts.application_reply_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         heartbeat.interval_ms: [0, 1, DAY_30_MS] not [DAY_30_MS + 1];
         heartbeat.timeout_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+        explain.entries: [0, 1_000_000] not [1_000_001];
         drain.timeout_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
         drain.reconnect_max_ms: [500, DAY_30_MS] not [DAY_30_MS + 1];
         drain.reconnect_min_ms: [0, 5_000] not [5_001];

@@ -40,6 +40,7 @@ impl Config {
         check_rate_limit(&self.rate_limit)?;
         check_origins(&self.origin)?;
         check_drain(&self.drain)?;
+        within("explain.entries", self.explain.entries, 0..=MAX_EXPLAIN)?;
         check_room_names(&self.room_names)?;
         check_rooms(&self.rooms)?;
         check_application_types(&self.application_types)?;
@@ -498,6 +499,8 @@ const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// 2^24: connections, rooms, members. Their indexes keep bits to spare.
 const MAX_ENTRIES: u32 = 1 << 24;
 /// Every [`crate::ListenerId`].
+/// Of some hundred bytes each.
+const MAX_EXPLAIN: usize = 1_000_000;
 const MAX_LISTENERS: usize = 1 << 16;
 /// Each address of a `Forwarded` header is compared with all of them.
 const MAX_TRUSTED_PROXIES: usize = 100;

@@ -16,6 +16,7 @@ use core::fmt;
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};
 pub use encode::encode;
 pub use metadata::{Metadata, MetadataLimits};
+pub(crate) use types::SERVER_TYPES;
 pub use types::{is_reserved_type, is_server_type};
 
 use crate::config::Limits;

@@ -118,6 +118,19 @@ impl BodyDiscard {
         matches!(self.state, State::Done)
     }
 
+    /// The next byte is one of the body's own. O(1).
+    pub(crate) const fn is_at_content(&self) -> bool {
+        matches!(self.state, State::Plain { .. } | State::Data { .. })
+    }
+
+    /// The next byte belongs to an extension or a trailer, or ends it. O(1).
+    pub(crate) const fn is_at_spare(&self) -> bool {
+        matches!(
+            self.state,
+            State::Extension { .. } | State::LineStart | State::Line
+        )
+    }
+
     /// One byte of framing.
     fn step(&mut self, byte: u8) -> Result<State, Refusal> {
         Ok(match (self.state, byte) {

@@ -11,6 +11,7 @@ mod tests;
 
 use crate::config::SlowReader;
 use crate::session::NONE;
+use crate::session::buffer::Place;
 use crate::session::outbox::{Outboxes, Range};
 
 /// The members of a room that get the same bytes.
@@ -170,6 +171,23 @@ impl Audience {
             let messages = outboxes.buffers.messages(self.open, start, end);
             outboxes.queue(member.connection, range, messages, policy);
         }
+    }
+
+    /// Whether a message at `place` is still to be queued for the member in `slot`. O(1).
+    pub(crate) fn waits(&self, slot: u32, place: Place, outboxes: &Outboxes) -> bool {
+        let member = self.members.get(slot as usize);
+        let (Some(member), Some((buffer, start))) = (member, place.start_in(&outboxes.buffers))
+        else {
+            return false;
+        };
+        if buffer == self.open {
+            return member.turn != self.turn || start >= member.position;
+        }
+        self.sealing.is_some_and(|seal| {
+            let earlier = member.turn.wrapping_add(1) == self.turn;
+            let uncut = slot >= seal.served && member.turn != self.turn;
+            buffer == seal.buffer && uncut && (!earlier || start >= member.position)
+        })
     }
 
     /// Gives one member its part of a buffer that is being sealed.

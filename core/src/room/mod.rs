@@ -101,6 +101,15 @@ impl Room {
         &mut self.audiences[form as usize]
     }
 
+    pub(crate) fn audience_of(&self, form: WireForm) -> &Audience {
+        &self.audiences[form as usize]
+    }
+
+    /// Where the last message of a form lies, if it is kept.
+    pub(crate) fn last_place(&self, form: WireForm) -> Option<Place> {
+        self.last_of(form)?.place
+    }
+
     pub(crate) fn audiences(&mut self) -> impl Iterator<Item = &mut Audience> {
         self.audiences.iter_mut()
     }

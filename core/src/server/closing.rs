@@ -7,6 +7,7 @@ use super::membership::Leaving;
 use super::{News, Server};
 use crate::message::{LeaveReason, ServerMessage};
 use crate::session::connection::{CloseCause, Closing, End, Hold, Kind, Session, Stage};
+use crate::session::facts::Fact;
 use crate::session::outbox::flag;
 use crate::websocket::{CloseCode, put_close};
 
@@ -182,6 +183,9 @@ impl Server {
 
     /// Leaves all rooms and the count of clients.
     fn leave_everything(&mut self, index: u32, session: &mut Session, cause: CloseCause) {
+        self.outboxes
+            .facts
+            .note(|| Fact::Closing { slot: index, cause });
         if session.is_welcome() {
             self.clients -= 1;
             self.stats.closed += 1;
@@ -296,6 +300,9 @@ impl Server {
     /// The id is dead: what is left is the news of its end.
     pub(super) fn bury(&mut self, index: u32) {
         self.outboxes.close(index);
+        if let Some(connection) = self.connections.id(index) {
+            self.outboxes.facts.note(|| Fact::Over { connection });
+        }
         self.timers.cancel(index);
         let Some(connection) = self.connections.get_mut(index) else {
             return;

@@ -89,11 +89,7 @@ impl Server {
             }
             Command::Publish { room, message } => {
                 if let Some(room) = self.find_named(&room) {
-                    self.publish(
-                        room,
-                        None,
-                        &ServerMessage::Application { message: &message },
-                    );
+                    self.publish_command(room, &message);
                 }
             }
             Command::Reply { request, outcome } => self.reply(request, &outcome),
@@ -116,6 +112,10 @@ impl Server {
                 }
             }
             Command::Drain => self.start_drain(),
+            Command::Explain {
+                message,
+                connection,
+            } => self.tell_why(message, connection),
         }
     }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::{ListenerId, PeerAddr};
+use crate::server::explain::{MessageName, Verdict};
 pub use crate::session::connection::CloseCause;
 
 /// News from a server.
@@ -51,6 +52,15 @@ pub enum Event {
         kind: String,
         /// The whole message, as it came.
         message: String,
+    },
+    /// The answer to [`Command::Explain`].
+    Explanation {
+        /// The message that was asked about.
+        message: MessageName,
+        /// Whom it was to reach.
+        connection: ConnectionId,
+        /// What became of it.
+        verdict: Verdict,
     },
     /// A drain is over: no connection is left.
     Drained,
@@ -113,6 +123,14 @@ pub enum Command {
         reason: String,
         /// When the client may come back; `None`: it should not.
         reconnect_after_ms: Option<u64>,
+    },
+    /// Asks why a message did or did not reach a client, which may be gone. Answered by [`Event::Explanation`], from
+    /// the last [`explain.entries`](crate::config::Explain::entries) facts. O(these).
+    Explain {
+        /// Which message.
+        message: MessageName,
+        /// The connection that it was to reach.
+        connection: ConnectionId,
     },
     /// Stops accepting and says goodbye to everyone; ends in [`Event::Drained`].
     Drain,

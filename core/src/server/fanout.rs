@@ -7,7 +7,9 @@ use super::Server;
 use crate::dialect::json;
 use crate::message::ServerMessage;
 use crate::room::WireForm;
+use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
+use crate::session::facts::Audience;
 use crate::session::outbox::Range;
 use crate::websocket::{Data, OpCode, put_frame, put_header};
 
@@ -26,10 +28,32 @@ impl Server {
 
     /// Sends one client text that is already encoded.
     pub(super) fn send_text(&mut self, index: u32, text: &[u8]) {
+        self.write_text(index, text);
+    }
+
+    fn write_text(&mut self, index: u32, text: &[u8]) -> Option<Place> {
         self.cut_client(index);
         self.stats.direct += 1;
         self.outboxes
-            .direct(index, |out| put_frame(out, TEXT, text));
+            .direct(index, |out| put_frame(out, TEXT, text))
+    }
+
+    /// Sends one client what another has to say, and gives it a number.
+    pub(super) fn send_private(&mut self, index: u32, from: u32, message: &ServerMessage<'_>) {
+        // What happens to it while it is queued comes after its number.
+        if let Some(to) = self.connections.id(index) {
+            let from = self.connections.id(from);
+            let to = Audience::Client(to);
+            self.outboxes.facts.publish(from, to, [None; 2]);
+        }
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(message, None, &mut scratch);
+        let place = self.write_text(index, &scratch);
+        self.scratch = scratch;
+        if self.outboxes.facts.is_on() {
+            self.outboxes.facts.place(place);
+        }
     }
 
     /// Publishes a message that is the same for all forms.
@@ -57,15 +81,44 @@ impl Server {
         message: &ServerMessage<'_>,
         data: &str,
     ) {
+        let mut places = [None; WireForm::ALL.len()];
         if self.has_receivers(room, from, WireForm::Json) {
             let mut scratch = core::mem::take(&mut self.scratch);
             scratch.clear();
             json::encode(message, None, &mut scratch);
-            self.publish_kept(room, from, WireForm::Json, &scratch);
+            places[0] = self.publish_kept(room, from, WireForm::Json, &scratch);
             self.scratch = scratch;
         }
-        self.publish_kept(room, from, WireForm::JsonRaw, data.as_bytes());
+        places[1] = self.publish_kept(room, from, WireForm::JsonRaw, data.as_bytes());
         self.stats.published += 1;
+        self.number(room, from, places);
+    }
+
+    /// Gives a message to a room its number, where messages have one.
+    fn number(&mut self, room: u32, from: Publisher, places: [Option<Place>; 2]) {
+        if self.outboxes.facts.is_on()
+            && let Some(entry) = self.rooms.get(room)
+        {
+            let policy = entry.rule.slow_reader;
+            let from = from.and_then(|index| self.connections.id(index));
+            let to = Audience::Room { room, policy };
+            self.outboxes.facts.publish(from, to, places);
+        }
+    }
+
+    /// Publishes what the embedding program has to say to a room.
+    pub(super) fn publish_command(&mut self, room: u32, message: &str) {
+        let message = ServerMessage::Application { message };
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(&message, None, &mut scratch);
+        let places = WireForm::ALL.map(|form| {
+            let range = self.publish_form(room, None, form, &scratch);
+            range.map(|range| self.outboxes.buffers.place(range))
+        });
+        self.scratch = scratch;
+        self.stats.published += 1;
+        self.number(room, None, places);
     }
 
     /// Publishes in one form; `None` if nobody gets it.
@@ -97,16 +150,22 @@ impl Server {
     }
 
     /// Publishes a client's data in one form, and keeps it where the room's policy asks for it.
-    fn publish_kept(&mut self, room: u32, from: Publisher, form: WireForm, payload: &[u8]) {
-        let Some(range) = self.publish_form(room, from, form, payload) else {
-            return; // nobody can miss it
-        };
+    fn publish_kept(
+        &mut self,
+        room: u32,
+        from: Publisher,
+        form: WireForm,
+        payload: &[u8],
+    ) -> Option<Place> {
+        // Without receivers nobody can miss it.
+        let range = self.publish_form(room, from, form, payload)?;
         let place = self.outboxes.buffers.place(range);
         if let Some((_, entry)) = self.rooms.get_mut(room) {
             let before = entry.kept_bytes();
             entry.keep_last(form, payload, place);
             self.input_bytes = self.input_bytes - before + entry.kept_bytes();
         }
+        Some(place)
     }
 
     /// Whether anybody but the publisher gets messages of a room in a form.
@@ -119,7 +178,7 @@ impl Server {
     }
 
     /// A connection's slot in a room's audience of one form.
-    fn slot_in(&self, index: u32, room: u32, form: WireForm) -> Option<u32> {
+    pub(super) fn slot_in(&self, index: u32, room: u32, form: WireForm) -> Option<u32> {
         let session = self.connections.get(index)?.session()?;
         match session.kind {
             Kind::Client(own) if own == form => session.slot(room),

@@ -11,8 +11,9 @@ use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::room::registry::Registry;
-use crate::room::{self, LOBBY, Room, Rule, WireForm};
+use crate::room::{self, LOBBY, Membership, Room, Rule, WireForm};
 use crate::session::connection::{Kind, Session};
+use crate::session::facts::Fact;
 use crate::session::outbox::Outboxes;
 
 /// Someone who is leaving.
@@ -82,6 +83,9 @@ impl Server {
             self.deadlines.remove(due, Deadline::RoomLinger(room));
         }
         let slot = entry.audience(form).join(index, &self.outboxes);
+        self.outboxes
+            .facts
+            .note(|| Fact::Joined { slot: index, room });
         if let Some(session) = self
             .connections
             .get_mut(index)
@@ -131,6 +135,10 @@ impl Server {
         self.steps
             .many(session.memberships.len() + session.missed().len());
         if let Some(slot) = session.remove_slot(room) {
+            let index = leaving.index;
+            self.outboxes
+                .facts
+                .note(|| Fact::Left { slot: index, room });
             self.vacate(room, form, slot);
             // Before the room's number can be another's that it joins.
             self.note_drops();
@@ -146,8 +154,12 @@ impl Server {
         // Out of every room first: what follows is not for the one who leaves.
         let memberships = core::mem::take(&mut session.memberships);
         self.steps.many(memberships.len() + session.typing().len());
-        for membership in &memberships {
-            self.vacate(membership.room, form, membership.slot);
+        for &Membership { room, slot } in &memberships {
+            let index = leaving.index;
+            self.outboxes
+                .facts
+                .note(|| Fact::Left { slot: index, room });
+            self.vacate(room, form, slot);
         }
         let typing = session
             .extra

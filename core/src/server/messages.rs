@@ -12,6 +12,7 @@ use crate::error::ErrorCode;
 use crate::message::{ClientMessage, Request, ServerMessage};
 use crate::room::{LOBBY, WireForm};
 use crate::session::connection::{CloseCause, Kind};
+use crate::session::facts::Fact;
 use crate::websocket::{OpCode, put_frame};
 
 /// What a request came to.
@@ -74,6 +75,7 @@ impl Server {
     fn request(&mut self, index: u32, request: &Request<'_>) {
         let outcome = match &request.message {
             ClientMessage::Ping { timestamp } => self.json_ping(index, *timestamp, request.id),
+            message if self.outboxes.facts.is_on() => self.noted(index, message, request.id),
             message => self.dispatch(index, message, request.id),
         };
         match outcome {
@@ -85,6 +87,34 @@ impl Server {
             }
             Err(refused) => self.refuse_message(index, request.id, refused),
         }
+    }
+
+    /// Dispatches a message, and notes under which `id` it was published or refused.
+    fn noted(
+        &mut self,
+        index: u32,
+        message: &ClientMessage<'_>,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
+        let before = self.outboxes.facts.published();
+        let outcome = self.dispatch(index, message, id);
+        let published = matches!(
+            message,
+            ClientMessage::Broadcast { .. }
+                | ClientMessage::RoomMessage { .. }
+                | ClientMessage::PrivateMessage { .. }
+        );
+        match (&outcome, id, self.connections.id(index)) {
+            (Ok(_), Some(id), _) => self.outboxes.facts.name(before, id),
+            (Err(refused), _, Some(from)) if published => {
+                let (id, code) = (id.map(Box::from), refused.refusal.code);
+                self.outboxes
+                    .facts
+                    .note(|| Fact::Refused { from, id, code });
+            }
+            _ => {}
+        }
+        outcome
     }
 
     fn dispatch(
@@ -185,7 +215,7 @@ impl Server {
             data,
             timestamp: self.now.unix_ms,
         };
-        self.send(target, &message, None);
+        self.send_private(target, index, &message);
         Ok(Outcome::Done)
     }
 

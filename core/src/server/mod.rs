@@ -10,6 +10,7 @@ mod closing;
 mod commands;
 mod deadlines;
 mod event;
+mod explain;
 mod fanout;
 mod identity;
 mod input;
@@ -39,6 +40,7 @@ use crate::machine::{
 use crate::room::registry::Registry;
 use crate::room::{LOBBY, Room};
 use crate::session::connection::{Connection, Stage};
+use crate::session::facts::Facts;
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
 use crate::stats::Stats;
@@ -51,6 +53,7 @@ use admission::Quotas;
 use commands::Pending;
 use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
+pub use explain::{MessageName, Verdict};
 pub use memory::Memory;
 use timing::class;
 use unfinished::Unfinished;
@@ -141,6 +144,8 @@ impl Server {
         let lobby = rooms.insert("", Room::new(membership::lobby_rule()));
         debug_assert_eq!(lobby, LOBBY);
         let limits = &config.limits;
+        let mut outboxes = Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages);
+        outboxes.facts = Facts::new(config.explain.entries);
         Self {
             json_limits: JsonLimits::from(limits),
             message_limits: MessageLimits {
@@ -154,7 +159,7 @@ impl Server {
             rng,
             key,
             connections: Arena::new(),
-            outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
+            outboxes,
             timers: Timers::new(class::durations(&config)),
             deadlines: Deadlines::default(),
             throttled: BTreeMap::new(),
@@ -281,6 +286,12 @@ impl Server {
         let fits = self.addresses.get(address).map_or(0, Address::connections) <= limit;
         self.stats.refused_addresses += u64::from(!fits);
         fits
+    }
+}
+
+impl AsRef<Self> for Server {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -14,6 +14,7 @@ use crate::id::ClientId;
 use crate::message::ServerMessage;
 use crate::room::{LOBBY, Room, WireForm};
 use crate::session::connection::Missed;
+use crate::session::facts::Fact;
 use crate::session::outbox::Drop;
 use crate::time::Instant;
 use crate::websocket::put_frame;
@@ -384,8 +385,14 @@ impl Server {
         if let Some(last) = last {
             // The delivery that was counted as dropped takes place after all.
             self.stats.dropped -= 1;
-            self.outboxes
+            let from = self.rooms.get(room).and_then(|room| room.last_place(form));
+            let to = self
+                .outboxes
                 .direct(index, |out| put_frame(out, TEXT, last));
+            if let Some((from, to)) = from.zip(to) {
+                let slot = index;
+                self.outboxes.facts.note(|| Fact::Moved { slot, from, to });
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{News, Server};
 use crate::message::{ServerMessage, Welcome};
 use crate::room::LOBBY;
 use crate::session::connection::{Hold, Kind, Session, Stage};
+use crate::session::facts::Fact;
 
 impl Server {
     /// The upgrade was accepted and its response queued.
@@ -63,6 +64,10 @@ impl Server {
         let message = self.welcome_message(index, &secret);
         self.send(index, &ServerMessage::Welcome(message), None);
         let slot = lobby_slot(&mut self.rooms, form, index, &self.outboxes);
+        self.outboxes.facts.note(|| Fact::Joined {
+            slot: index,
+            room: LOBBY,
+        });
         if let Some(session) = self
             .connections
             .get_mut(index)

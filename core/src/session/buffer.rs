@@ -40,7 +40,7 @@ struct Buffer {
 }
 
 /// A range and the use of its buffer: the same buffer holds other messages in its next use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     range: Range,
     uses: u32,
@@ -52,6 +52,33 @@ impl Place {
         let (part, all) = (self.range, whole.range);
         let same = self.uses == whole.uses && part.buffer == all.buffer;
         same && all.start <= part.start && part.end <= all.end
+    }
+
+    /// Whether it shares bytes with `other`.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let (one, two) = (self.range, other.range);
+        let same = self.uses == other.uses && one.buffer == two.buffer;
+        same && one.start < two.end && two.start < one.end
+    }
+
+    /// Where it lies once `from` was copied to `to`. A start that had been sent already is left behind.
+    pub(crate) fn moved(self, from: Self, to: Self) -> Self {
+        let place = |position: u32| to.range.start + position.saturating_sub(from.range.start);
+        Self {
+            range: Range {
+                buffer: to.range.buffer,
+                start: place(self.range.start),
+                end: place(self.range.end),
+            },
+            uses: to.uses,
+        }
+    }
+
+    /// Its buffer, if that is still in the same use, and where it starts.
+    pub(crate) fn start_in(self, buffers: &Buffers) -> Option<(u32, u32)> {
+        let buffer = buffers.buffers.get(self.range.buffer as usize)?;
+        (buffer.uses == self.uses && buffer.references > 0)
+            .then_some((self.range.buffer, self.range.start))
     }
 }
 

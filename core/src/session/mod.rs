@@ -2,6 +2,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod connection;
+pub(crate) mod facts;
 pub(crate) mod lists;
 pub(crate) mod outbox;
 pub(crate) mod timers;

@@ -13,7 +13,8 @@ mod tests;
 
 use crate::config::SlowReader;
 use crate::session::NONE;
-use crate::session::buffer::Buffers;
+use crate::session::buffer::{Buffers, Place};
+use crate::session::facts::{Fact, Facts};
 use crate::session::lists::{Links, List};
 use crate::steps::Steps;
 
@@ -22,7 +23,7 @@ use rounds::LISTED;
 pub(crate) use rounds::flag;
 
 /// A run of whole messages in a buffer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     pub(crate) buffer: u32,
     pub(crate) start: u32,
@@ -76,6 +77,8 @@ pub(crate) struct Outboxes {
     pub(crate) overflowed: Vec<u32>,
     /// Messages dropped since the server last looked.
     pub(crate) drops: Vec<Drop>,
+    /// What became of messages, if that is asked for.
+    pub(crate) facts: Facts,
     /// Messages that were queued, or about to be, when their connection was closed.
     pub(crate) discarded_messages: u64,
     /// Pongs replaced by a later one while the connection was blocked.
@@ -137,6 +140,7 @@ impl Outboxes {
             stalled_links: Links::default(),
             overflowed: Vec::new(),
             drops: Vec::new(),
+            facts: Facts::default(),
             discarded_messages: 0,
             coalesced_pongs: 0,
             max_bytes: u32::try_from(max_bytes).map_or(MAX_QUEUED, |max| max.min(MAX_QUEUED)),
@@ -217,12 +221,17 @@ impl Outboxes {
     }
 
     /// Queues one message that `write` appends. For this connection only; over its limit it is closed, and
-    /// once it has overflowed only what is no longer than a control frame still goes beyond the limit.
-    pub(crate) fn direct(&mut self, connection: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    /// once it has overflowed only what is no longer than a control frame still goes beyond the limit. Returns
+    /// where the message was written, if it was.
+    pub(crate) fn direct(
+        &mut self,
+        connection: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<Place> {
         self.steps.one();
         if self.boxes[connection as usize].state & SHUT != 0 {
             self.discarded_messages += 1;
-            return;
+            return None;
         }
         if self.direct == NONE {
             self.direct = self.buffers.open(NONE);
@@ -230,15 +239,13 @@ impl Outboxes {
         let (start, end) = self.buffers.append(self.direct, write);
         self.unsealed_bytes += (end - start) as usize;
         let buffer = self.direct;
-        self.queue(
-            connection,
-            Range { buffer, start, end },
-            1,
-            SlowReader::Close,
-        );
+        let range = Range { buffer, start, end };
+        let place = self.buffers.place(range);
+        self.queue(connection, range, 1, SlowReader::Close);
         if end >= DIRECT_BUFFER_BYTES {
             self.seal_direct();
         }
+        Some(place)
     }
 
     // ---- the list
@@ -410,7 +417,13 @@ impl Outboxes {
             kept = (front.end - front.start, 1);
         }
         while at != NONE {
-            let next = self.nodes[at as usize].next;
+            let Node {
+                buffer,
+                start,
+                end,
+                next,
+            } = self.nodes[at as usize];
+            self.note_discard(connection, Range { buffer, start, end });
             self.unlink(connection, previous, at);
             at = next;
         }
@@ -419,6 +432,50 @@ impl Outboxes {
         (outbox.bytes, outbox.messages) = kept;
         self.discarded_messages += u64::from(gone);
         gone
+    }
+
+    /// Whether any of `place` is queued. O(queue).
+    pub(crate) fn holds(&self, connection: u32, place: Place) -> bool {
+        let head = self
+            .boxes
+            .get(connection as usize)
+            .map_or(NONE, |outbox| outbox.head);
+        let first = self.nodes.get(head as usize);
+        let nodes = core::iter::successors(first, |node| self.nodes.get(node.next as usize));
+        nodes.into_iter().any(
+            |&Node {
+                 buffer, start, end, ..
+             }| {
+                let queued = self.buffers.place(Range { buffer, start, end });
+                queued.overlaps(place)
+            },
+        )
+    }
+
+    fn note_discard(&mut self, slot: u32, range: Range) {
+        let buffers = &self.buffers;
+        self.facts.note(|| Fact::Discarded {
+            slot,
+            place: buffers.place(range),
+        });
+    }
+
+    /// Notes that a range did not fit, or made way.
+    fn note_dropped(&mut self, slot: u32, range: Range) {
+        let buffers = &self.buffers;
+        self.facts.note(|| Fact::Dropped {
+            slot,
+            place: buffers.place(range),
+        });
+    }
+
+    fn note_move(&mut self, slot: u32, from: Range, to: Range) {
+        let buffers = &self.buffers;
+        self.facts.note(|| Fact::Moved {
+            slot,
+            from: buffers.place(from),
+            to: buffers.place(to),
+        });
     }
 
     /// Nothing more may be queued, or it may again.

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use roomwire_core::server::{Command, Event, RequestToken};
+use roomwire_core::replay::{Options, Recorder};
+use roomwire_core::server::{Command, Event, MessageName, RequestToken, Verdict};
 use roomwire_core::{
-    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, Server, TransportEnd,
-    Turn, ValidConfig,
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+    ValidConfig,
 };
 
 use super::settings::Manners;
 use super::stream::{Kind, Stream};
 use crate::input::Choices;
+use crate::replay::Tape;
 
 /// A server, its sockets and the books about both.
 pub(super) struct Driver {
-    server: Server,
+    server: Recorder<Tape>,
     manners: Manners,
     now: Now,
     /// The latest reading handed in: what the server goes by.
@@ -79,10 +81,15 @@ pub(super) enum Writes {
 const MAX_POLLS: usize = 20_000;
 
 impl Driver {
-    pub(super) fn new(config: ValidConfig, manners: Manners) -> Self {
+    /// Everything that goes in is recorded on `tape`.
+    pub(super) fn new(config: ValidConfig, manners: Manners, tape: &Tape, masked: bool) -> Self {
+        let options = Options {
+            masked,
+            ..Options::default()
+        };
         let mono = Instant::from_micros(1_000_000);
         Self {
-            server: Server::new(config, [7; 32]),
+            server: Recorder::new(config, [7; 32], options, tape.clone()),
             manners,
             now: Now {
                 mono,
@@ -117,7 +124,7 @@ impl Driver {
 
     /// The most that one connection's queue holds.
     pub(super) fn largest_queue(&self) -> usize {
-        self.server.config().limits.max_queued_bytes
+        self.server.as_ref().config().limits.max_queued_bytes
     }
 
     /// The socket is not blocked any more.
@@ -437,7 +444,7 @@ impl Driver {
 
     /// After every operation.
     pub(super) fn check(&self) {
-        let limits = &self.server.config().limits;
+        let limits = &self.server.as_ref().config().limits;
         for &connection in self.live.keys() {
             let queued: usize = self.server.unsent(connection).map(<[u8]>::len).sum();
             assert!(queued <= limits.max_queued_bytes + CONTROL_LANE_BYTES);
@@ -451,7 +458,7 @@ impl Driver {
                 );
             }
         }
-        let stats = self.server.stats();
+        let stats = self.server.as_ref().stats();
         assert_eq!(stats.connections, self.live.len());
         assert_eq!(stats.accepted, self.issued.len() as u64);
         assert_eq!(stats.sent_bytes, self.sent_bytes);
@@ -461,14 +468,14 @@ impl Driver {
 
     /// Memory is given back: to be called at `Idle`.
     pub(super) fn check_memory(&self) {
-        let limits = &self.server.config().limits;
+        let limits = &self.server.as_ref().config().limits;
         let heads = self.live.len() * 2 * limits.max_head_bytes;
         let most = limits.max_buffered_bytes + heads + ONE_READ_BYTES;
         if self.manners.obedient {
             assert!(
-                self.server.stats().buffered_bytes <= most,
+                self.server.as_ref().stats().buffered_bytes <= most,
                 "{:?}",
-                self.server.stats()
+                self.server.as_ref().stats()
             );
         }
     }
@@ -497,7 +504,7 @@ impl Driver {
         }
         self.drain();
         self.sleep_until_nothing_is_left();
-        let stats = self.server.stats();
+        let stats = self.server.as_ref().stats();
         assert!(self.live.is_empty(), "{:?}", self.live);
         assert_eq!(
             (
@@ -513,15 +520,30 @@ impl Driver {
         assert_eq!(self.drained, self.drain_asked);
         assert_eq!(stats.received_bytes, self.received_bytes);
         self.check();
+        self.check_explanations();
+    }
+
+    /// With everyone gone, no message is on its way any more.
+    fn check_explanations(&self) {
+        let server = self.server.as_ref();
+        for number in 1..=server.published() {
+            for &connection in &self.issued {
+                let verdict = server.explain(&MessageName::Number(number), connection);
+                assert!(!matches!(
+                    verdict,
+                    Verdict::Waiting | Verdict::Discarded(None)
+                ));
+            }
+        }
     }
 
     /// What was dropped was told, once.
     fn check_missed(&self) {
         let streams = || self.peers.iter().map(|peer| &peer.stream);
         let told: u64 = streams().map(|stream| stream.missed).sum();
-        let dropped = self.server.stats().dropped;
+        let dropped = self.server.as_ref().stats().dropped;
         assert!(told <= dropped, "{told} of {dropped} dropped messages told");
-        let everyone_stayed = self.server.stats().closed == 0
+        let everyone_stayed = self.server.as_ref().stats().closed == 0
             && streams().all(|stream| !stream.has_left && stream.kind == Kind::Client);
         if everyone_stayed {
             assert_eq!(told, dropped, "dropped messages that nobody is told of");
@@ -582,7 +604,7 @@ impl Driver {
         if self.live.contains_key(&connection) {
             return;
         }
-        let before = self.server.stats().stale;
+        let before = self.server.as_ref().stats().stale;
         let mut bytes = *b"\x81\x80\0\0\0\0";
         let _ = match kind {
             0 => {
@@ -603,7 +625,7 @@ impl Driver {
             5 => self.handle(Input::Connected { connection }),
             _ => self.handle(Input::ConnectFailed { connection }),
         };
-        assert_eq!(self.server.stats().stale, before + 1);
+        assert_eq!(self.server.as_ref().stats().stale, before + 1);
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
         },
     };
     config.room_names.allowed_punctuation = bit(times, 4).then(|| "\"-".to_owned());
+    config.explain.entries = if bit(times, 5) { 32 } else { 0 };
     config.drain.timeout_ms = if bit(times, 3) { 0 } else { 10_000 };
     let manners = Manners {
         obedient: !bit(rules, 6),

@@ -1,4 +1,4 @@
-//! The config file: the core's sections, `[[listener]]` and `[log]`. Unknown keys are refused everywhere.
+//! The config file: the core's sections, `[[listener]]`, `[log]` and `[record]`. Unknown keys are refused everywhere.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::options::Preset;
-use crate::settings::{ListenerSettings, LogSettings, Settings};
+use crate::settings::{ListenerSettings, LogSettings, RecordSettings, Settings};
 
 /// What a config file says.
 #[derive(Debug, Default)]
@@ -60,6 +60,7 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
     let mut settings = Settings {
         core,
         log: process.log,
+        record: process.record,
         ..Settings::default()
     };
     if !process.listener.is_empty() {
@@ -77,6 +78,7 @@ pub(super) fn print(settings: &Settings) -> Result<String, toml::ser::Error> {
     let process = Process {
         listener: settings.listeners.iter().map(Into::into).collect(),
         log: settings.log,
+        record: settings.record.clone(),
     };
     // Only tables follow the core's part, so the two texts are one document.
     let core = toml::to_string(&settings.core)?;
@@ -156,7 +158,7 @@ fn explain(text: &str, mut error: toml::de::Error) -> FileError {
 /// The core's list of sections does not know ours.
 fn with_process_sections(mut error: FileError) -> FileError {
     if error.message.starts_with("unknown field") && error.message.contains("`room_names`") {
-        error.message.push_str(", `listener`, `log`");
+        error.message.push_str(", `listener`, `log`, `record`");
     }
     error
 }
@@ -172,9 +174,10 @@ fn line_at(text: &str, offset: usize) -> usize {
 struct Process {
     listener: Vec<Listener>,
     log: LogSettings,
+    record: RecordSettings,
 }
 
-const PROCESS_SECTIONS: [&str; 2] = ["listener", "log"];
+const PROCESS_SECTIONS: [&str; 3] = ["listener", "log", "record"];
 
 /// A listener's address and options on one level.
 #[derive(Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 mod file;
 mod logging;
 mod options;
+mod replay;
 mod settings;
 
 use std::ffi::OsString;
@@ -19,7 +20,7 @@ use clap::{CommandFactory, FromArgMatches};
 use crate::descriptors;
 use crate::error::RunError;
 use crate::settings::{LogLevel, Settings};
-use options::{Cli, Options};
+use options::{Cli, Command, Options};
 
 /// The whole `main` of a server binary: reads the settings, starts the logs, raises the descriptor limit, and
 /// hands over to `serve`, whose return ends the process.
@@ -45,16 +46,20 @@ pub fn run_from(
         .name(name)
         .version(version)
         .try_get_matches_from(arguments);
-    let options = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli.options,
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
         Err(error) => {
             // Help and version go to stdout, the rest to stderr; where nobody listens, nobody is told.
             let _ = error.print();
             return if error.use_stderr() { USAGE } else { SUCCESS };
         }
     };
-    match settings::load(&options) {
-        Ok(settings) => act(name, &options, settings, serve),
+    if let Some(Command::Replay(asked)) = &cli.command {
+        return replay(name, asked);
+    }
+    let options = &cli.options;
+    match settings::load(options) {
+        Ok(settings) => act(name, options, settings, serve),
         Err(message) => {
             complain(name, message);
             USAGE
@@ -66,6 +71,17 @@ pub fn run_from(
 /// port 0 this is how a caller learns the port. A closed stdout is no failure.
 pub fn announce(address: SocketAddr) {
     let _ = print(format_args!("listening on {address}\n"));
+}
+
+fn replay(name: &str, asked: &options::Replay) -> u8 {
+    match replay::run(asked, &mut io::stdout().lock()) {
+        Ok(true) => SUCCESS,
+        Ok(false) => FAILURE,
+        Err(message) => {
+            complain(name, message);
+            USAGE
+        }
+    }
 }
 
 fn act(

@@ -25,6 +25,35 @@ pub(super) enum Command {
     /// Run the server (what happens without a command, too)
     #[command(after_help = AFTER_HELP)]
     Serve,
+    /// Do a recording again and show step by step what happened
+    #[command(after_help = REPLAY_HELP)]
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// What --record has written
+    pub(super) file: PathBuf,
+
+    /// Show this connection only: its slot, or slot.generation as it is shown
+    #[arg(long, value_name = "N")]
+    pub(super) connection: Option<String>,
+
+    /// Show only what names this room
+    #[arg(long, value_name = "NAME")]
+    pub(super) room: Option<String>,
+
+    /// Show from this step on
+    #[arg(long, value_name = "STEP", default_value_t = 0)]
+    pub(super) from: u64,
+
+    /// Tell what became of this message on its way to --connection; messages have their numbers in the list
+    #[arg(long, value_name = "MESSAGE", requires = "connection")]
+    pub(super) explain: Option<u64>,
+
+    /// One JSON object per line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -160,6 +189,30 @@ pub(super) struct Options {
     #[arg(long, global = true, env = "ROOMWIRE_LOG_LEVEL", value_name = "LEVEL")]
     pub(super) log_level: Option<LogLevel>,
 
+    /// Record everything that goes into the server, for `replay`; a new file, as secret as a key
+    #[arg(long, global = true, env = "ROOMWIRE_RECORD", value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+
+    /// Where the recording ends, while serving goes on [default: 67108864]
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_RECORD_MAX_BYTES",
+        value_name = "BYTES"
+    )]
+    pub(super) record_max_bytes: Option<u64>,
+
+    /// Record what clients say, too, instead of masking it
+    #[arg(
+        long,
+        global = true,
+        env = "ROOMWIRE_RECORD_PAYLOADS",
+        value_name = "BOOL"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) record_payloads: Option<bool>,
+
     /// Check the settings, print `config ok`, and exit
     #[arg(
         long,
@@ -238,6 +291,13 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
          free one)"
     })
 }
+
+const REPLAY_HELP: &str = "\
+Each line has the number of the input, the time since the start, and what went in or came out. What clients say
+is masked unless the recording was made with --record-payloads.
+
+Exit codes: 0 and `hash ok` when the same came out as then; 1 and `hash differs at step N` when it did not; 2 when
+the file is no recording, damaged or cut off.";
 
 const AFTER_HELP: &str = "\
 A flag beats its environment variable, which beats the config file. Switches take =false, too. Lists in

@@ -141,6 +141,25 @@ impl Given {
             "log.level",
             "--log-level",
         );
+        let record = &mut settings.record;
+        given.set(
+            &mut record.file,
+            options.record.clone().map(Some),
+            "record.file",
+            "--record",
+        );
+        given.set(
+            &mut record.max_bytes,
+            options.record_max_bytes,
+            "record.max_bytes",
+            "--record-max-bytes",
+        );
+        given.set(
+            &mut record.payloads,
+            options.record_payloads,
+            "record.payloads",
+            "--record-payloads",
+        );
         given
     }
 

@@ -62,7 +62,7 @@ const CLIENT_TYPES: [&str; 15] = [
     "typing_stop",
 ];
 
-const SERVER_TYPES: [&str; 25] = [
+pub(crate) const SERVER_TYPES: [&str; 25] = [
     "ack",
     "authenticated",
     "batch",

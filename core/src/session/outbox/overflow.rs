@@ -17,10 +17,12 @@ impl Outboxes {
         let state = self.boxes[connection as usize].state;
         if state & SHUT != 0 {
             self.discarded_messages += u64::from(messages);
+            self.note_discard(connection, range);
         } else if policy == SlowReader::Latest && state & (BLOCKED | BEHIND) != 0 {
             self.boxes[connection as usize].state |= BEHIND;
             let room = self.buffers.room(range.buffer);
             self.note_drop(connection, room, messages, Some(range));
+            self.note_dropped(connection, range);
         } else if fits {
             self.queue_blocked(connection, range, messages);
         } else {
@@ -42,6 +44,7 @@ impl Outboxes {
             SlowReader::Close => {
                 self.boxes[connection as usize].state |= SHUT | OVERFLOWED | UNSETTLED;
                 self.discarded_messages += u64::from(messages);
+                self.note_discard(connection, range);
                 self.overflowed.push(connection);
             }
             SlowReader::DropNewest => self.queue_prefix(connection, range, messages),
@@ -70,6 +73,13 @@ impl Outboxes {
         }
         let room = self.buffers.room(range.buffer);
         self.note_drop(connection, room, messages - kept, None);
+        self.note_dropped(
+            connection,
+            Range {
+                start: end,
+                ..range
+            },
+        );
     }
 
     pub(super) fn queue_suffix(&mut self, connection: u32, range: Range, messages: u32) {
@@ -86,6 +96,13 @@ impl Outboxes {
         if kept < messages {
             let room = self.buffers.room(range.buffer);
             self.note_drop(connection, room, messages - kept, None);
+            self.note_dropped(
+                connection,
+                Range {
+                    end: start,
+                    ..range
+                },
+            );
         }
     }
 
@@ -113,6 +130,12 @@ impl Outboxes {
                 messages += 1;
                 start = end;
             }
+            let dropped = Range {
+                buffer: node.buffer,
+                start: node.start,
+                end: start,
+            };
+            self.note_dropped(connection, dropped);
             if start < node.end {
                 self.nodes[at as usize].start = start;
                 break;

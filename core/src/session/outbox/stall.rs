@@ -27,13 +27,13 @@ impl Outboxes {
         let mut at = match self.nodes.get(settled as usize) {
             Some(&Node { next, .. }) => {
                 // Of the first, less may be left than when it was seen to.
-                self.settle(head);
+                self.settle(connection, head);
                 next
             }
             None => head,
         };
         while at != NONE {
-            self.settle(at);
+            self.settle(connection, at);
             at = self.nodes[at as usize].next;
         }
         true
@@ -115,13 +115,13 @@ impl Outboxes {
     }
 
     /// Sees to it that the node `at` holds no more memory than it is worth.
-    pub(super) fn settle(&mut self, at: u32) {
+    pub(super) fn settle(&mut self, connection: u32, at: u32) {
         self.steps.one();
         let Node {
             buffer, start, end, ..
         } = self.nodes[at as usize];
         if self.buffers.is_shared(buffer) && self.wastes(Range { buffer, start, end }) {
-            self.copy_out(at);
+            self.copy_out(connection, at);
         } else if self.buffers.is_filling(buffer) {
             self.buffers.pin(buffer);
         } else {
@@ -147,18 +147,22 @@ impl Outboxes {
         if own == NONE {
             let buffer = self.buffers.open_small(room);
             let end = self.buffers.copy(range, buffer);
-            self.link(
-                connection,
-                Range {
-                    buffer,
-                    start: 0,
-                    end,
-                },
-                messages,
-            );
+            let copy = Range {
+                buffer,
+                start: 0,
+                end,
+            };
+            self.note_move(connection, range, copy);
+            self.link(connection, copy, messages);
             self.buffers.release(buffer);
         } else {
             let end = self.buffers.copy(range, own);
+            let copy = Range {
+                buffer: own,
+                start: end - length,
+                end,
+            };
+            self.note_move(connection, range, copy);
             self.nodes[tail as usize].end = end;
             let outbox = &mut self.boxes[connection as usize];
             outbox.bytes += length;
@@ -167,7 +171,7 @@ impl Outboxes {
     }
 
     /// Gives the node a buffer of its own. A started message keeps its end, and its start moves to 0.
-    pub(super) fn copy_out(&mut self, at: u32) {
+    pub(super) fn copy_out(&mut self, connection: u32, at: u32) {
         let Node {
             buffer, start, end, ..
         } = self.nodes[at as usize];
@@ -178,7 +182,14 @@ impl Outboxes {
             self.buffers.pad(own);
         }
         let begin = self.buffers.len(own);
-        let end = self.buffers.copy(Range { buffer, start, end }, own);
+        let from = Range { buffer, start, end };
+        let end = self.buffers.copy(from, own);
+        let to = Range {
+            buffer: own,
+            start: begin,
+            end,
+        };
+        self.note_move(connection, from, to);
         self.buffers.release(buffer);
         let node = &mut self.nodes[at as usize];
         (node.buffer, node.start, node.end) = (own, begin, end);

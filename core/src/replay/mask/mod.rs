@@ -1,0 +1,145 @@
+//! Takes what was said out of what a connection sent, byte for byte as it arrives, and leaves what decides.
+//!
+//! A masked stream is as long as the original, however it is cut, and a server makes the same decisions on it: the
+//! same outputs for the same connections, with the same numbers of bytes. What stays readable:
+//!
+//! - of a request: the request line up to `?`, header names, and the values of the headers that decide (host,
+//!   origin, addresses of proxies, lengths, the handshake);
+//! - of a frame: its header and mask key; of a close frame the code;
+//! - of JSON text: its structure, the top-level keys, the values of `type`, `room`, `to`, `id`, `after`, `limit` and
+//!   `timestamp`, the keys of `metadata`, `true`, `false` and `null`; and of an object under `data` as much of
+//!   a `type` as spells one of the server's types.
+//!
+//! Everything else becomes `x`, `1`, zero bytes, or other characters of the same length; what is malformed stays
+//! malformed at the same byte. Names of rooms and of clients stay: they decide.
+
+mod command;
+mod frames;
+mod head;
+mod text;
+mod utf8;
+
+#[cfg(test)]
+mod tests;
+
+use crate::config::Limits;
+use crate::http::{BodyDiscard, Framing, HeadLimits};
+
+pub(super) use command::mask_command;
+pub use command::mask_json;
+use frames::Frames;
+use head::{Ended, Head};
+
+/// Masks what one connection sends to a server.
+///
+/// Total: any bytes in any pieces. Holds a copy of an unfinished request head, as long as the limits let it be,
+/// and some hundred bytes for a connection that speaks WebSocket.
+#[derive(Debug)]
+pub struct Masker {
+    head_limits: HeadLimits,
+    max_body_bytes: u64,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Head(Head),
+    Body(BodyDiscard),
+    /// Behind a handshake that a server may have accepted or not: the next byte tells.
+    Upgraded,
+    Frames(Box<Frames>),
+    /// A server has given up on it: only the number of bytes counts.
+    Over,
+}
+
+impl Masker {
+    /// For a new connection of a server with these limits.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            head_limits: HeadLimits {
+                max_bytes: limits.max_head_bytes,
+                max_headers: limits.max_headers,
+            },
+            max_body_bytes: limits.max_body_bytes,
+            stage: Stage::Head(Head::new()),
+        }
+    }
+
+    /// Masks the next bytes in place. O(bytes).
+    pub fn mask(&mut self, mut bytes: &mut [u8]) {
+        while let Some(&first) = bytes.first() {
+            let taken = match &mut self.stage {
+                Stage::Head(head) => {
+                    let (taken, ended) = head.mask(bytes, &self.head_limits);
+                    if let Some(ended) = ended {
+                        self.stage = self.after_head(ended);
+                    }
+                    taken
+                }
+                Stage::Body(body) => {
+                    if mask_body_byte(body, bytes) {
+                        self.stage = after_body(body);
+                    }
+                    1
+                }
+                Stage::Upgraded => {
+                    // What starts a request cannot start a frame, nor the other way round: either the one is
+                    // right or the server gives up here.
+                    self.stage = if crate::http::syntax::is_token_byte(first) {
+                        Stage::Head(Head::new())
+                    } else {
+                        Stage::Frames(Box::default())
+                    };
+                    0
+                }
+                Stage::Frames(frames) => {
+                    frames.mask(bytes);
+                    return;
+                }
+                Stage::Over => {
+                    bytes.fill(0);
+                    return;
+                }
+            };
+            bytes = bytes.get_mut(taken..).unwrap_or_default();
+        }
+    }
+
+    fn after_head(&self, ended: Ended) -> Stage {
+        match ended {
+            Ended::Refused => Stage::Over,
+            Ended::Handshake => Stage::Upgraded,
+            Ended::Request(framing) => self.body(framing),
+        }
+    }
+
+    fn body(&self, framing: Framing) -> Stage {
+        match BodyDiscard::new(framing, self.max_body_bytes) {
+            Ok(body) if body.is_done() => Stage::Head(Head::new()),
+            Ok(body) => Stage::Body(body),
+            Err(_) => Stage::Over,
+        }
+    }
+}
+
+/// Masks the next byte of a body; `true` if that was its last or it is malformed.
+fn mask_body_byte(body: &mut BodyDiscard, bytes: &mut [u8]) -> bool {
+    let Some(byte) = bytes.first_mut() else {
+        return false;
+    };
+    let original = *byte;
+    if body.is_at_content() {
+        *byte = 0;
+    } else if body.is_at_spare() && original.is_ascii_alphanumeric() {
+        *byte = b'x';
+    }
+    body.feed(&[original]).is_err() || body.is_done()
+}
+
+fn after_body(body: &BodyDiscard) -> Stage {
+    if body.is_done() {
+        Stage::Head(Head::new())
+    } else {
+        Stage::Over
+    }
+}

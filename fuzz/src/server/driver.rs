@@ -580,7 +580,7 @@ impl Driver {
             if !unread(self) {
                 return;
             }
-            assert!(self.server.stats().throttled > 0, "never read again");
+            assert!(self.server.as_ref().stats().throttled > 0, "never read again");
             self.set_time(self.deadline.expect("never read again"));
             self.drain();
         }

@@ -155,12 +155,14 @@ impl<'a> Cast<'a> {
         let actor = &mut self.actors[number];
         actor.serial += 1;
         let serial = actor.serial;
-        let data = |room: usize, padding: usize| {
-            json!({"c": socket.0, "n": serial, "w": room, "p": "x".repeat(padding)})
-        };
+        let data = |room: usize, padding: usize| json!({"c": socket.0, "n": serial, "w": room, "p": "x".repeat(padding)});
         let mut outgoing = None;
         let (kind, room, mut text) = match ask.what {
-            Wish::Join(room) => (Kind::Join, room, json!({"type": "join", "room": ROOMS[room]})),
+            Wish::Join(room) => (
+                Kind::Join,
+                room,
+                json!({"type": "join", "room": ROOMS[room]}),
+            ),
             Wish::Leave(room) => {
                 let text = json!({"type": "leave", "room": ROOMS[room]});
                 (Kind::Leave, room, text)
@@ -191,9 +193,14 @@ impl<'a> Cast<'a> {
                 let text = json!({"type": "set_metadata", "metadata": metadata});
                 (Kind::Metadata, 0, text)
             }
-            Wish::Hello => (Kind::Plain, 0, json!({"type": "hello", "user": "simulator"})),
+            Wish::Hello => (
+                Kind::Plain,
+                0,
+                json!({"type": "hello", "user": "simulator"}),
+            ),
             Wish::Members(room) => {
-                let text = json!({"type": "members", "room": ROOMS[room], "metadata": serial % 2 == 0});
+                let text =
+                    json!({"type": "members", "room": ROOMS[room], "metadata": serial % 2 == 0});
                 (Kind::Members, room, text)
             }
             Wish::Typing(room, start) => {

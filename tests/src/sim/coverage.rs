@@ -109,7 +109,11 @@ impl fmt::Display for Coverage {
             writeln!(f, "{title}:")?;
             for (name, count) in counts {
                 let share = 100.0 * count.seeds as f64 / self.seeds.max(1) as f64;
-                writeln!(f, "  {share:5.1} % of seeds {:9} times  {name}", count.times)?;
+                writeln!(
+                    f,
+                    "  {share:5.1} % of seeds {:9} times  {name}",
+                    count.times
+                )?;
             }
         }
         Ok(())

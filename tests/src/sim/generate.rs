@@ -198,13 +198,7 @@ fn commands(rng: &mut Rng, clients: usize, end_us: u64) -> Vec<(u64, Order)> {
 
 // ---- clients
 
-fn client(
-    rng: &mut Rng,
-    number: usize,
-    count: usize,
-    end_us: u64,
-    config: &Config,
-) -> ClientPlan {
+fn client(rng: &mut Rng, number: usize, count: usize, end_us: u64, config: &Config) -> ClientPlan {
     let nature = match rng.below(20) {
         0..6 => Nature::Chatty,
         6..9 => Nature::Lurker,
@@ -513,7 +507,11 @@ impl Writer {
             self.act(15_000, Act::Connect(Head::Upgrade));
         }
         // At once: in the middle of the handshake.
-        let act = if self.rng.one_in(2) { Act::Reset } else { Act::Vanish };
+        let act = if self.rng.one_in(2) {
+            Act::Reset
+        } else {
+            Act::Vanish
+        };
         self.act(20, act);
     }
 }

@@ -301,16 +301,10 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             !entry.down.is_closed(),
             "transmit on {connection}, which finished"
         );
-        assert!(
-            !entry.blocked,
-            "transmit on {connection}, which is blocked"
-        );
+        assert!(!entry.blocked, "transmit on {connection}, which is blocked");
         let most = host.driving.slices.clamp(1, MOST_SLICES);
         let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let filled = host
-            .machine
-            .unsent(connection)
-            .fill(&mut slices[..most]);
+        let filled = host.machine.unsent(connection).fill(&mut slices[..most]);
         let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
         assert!(lent > 0, "transmit on {connection} with nothing to write");
         let free = entry.down.free();

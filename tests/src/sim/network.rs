@@ -96,6 +96,8 @@ pub struct Network<M: Machine, O> {
     pub(super) rng: Rng,
     pub(super) now: u64,
     pub(super) inputs: u64,
+    /// The clock when the last input was handed in.
+    last_read: u64,
     due: BTreeMap<(u64, u64), Due>,
     next_due: u64,
     pub(super) hosts: Vec<Host<M>>,
@@ -112,6 +114,7 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             rng: Rng::new(seed),
             now: 1_000_000,
             inputs: 0,
+            last_read: 0,
             due: BTreeMap::new(),
             next_due: 0,
             hosts: Vec::new(),
@@ -467,33 +470,29 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         entry.hung_up = true;
         entry.blocked = false;
         entry.up.shut();
-        entry
-            .down
-            .close(if reset { End::Reset } else { End::Fin });
+        entry.down.close(if reset { End::Reset } else { End::Fin });
         self.pump_down(socket);
     }
 
     pub(super) fn clock(&mut self) -> Now {
         self.inputs += 1;
+        self.last_read = self.now;
         Now {
             mono: Instant::from_micros(self.now),
             unix_ms: WALL_MS + self.inputs,
         }
     }
 
+    /// The reading that came with the last input.
     pub(super) fn last_clock(&self) -> Now {
         Now {
-            mono: Instant::from_micros(self.now),
+            mono: Instant::from_micros(self.last_read),
             unix_ms: WALL_MS + self.inputs,
         }
     }
 
     pub(super) fn parts(&mut self, host: usize) -> (&mut Host<M>, &mut Vec<Socket>, &mut O) {
-        (
-            &mut self.hosts[host],
-            &mut self.sockets,
-            &mut self.observer,
-        )
+        (&mut self.hosts[host], &mut self.sockets, &mut self.observer)
     }
 
     pub(super) fn end_of(entry: &Socket) -> Option<TransportEnd> {

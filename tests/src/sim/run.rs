@@ -4,14 +4,14 @@ use core::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
-use roomwire_core::{ErrorCode, Server};
+use roomwire_core::{Config, ErrorCode, Server};
 use serde_json::json;
 
 use super::cast::{Cast, Net};
 use super::coverage::Coverage;
 use super::network::{HostId, Network, News};
 use super::observer::Fingerprint;
-use super::oracle::Oracle;
+use super::oracle::{Editor, Oracle};
 use super::plan::{Order, Plan, ROOMS};
 use crate::rng::Rng;
 
@@ -56,7 +56,24 @@ pub fn run_seed(seed: u64) -> Result<Report, Box<Failure>> {
 /// # Errors
 /// Says what was wrong; a panic of the server counts.
 pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
-    let result = catch_unwind(AssertUnwindSafe(|| Run::new(plan).run()));
+    run_sabotaged(plan, Sabotage::default())
+}
+
+/// What is wrong with a run on purpose, so that it can be seen whether the oracle notices.
+#[derive(Debug, Default)]
+pub struct Sabotage {
+    /// What the oracle is shown instead of what the server has sent.
+    pub editor: Option<Editor>,
+    /// The settings of the server, where they are not what the plan says.
+    pub config: Option<Config>,
+}
+
+/// Runs a plan with something wrong.
+///
+/// # Errors
+/// Says what was wrong, and should.
+pub fn run_sabotaged(plan: &Plan, sabotage: Sabotage) -> Result<Report, Box<Failure>> {
+    let result = catch_unwind(AssertUnwindSafe(|| Run::new(plan, sabotage).run()));
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
@@ -80,14 +97,19 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan) -> Self {
-        let config = plan.config.clone().validate().expect("a valid config");
+    fn new(plan: &'a Plan, sabotage: Sabotage) -> Self {
+        let config = sabotage.config.unwrap_or_else(|| plan.config.clone());
+        let config = config.validate().expect("a valid config");
         let mut rng = Rng::new(plan.seed ^ 0xA5);
         let mut seed = [0; 32];
         for chunk in seed.chunks_mut(8) {
             chunk.copy_from_slice(&rng.next().to_le_bytes());
         }
-        let watch = (Oracle::new(plan), Fingerprint::default());
+        let mut oracle = Oracle::new(plan);
+        if let Some(editor) = sabotage.editor {
+            oracle.set_editor(editor);
+        }
+        let watch = (oracle, Fingerprint::default());
         let mut net = Network::new(plan.seed, watch);
         net.add(Server::new(config, seed), plan.driving);
         let cast = Cast::new(plan, &mut net);

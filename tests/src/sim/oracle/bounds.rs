@@ -84,7 +84,8 @@ impl Oracle {
             _ => false,
         };
         let unwelcome = session.upgraded_at.is_some_and(|at| {
-            drained && !session.welcomed && since(at) > timeouts.welcome_delay_ms * ms
+            let waits = drained && !session.welcomed && session.over.is_none();
+            waits && since(at) > timeouts.welcome_delay_ms * ms
         });
         let lingers = session.closed_at.is_some_and(|at| since(at) > linger);
         let beats = heartbeat.interval_ms > 0 && session.welcomed && !session.paused;

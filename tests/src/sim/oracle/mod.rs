@@ -25,8 +25,8 @@ use super::observer::{Accept, Observer};
 use super::plan::{Plan, ROOMS};
 
 use bounds::Bounds;
-pub use session::{Kind, Request};
 use session::{Ask, Key, Outcome, Sent, Session, To, When};
+pub use session::{Kind, Request};
 
 /// What is true of one server and its clients.
 #[derive(Debug)]
@@ -54,8 +54,18 @@ pub struct Oracle {
     bounds: Bounds,
     totals: Totals,
     violation: Option<String>,
+    editor: Option<Editor>,
     /// What has been hit.
     pub coverage: Coverage,
+}
+
+/// Turns a text that the server has sent to a client into those that the oracle is shown.
+pub struct Editor(pub Box<dyn FnMut(SocketId, String) -> Vec<String>>);
+
+impl core::fmt::Debug for Editor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Editor")
+    }
 }
 
 /// What is being handed in.
@@ -117,15 +127,25 @@ impl Oracle {
             bounds: Bounds::default(),
             totals: Totals::default(),
             violation: None,
+            editor: None,
             coverage: Coverage::default(),
         }
+    }
+
+    /// Shows the oracle other frames than the server has sent, to see whether it notices.
+    pub fn set_editor(&mut self, editor: Editor) {
+        self.editor = Some(editor);
     }
 
     // ---- what clients say of themselves
 
     /// A client connects; its socket is the next one. `raw`: the listener delivers bare data.
     pub fn dialled(&mut self, socket: SocketId, raw: bool) {
-        assert_eq!(socket.0, self.sessions.len(), "sockets are numbered in order");
+        assert_eq!(
+            socket.0,
+            self.sessions.len(),
+            "sockets are numbered in order"
+        );
         self.sessions.push(Session::new(raw));
         self.coverage.connections += 1;
     }
@@ -502,7 +522,8 @@ impl Observer<Server> for Oracle {
                     let session = &self.sessions[number];
                     if *reset {
                         let stage = session.stage();
-                        self.coverage.edge(&format!("cut by the server while {stage}"));
+                        self.coverage
+                            .edge(&format!("cut by the server while {stage}"));
                     }
                     self.died(number);
                 }

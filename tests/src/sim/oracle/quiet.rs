@@ -140,9 +140,9 @@ impl Oracle {
             match self.fate(key) {
                 Fate::Unknown => stay.unsettled.push(key),
                 Fate::Perhaps => {}
-                Fate::Never => self.check(!got, || {
-                    format!("{number}: got {key:?}, which was refused")
-                }),
+                Fate::Never => {
+                    self.check(!got, || format!("{number}: got {key:?}, which was refused"))
+                }
                 Fate::Published(when) => {
                     let after = when.lo > stay.joined.latest();
                     let before = until.is_none_or(|until| when.latest() < until);
@@ -180,7 +180,10 @@ impl Oracle {
     /// Private messages that were acknowledged have arrived.
     fn check_private(&mut self, drained: &BTreeSet<usize>) {
         for key in core::mem::take(&mut self.privates) {
-            let Some(&super::Sent { to: To::Client(to), .. }) = self.sent.get(&key) else {
+            let Some(&super::Sent {
+                to: To::Client(to), ..
+            }) = self.sent.get(&key)
+            else {
                 continue;
             };
             let Some(session) = self.sessions.get(to) else {
@@ -191,9 +194,7 @@ impl Oracle {
             match self.fate(key) {
                 Fate::Unknown => self.privates.push(key),
                 Fate::Perhaps => {}
-                Fate::Never => self.check(!got, || {
-                    format!("{to}: got {key:?}, which was refused")
-                }),
+                Fate::Never => self.check(!got, || format!("{to}: got {key:?}, which was refused")),
                 Fate::Published(_) if got || !waits => {}
                 Fate::Published(_) if !drained.contains(&to) => self.privates.push(key),
                 Fate::Published(when) => {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::Oracle;
 use super::rooms::members_of;
 use super::session::{Ask, Kind, Outcome, When};
 use super::stream::{room_of, stamp_of};
-use super::Oracle;
 
 impl Oracle {
     /// An outcome has reached a client.

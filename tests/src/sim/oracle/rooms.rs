@@ -196,13 +196,7 @@ impl Oracle {
             .find(|when| when.latest() >= cursor)
     }
 
-    fn leaves_of(
-        &self,
-        subject: usize,
-        room: usize,
-        reason: &str,
-        witness: usize,
-    ) -> Option<When> {
+    fn leaves_of(&self, subject: usize, room: usize, reason: &str, witness: usize) -> Option<When> {
         let session = &self.sessions[subject];
         let cursor = self.cursor(witness, room);
         let after = |when: &When| when.latest() >= cursor;
@@ -242,7 +236,9 @@ impl Oracle {
             return;
         };
         let same = stay.view.as_ref().is_none_or(|view| *view == listed);
-        self.check(same, || format!("{number}: does not fit the notices: {text}"));
+        self.check(same, || {
+            format!("{number}: does not fit the notices: {text}")
+        });
     }
 }
 

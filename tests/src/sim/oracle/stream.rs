@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::session::{Key, Reader, To};
 use super::{Oracle, PROGRAM};
 use crate::frame::{Frame, FrameReader, Opcode};
-use crate::sim::network::WALL_MS;
+use crate::sim::network::{SocketId, WALL_MS};
 use crate::sim::plan::ROOMS;
 
 impl Oracle {
@@ -51,9 +51,14 @@ impl Oracle {
         match frame.opcode {
             Opcode::Text if frame.fin => {
                 self.totals.texts += 1;
-                match core::str::from_utf8(&frame.payload) {
-                    Ok(text) => self.text(number, text),
-                    Err(error) => self.fail(|| format!("{number}: {error}")),
+                match (String::from_utf8(frame.payload), &mut self.editor) {
+                    (Ok(text), None) => self.text(number, &text),
+                    (Ok(text), Some(editor)) => {
+                        for text in (editor.0)(SocketId(number), text) {
+                            self.text(number, &text);
+                        }
+                    }
+                    (Err(error), _) => self.fail(|| format!("{number}: {error}")),
                 }
             }
             Opcode::Ping => {
@@ -89,7 +94,9 @@ impl Oracle {
         };
         let kind = value["type"].as_str().unwrap_or_default();
         let welcomed = self.sessions[number].welcomed;
-        self.check(welcomed != (kind == "welcome"), || {
+        // Of a client that read nothing the welcome may have been discarded like the rest.
+        let discarded = kind == "closing" && value["code"] == 1013;
+        self.check(discarded || welcomed != (kind == "welcome"), || {
             format!("{number}: {text} before its welcome, or a second one")
         });
         let closing = self.sessions[number].closing;
@@ -103,8 +110,12 @@ impl Oracle {
             "private_message" => self.private(number, &value, text),
             "news" => self.news(number, &value, text),
             "note" => self.note(number, &value, text),
-            "member_joined" | "member_left" | "member_updated" | "user_typing"
-            | "user_stopped_typing" | "members_changed" => {
+            "member_joined"
+            | "member_left"
+            | "member_updated"
+            | "user_typing"
+            | "user_stopped_typing"
+            | "members_changed" => {
                 self.notice(number, kind, &value, text);
             }
             "messages_dropped" => self.dropped(number, &value, text),
@@ -138,7 +149,9 @@ impl Oracle {
     fn bare(&mut self, number: usize, value: &Value, text: &str) {
         let raw = self.sessions[number].raw;
         self.check(raw, || format!("{number}: bare {text}"));
-        let room = value["w"].as_u64().and_then(|room| usize::try_from(room).ok());
+        let room = value["w"]
+            .as_u64()
+            .and_then(|room| usize::try_from(room).ok());
         match (room, key_of(value)) {
             (Some(room), Some(key)) if room < ROOMS.len() => {
                 self.delivered(number, room, key, value, None, text);
@@ -182,7 +195,9 @@ impl Oracle {
 
     fn news(&mut self, number: usize, value: &Value, text: &str) {
         let key = value["k"].as_u64().map(|serial| (PROGRAM, serial));
-        let room = value["w"].as_u64().and_then(|room| usize::try_from(room).ok());
+        let room = value["w"]
+            .as_u64()
+            .and_then(|room| usize::try_from(room).ok());
         match room.zip(key) {
             Some((room, key)) => self.delivered(number, room, key, value, None, text),
             None => self.fail(|| format!("{number}: made up: {text}")),
@@ -227,7 +242,8 @@ impl Oracle {
         self.totals.told_drops += count;
         let session = &mut self.sessions[number];
         *session.told.entry(room).or_default() += count;
-        let droppable = room == 0 || self.policies[room] != roomwire_core::config::SlowReader::Close;
+        let droppable =
+            room == 0 || self.policies[room] != roomwire_core::config::SlowReader::Close;
         self.check(droppable, || {
             format!("{number}: drops in a room that drops nothing: {text}")
         });

@@ -52,6 +52,24 @@ impl Coverage {
         note(&mut self.edges, name);
     }
 
+    /// The sizes in one line.
+    pub fn summary(&self) -> String {
+        let hours = self.virtual_us as f64 / MICROS_PER_HOUR;
+        format!(
+            "{} seeds, {hours:.2} simulated hours, {} clients, {} connections, {} requests, {} messages, \
+             {} bytes, {} inputs, {} polls, {} audits",
+            self.seeds,
+            self.clients,
+            self.connections,
+            self.requests,
+            self.messages,
+            self.bytes,
+            self.inputs,
+            self.polls,
+            self.audits
+        )
+    }
+
     /// Adds another record.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in [
@@ -90,21 +108,7 @@ fn note(counts: &mut BTreeMap<String, Count>, name: &str) {
 /// A table for people.
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hours = self.virtual_us as f64 / 3.6e9;
-        writeln!(
-            f,
-            "{} seeds, {hours:.2} simulated hours, {} clients, {} connections, {} requests, {} messages, \
-             {} bytes, {} inputs, {} polls, {} audits",
-            self.seeds,
-            self.clients,
-            self.connections,
-            self.requests,
-            self.messages,
-            self.bytes,
-            self.inputs,
-            self.polls,
-            self.audits
-        )?;
+        writeln!(f, "{}", self.summary())?;
         for (title, counts) in [("faults", &self.faults), ("edges", &self.edges)] {
             writeln!(f, "{title}:")?;
             for (name, count) in counts {
@@ -119,3 +123,5 @@ impl fmt::Display for Coverage {
         Ok(())
     }
 }
+
+const MICROS_PER_HOUR: f64 = 3.6e9;

@@ -37,7 +37,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "seed {}: {}\nrun just this one with: ROOMWIRE_SIM_SEED={} cargo test -p roomwire-tests --test sim",
+            "seed {}: {}\nrun just this one with: ROOMWIRE_SIM_SEED={} cargo test -p roomwire-tests --test simulator",
             self.plan.seed, self.what, self.plan.seed
         )
     }

@@ -216,8 +216,14 @@ impl Oracle {
         for &number in &members {
             let session = &self.sessions[number];
             let stay = session.stays.iter().find(|stay| stay.room == room);
-            let Some(view) = stay.and_then(|stay| stay.view.as_ref()) else {
+            let Some((stay, view)) = stay.and_then(|stay| Some((stay, stay.view.as_ref()?))) else {
                 continue;
+            };
+            // Where not all are known, those who came later are.
+            let after = stay.joined.latest();
+            let later = |other: usize| {
+                let mut stays = self.sessions[other].stays.iter();
+                stays.any(|stay| stay.room == room && stay.joined.lo > after)
             };
             let ghost = view.iter().find(|client| {
                 self.ids
@@ -226,7 +232,7 @@ impl Oracle {
             });
             let unseen = members.iter().find(|&&other| {
                 let client = self.sessions[other].client.as_deref().unwrap_or_default();
-                !view.contains(client)
+                !view.contains(client) && (stay.whole || other == number || later(other))
             });
             if ghost.is_some() || unseen.is_some() {
                 let room = ROOMS[room];

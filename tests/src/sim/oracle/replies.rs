@@ -82,7 +82,7 @@ impl Oracle {
         if self.sessions[number].is_in(room) {
             self.listed(number, room, value, text);
         } else {
-            self.enter(number, room, when, whole.then_some(listed));
+            self.enter(number, room, when, Some(listed), whole);
         }
     }
 

@@ -17,6 +17,7 @@ impl Oracle {
         room: usize,
         joined: When,
         members: Option<BTreeSet<String>>,
+        whole: bool,
     ) {
         let view = members.filter(|_| self.is_strict(room));
         let stay = Stay {
@@ -26,6 +27,7 @@ impl Oracle {
             cursor: joined.lo,
             serials: BTreeMap::new(),
             view,
+            whole,
             audited: 0,
             unsettled: Vec::new(),
             missing: 0,
@@ -110,7 +112,7 @@ impl Oracle {
         stay.cursor = cursor.max(when.lo);
         let stranger = key.0 != PROGRAM
             && match (&stay.view, value_from(text)) {
-                (Some(view), Some(from)) => !view.contains(from),
+                (Some(view), Some(from)) => stay.whole && !view.contains(from),
                 _ => false,
             };
         self.check(fresh, || format!("{number}: twice: {text}"));
@@ -167,11 +169,12 @@ impl Oracle {
         if !strict {
             stay.view = None;
         }
+        let whole = stay.whole;
         let fits = match (kind, &mut stay.view) {
             (_, None) => true,
             ("member_joined", Some(view)) => view.insert(client.to_owned()),
-            ("member_left", Some(view)) => view.remove(client),
-            (_, Some(view)) => view.contains(client),
+            ("member_left", Some(view)) => view.remove(client) || !whole,
+            (_, Some(view)) => view.contains(client) || !whole,
         };
         if let Some(Some(when)) = when {
             stay.cursor = cursor.max(when.lo);
@@ -235,7 +238,16 @@ impl Oracle {
         let Some(stay) = self.sessions[number].stay(room) else {
             return;
         };
-        let same = stay.view.as_ref().is_none_or(|view| *view == listed);
+        let same = match &mut stay.view {
+            Some(view) if stay.whole => *view == listed,
+            Some(view) => {
+                let same = view.is_subset(&listed);
+                *view = listed;
+                stay.whole = true;
+                same
+            }
+            None => true,
+        };
         self.check(same, || {
             format!("{number}: does not fit the notices: {text}")
         });

@@ -136,6 +136,8 @@ pub(super) struct Stay {
     pub(super) serials: BTreeMap<usize, u64>,
     /// Who is there, as told; `None` where that cannot be known.
     pub(super) view: Option<BTreeSet<String>>,
+    /// Whether those are all; otherwise some were there before it came and were not listed.
+    pub(super) whole: bool,
     /// How far the room's log has been compared.
     pub(super) audited: usize,
     /// Entries of the log before that whose outcome was not known then.

@@ -142,7 +142,7 @@ impl Oracle {
         session.client = Some(client);
         session.direct = stamp;
         session.alive = stamp;
-        self.enter(number, 0, super::When::exactly(stamp), None);
+        self.enter(number, 0, super::When::exactly(stamp), None, false);
     }
 
     /// Data without an envelope.

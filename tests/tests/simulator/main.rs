@@ -3,6 +3,8 @@
 //!
 //! `ROOMWIRE_SIM_SEED` runs one seed instead, and makes it smaller if it fails. `tests/soak` runs many.
 
+mod sabotage;
+
 use std::env;
 
 use roomwire_tests::sim::{Coverage, Plan, run, run_seed, shrink, size};

@@ -205,7 +205,11 @@ impl<'a> Cast<'a> {
             }
             Wish::Typing(room, start) => {
                 let kind = if start { "typing_start" } else { "typing_stop" };
-                (Kind::Plain, 0, json!({"type": kind, "room": ROOMS[room]}))
+                (
+                    Kind::Typing,
+                    room,
+                    json!({"type": kind, "room": ROOMS[room]}),
+                )
             }
             Wish::Ping => (Kind::Ping, 0, json!({"type": "ping", "timestamp": serial})),
             Wish::Application => {

@@ -2,7 +2,7 @@
 //!
 //! A plan is made from a seed before anything runs, so that it can be printed, changed and made smaller.
 
-use roomwire_core::config::SlowReader;
+use roomwire_core::config::{RoomRule, SlowReader};
 use roomwire_core::{Config, ListenerId, PeerAddr};
 
 use super::host::Driving;
@@ -217,21 +217,23 @@ pub const APPLICATION_TYPE: &str = "roll";
 impl Plan {
     /// How slow readers of a room are treated; everyone's own messages are never dropped.
     pub(super) fn policy(&self, room: usize) -> SlowReader {
-        if room == 0 {
-            return SlowReader::Close;
-        }
-        let mut rules = self.config.rooms.iter();
-        rules
-            .find(|rule| matches(&rule.pattern, ROOMS[room]))
-            .map_or(SlowReader::Close, |rule| rule.slow_reader)
+        self.rule(room).slow_reader
     }
 
     /// From how many members on comings and goings of a room are summed up.
     pub(super) fn notice_members(&self, room: usize) -> usize {
-        let mut rules = self.config.rooms.iter();
-        rules
-            .find(|rule| matches(&rule.pattern, ROOMS[room]))
-            .map_or(1_000, |rule| rule.notice_members as usize)
+        self.rule(room).notice_members as usize
+    }
+
+    /// Over how long, in microseconds.
+    pub(super) fn notice_us(&self, room: usize) -> u64 {
+        self.rule(room).notice_interval_ms * 1_000
+    }
+
+    fn rule(&self, room: usize) -> RoomRule {
+        let fits = |rule: &&RoomRule| room > 0 && matches(&rule.pattern, ROOMS[room]);
+        let rule = self.config.rooms.iter().find(fits);
+        rule.cloned().unwrap_or_default()
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Oracle {
     config: Config,
     policies: Vec<SlowReader>,
     notices: Vec<usize>,
+    /// Over how long comings and goings are summed up, in microseconds.
+    notice_us: Vec<u64>,
     sessions: Vec<Session>,
     by_connection: BTreeMap<ConnectionId, usize>,
     live: BTreeSet<usize>,
@@ -43,6 +45,8 @@ pub struct Oracle {
     logs: Vec<Vec<Key>>,
     /// Somebody came or went since everyone's view was compared.
     changed: Vec<bool>,
+    /// When somebody last did, in microseconds.
+    changed_at: Vec<u64>,
     /// Connections that have ended since everything was compared.
     ended: Vec<usize>,
     /// Private messages that have not been compared.
@@ -110,7 +114,11 @@ impl Oracle {
         Self {
             config: plan.config.clone(),
             policies: rooms.clone().map(|room| plan.policy(room)).collect(),
-            notices: rooms.map(|room| plan.notice_members(room)).collect(),
+            notices: rooms
+                .clone()
+                .map(|room| plan.notice_members(room))
+                .collect(),
+            notice_us: rooms.map(|room| plan.notice_us(room)).collect(),
             sessions: Vec::new(),
             by_connection: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -118,6 +126,7 @@ impl Oracle {
             sent: BTreeMap::new(),
             logs: vec![Vec::new(); ROOMS.len()],
             changed: vec![false; ROOMS.len()],
+            changed_at: vec![0; ROOMS.len()],
             ended: Vec::new(),
             privates: Vec::new(),
             draining: false,
@@ -243,6 +252,9 @@ impl Oracle {
                 && let Some(id) = &request.id
             {
                 session.pending.insert(id.clone());
+            }
+            if request.kind == Kind::Typing {
+                session.typed_at.insert(request.room, self.now);
             }
             if !last && ask.is_message() {
                 messages += 1;
@@ -383,6 +395,7 @@ impl Oracle {
         self.live.remove(&number);
         self.ended.push(number);
         self.changed.fill(true);
+        self.changed_at.fill(self.now);
     }
 }
 
@@ -493,6 +506,7 @@ impl Observer<Server> for Oracle {
                 let stamp = self.stamp;
                 self.sessions[number].end_by(stamp);
                 self.changed.fill(true);
+                self.changed_at.fill(self.now);
             }
             What::Other => {}
         }
@@ -541,10 +555,11 @@ impl Observer<Server> for Oracle {
         self.tick(now);
         self.totals.bytes_out += bytes.len() as u64;
         self.bounds.progress(bytes.len());
-        if bytes.len() < lent {
-            self.coverage.fault("a write falls short");
-        }
         if let Some(number) = self.session_of(connection) {
+            if bytes.len() < lent {
+                self.coverage.fault("a write falls short");
+                self.sessions[number].fell_short = true;
+            }
             self.stream(number, bytes);
         }
     }

@@ -43,6 +43,7 @@ impl Oracle {
             if is_drained && session.welcomed && session.over.is_none() {
                 self.check_answers(number);
                 self.check_stays(number);
+                self.check_typing(number);
             }
         }
         for number in core::mem::take(&mut self.ended) {
@@ -56,6 +57,9 @@ impl Oracle {
             if self.changed[room] && self.is_strict(room) {
                 self.check_views(room, &drained);
                 self.changed[room] = drained.len() < live.len();
+            }
+            if self.policies[room] == SlowReader::Close && drained.len() == live.len() {
+                self.check_counts(room);
             }
         }
     }
@@ -204,6 +208,54 @@ impl Oracle {
         }
     }
 
+    /// How many are in a room is how many its members were told are, once all has been summed up.
+    fn check_counts(&mut self, room: usize) {
+        let settled = self.changed_at[room] + self.notice_us[room] + TURN_US;
+        if self.draining || self.now <= settled {
+            return;
+        }
+        let there = |&number: &usize| {
+            let session = &self.sessions[number];
+            session.over.is_none() && session.is_in(room)
+        };
+        let members: Vec<usize> = self.live.iter().copied().filter(there).collect();
+        for &number in &members {
+            let Some(stay) = self.sessions[number].stay(room) else {
+                continue;
+            };
+            let count = stay.count;
+            let members = members.len() as u64;
+            self.check(count == members, || {
+                format!(
+                    "{number}: told of {count} in {:?}, there are {members}",
+                    ROOMS[room]
+                )
+            });
+        }
+    }
+
+    /// Who was said to type has been said to stop in time.
+    fn check_typing(&mut self, number: usize) {
+        let most = self.config.timeouts.typing_ms * 1_000 + TURN_US;
+        for stay in &self.sessions[number].stays {
+            if !self.is_strict(stay.room) {
+                continue;
+            }
+            for (client, &since) in &stay.typing {
+                let Some(&subject) = self.ids.get(client) else {
+                    continue;
+                };
+                let typed = self.sessions[subject].typed_at.get(&stay.room);
+                let last = since.max(typed.copied().unwrap_or_default());
+                if self.now > last + most {
+                    let (client, room) = (client.clone(), ROOMS[stay.room]);
+                    return self
+                        .fail(|| format!("{number}: {client} never stops typing in {room:?}"));
+                }
+            }
+        }
+    }
+
     /// Who is in a room is who its members were told is.
     fn check_views(&mut self, room: usize, drained: &BTreeSet<usize>) {
         let certain = |number: &usize| !self.live.contains(number) || drained.contains(number);
@@ -247,3 +299,6 @@ impl Oracle {
         }
     }
 }
+
+/// What a turn of the driver may take.
+const TURN_US: u64 = 100_000;

@@ -83,6 +83,9 @@ impl Oracle {
             self.listed(number, room, value, text);
         } else {
             self.enter(number, room, when, Some(listed), whole);
+            if let Some(stay) = self.sessions[number].stay(room) {
+                stay.count = total;
+            }
         }
     }
 
@@ -152,7 +155,7 @@ fn can_be(ask: &Ask, kind: &str, code: Option<&str>) -> bool {
     match request.kind {
         Kind::Join => kind == "joined_room",
         Kind::Leave => kind == "left_room",
-        Kind::Message | Kind::Plain => kind == "ack" && request.id.is_some(),
+        Kind::Message | Kind::Plain | Kind::Typing => kind == "ack" && request.id.is_some(),
         Kind::Metadata => kind == "metadata_updated",
         Kind::Members => kind == "members",
         Kind::Ping => kind == "pong",

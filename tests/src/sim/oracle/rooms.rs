@@ -28,12 +28,15 @@ impl Oracle {
             serials: BTreeMap::new(),
             view,
             whole,
+            typing: BTreeMap::new(),
+            count: 0,
             audited: 0,
             unsettled: Vec::new(),
             missing: 0,
         };
         self.sessions[number].stays.push(stay);
         self.changed[room] = true;
+        self.changed_at[room] = self.now;
     }
 
     /// Somebody is in a room no more.
@@ -47,6 +50,7 @@ impl Oracle {
         stay.left = Some(left);
         session.past.push(stay);
         self.changed[room] = true;
+        self.changed_at[room] = self.now;
     }
 
     /// Whether every coming and going of a room is told at once, and nothing is ever dropped.
@@ -142,6 +146,9 @@ impl Oracle {
             return self.fail(|| format!("{number}: not a member: {text}"));
         }
         if kind == "members_changed" {
+            if let Some(stay) = self.sessions[number].stay(room) {
+                stay.count = value["total"].as_u64().unwrap_or_default();
+            }
             let threshold = self.notices[room];
             self.coverage.edge("comings and goings are summed up");
             return self.check(threshold <= MOST_MEMBERS, || {
@@ -162,8 +169,22 @@ impl Oracle {
             _ => None,
         };
         let strict = self.is_strict(room);
+        let now = self.now;
+        let subject_is_older = !self.saw_join(number, room, client);
         let Some(stay) = self.sessions[number].stay(room) else {
             return;
+        };
+        match kind {
+            "member_joined" => stay.count += 1,
+            "member_left" => stay.count = stay.count.saturating_sub(1),
+            _ => {}
+        }
+        // Who stops may have begun before this one came.
+        let typing = match kind {
+            "user_typing" => stay.typing.insert(client.to_owned(), now).is_none(),
+            "user_stopped_typing" => stay.typing.remove(client).is_some() || subject_is_older,
+            "member_left" => !stay.typing.contains_key(client),
+            _ => true,
         };
         let cursor = stay.cursor;
         if !strict {
@@ -183,9 +204,25 @@ impl Oracle {
             self.changed[room] = true;
         }
         self.check(fits, || format!("{number}: does not fit: {text}"));
+        self.check(typing || !strict, || {
+            format!("{number}: typing that does not fit: {text}")
+        });
         self.check(when != Some(None), || {
             format!("{number}: nothing like it has happened since {cursor}: {text}")
         });
+    }
+
+    /// Whether a member was there when `client` came.
+    fn saw_join(&self, number: usize, room: usize, client: &str) -> bool {
+        let subject = self.ids.get(client).map(|&subject| &self.sessions[subject]);
+        let joined = |session: &super::Session| {
+            let mut stays = session.stays.iter().chain(&session.past);
+            stays.find(|stay| stay.room == room).map(|stay| stay.joined)
+        };
+        match (subject.and_then(joined), joined(&self.sessions[number])) {
+            (Some(theirs), Some(own)) => theirs.lo > own.latest(),
+            _ => false,
+        }
     }
 
     /// When `subject` joined a room, not before what `witness` was told last; the earliest that fits.

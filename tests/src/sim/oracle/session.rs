@@ -45,8 +45,10 @@ pub enum Kind {
     Message,
     /// `set_metadata`.
     Metadata,
-    /// `hello` or typing: nothing but `ack`.
+    /// `hello`: nothing but `ack`.
     Plain,
+    /// `typing_start` or `typing_stop`.
+    Typing,
     /// `members`.
     Members,
     /// `ping`.
@@ -97,7 +99,11 @@ pub(super) struct Ask {
 impl Ask {
     /// Whether the server says something in any case.
     pub(super) fn must_answer(&self) -> bool {
-        self.request.id.is_some() || !matches!(self.request.kind, Kind::Message | Kind::Plain)
+        self.request.id.is_some()
+            || !matches!(
+                self.request.kind,
+                Kind::Message | Kind::Plain | Kind::Typing
+            )
     }
 
     /// Whether it is a message, and not the end of them.
@@ -138,6 +144,10 @@ pub(super) struct Stay {
     pub(super) view: Option<BTreeSet<String>>,
     /// Whether those are all; otherwise some were there before it came and were not listed.
     pub(super) whole: bool,
+    /// Who is typing there, as told, and since when in microseconds.
+    pub(super) typing: BTreeMap<String, u64>,
+    /// How many are there, as told.
+    pub(super) count: u64,
     /// How far the room's log has been compared.
     pub(super) audited: usize,
     /// Entries of the log before that whose outcome was not known then.
@@ -186,6 +196,8 @@ pub(super) struct Session {
     pub(super) direct: u64,
     /// Who was taken out of which room, when, and whether it was told.
     pub(super) kicks: Vec<(usize, u64, bool)>,
+    /// When it last said something of its typing in a room, in microseconds.
+    pub(super) typed_at: BTreeMap<usize, u64>,
     /// Messages that it was told it has missed, by room.
     pub(super) told: BTreeMap<usize, u64>,
     pub(super) closing: Option<u16>,
@@ -200,6 +212,10 @@ pub(super) struct Session {
     pub(super) accepted_at: u64,
     pub(super) upgraded_at: Option<u64>,
     pub(super) last_input_at: u64,
+    /// When a ping was written.
+    pub(super) pinged_at: Option<u64>,
+    /// A write to it fell short, so what is queued and what is written differ.
+    pub(super) fell_short: bool,
     pub(super) closed_at: Option<u64>,
 }
 
@@ -226,6 +242,7 @@ impl Session {
             private: BTreeMap::new(),
             direct: 0,
             kicks: Vec::new(),
+            typed_at: BTreeMap::new(),
             told: BTreeMap::new(),
             closing: None,
             closed: None,
@@ -236,6 +253,8 @@ impl Session {
             accepted_at: 0,
             upgraded_at: None,
             last_input_at: 0,
+            pinged_at: None,
+            fell_short: false,
             closed_at: None,
         }
     }

@@ -63,6 +63,7 @@ impl Oracle {
             }
             Opcode::Ping => {
                 self.totals.controls += 1;
+                self.sessions[number].pinged_at = Some(self.now);
                 self.coverage.edge("open → pinged");
             }
             Opcode::Pong => self.totals.controls += 1,
@@ -81,7 +82,18 @@ impl Oracle {
         session.closed = Some(code);
         session.closed_at = Some(self.now);
         session.end_by(stamp);
+        // Who is silent is asked first.
+        let timeout = self.config.heartbeat.timeout_ms * 1_000;
+        let asked = session
+            .pinged_at
+            .is_some_and(|at| at >= session.last_input_at && self.now + SLACK_US >= at + timeout);
+        let answered = session.asks[..session.given]
+            .iter()
+            .any(|ask| !ask.is_message());
+        let rash = code == 1001 && !asked && !answered && !session.fell_short && !self.draining;
         self.changed.fill(true);
+        self.changed_at.fill(self.now);
+        self.check(!rash, || format!("{number}: given up without a ping"));
         self.check(announced.is_none_or(|said| said == code), || {
             format!("{number}: closing with {announced:?}, then {code}")
         });
@@ -249,6 +261,9 @@ impl Oracle {
         });
     }
 }
+
+/// What a turn of the driver may take.
+const SLACK_US: u64 = 100_000;
 
 /// Sender and number in a message's data.
 fn key_of(data: &Value) -> Option<Key> {

@@ -69,7 +69,9 @@ mod plan;
 mod rig;
 mod run;
 mod shrink;
+mod socket;
 mod wire;
+mod wrong;
 
 pub use coverage::{Count, Coverage};
 pub use host::Driving;

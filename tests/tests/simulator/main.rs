@@ -4,6 +4,7 @@
 //! `ROOMWIRE_SIM_SEED` runs one seed instead, and makes it smaller if it fails. `tests/soak` runs many.
 
 mod sabotage;
+mod shrinking;
 
 use std::env;
 

@@ -145,7 +145,7 @@ impl Oracle {
                 Fate::Unknown => stay.unsettled.push(key),
                 Fate::Perhaps => {}
                 Fate::Never => {
-                    self.check(!got, || format!("{number}: got {key:?}, which was refused"))
+                    self.check(!got, || format!("{number}: got {key:?}, which was refused"));
                 }
                 Fate::Published(when) => {
                     let after = when.lo > stay.joined.latest();
@@ -160,10 +160,14 @@ impl Oracle {
         let Some(sent) = self.sent.get(&key) else {
             return Fate::Perhaps;
         };
-        if let Some(stamp) = sent.stamp {
+        let ask = sent.ask.and_then(|ask| self.sessions[key.0].asks.get(ask));
+        if let (Some(stamp), true) = (
+            sent.stamp,
+            ask.is_none_or(|ask| ask.outcome != Outcome::Failed),
+        ) {
             return Fate::Published(When::exactly(stamp));
         }
-        let Some(ask) = sent.ask.and_then(|ask| self.sessions[key.0].asks.get(ask)) else {
+        let Some(ask) = ask else {
             return Fate::Perhaps;
         };
         match ask.outcome {

@@ -250,7 +250,12 @@ impl Oracle {
         let Some(room) = room else {
             return self.fail(|| format!("{number}: {text}"));
         };
-        self.coverage.edge("messages are dropped and told");
+        let why = match room {
+            0 => "in rooms left since".to_owned(),
+            _ => format!("{:?}", self.policies[room]),
+        };
+        self.coverage
+            .edge(&format!("messages are dropped and told: {why}"));
         self.totals.told_drops += count;
         let session = &mut self.sessions[number];
         *session.told.entry(room).or_default() += count;

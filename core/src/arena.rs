@@ -10,12 +10,14 @@ mod tests;
 use core::num::NonZeroU32;
 
 use crate::id::ConnectionId;
+use crate::steps::Steps;
 
 /// Values by [`ConnectionId`].
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -29,11 +31,13 @@ impl<T> Arena<T> {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
+            steps: Steps::new(),
         }
     }
 
     /// Puts `value` into a free slot.
     pub(crate) fn insert(&mut self, value: T) -> ConnectionId {
+        self.steps.one();
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
@@ -51,6 +55,7 @@ impl<T> Arena<T> {
 
     /// Empties the slot; the id is stale from now on.
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
+        self.steps.one();
         let slot = self.slots.get_mut(index as usize)?;
         let value = slot.value.take()?;
         // After four billion uses of one slot its generations start again.
@@ -61,23 +66,37 @@ impl<T> Arena<T> {
 
     /// The slot that `id` names, if it still does.
     pub(crate) fn resolve(&self, id: ConnectionId) -> Option<u32> {
+        self.steps.one();
         let slot = self.slots.get(id.index() as usize)?;
         (slot.generation == id.generation() && slot.value.is_some()).then_some(id.index())
     }
 
     /// The present id of a slot in use.
     pub(crate) fn id(&self, index: u32) -> Option<ConnectionId> {
+        self.steps.one();
         let slot = self.slots.get(index as usize)?;
         slot.value.as_ref()?;
         Some(ConnectionId::new(index, slot.generation))
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.steps.one();
         self.slots.get(index as usize)?.value.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        self.steps.one();
         self.slots.get_mut(index as usize)?.value.as_mut()
+    }
+
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of the slots, used or free, without what their values own.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Slot<T>>() + self.free.capacity() * size_of::<u32>()
     }
 
     /// Slots that were ever used: indexes are below this.

@@ -95,6 +95,7 @@ mod room;
 pub mod server;
 mod session;
 mod stats;
+mod steps;
 pub mod websocket;
 
 pub use config::{Config, ConfigError, ValidConfig};

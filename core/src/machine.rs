@@ -241,6 +241,7 @@ impl fmt::Display for PeerAddr {
 #[derive(Clone, Debug)]
 pub struct Unsent<'a> {
     source: Source<'a>,
+    last: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -253,19 +254,29 @@ impl<'a> Unsent<'a> {
     /// Nothing to write.
     pub const EMPTY: Self = Self {
         source: Source::Slice(&[]),
+        last: false,
     };
 
     /// One contiguous slice.
     pub const fn slice(bytes: &'a [u8]) -> Self {
         Self {
             source: Source::Slice(bytes),
+            last: false,
         }
     }
 
-    pub(crate) fn queue(slices: crate::session::outbox::Slices<'a>) -> Self {
+    pub(crate) fn queue(slices: crate::session::outbox::Slices<'a>, last: bool) -> Self {
         Self {
             source: Source::Queue(slices),
+            last,
         }
+    }
+
+    /// Nothing comes after these bytes: once they have been taken, the next output for the connection is
+    /// [`Output::Finish`] or [`Output::Close`]. A driver may tell the system that more follows (`MSG_MORE`), so
+    /// that the last bytes and the end share a packet.
+    pub const fn is_last(&self) -> bool {
+        self.last
     }
 
     /// Fills `slices` from the front for one vectored write; returns how many it filled.

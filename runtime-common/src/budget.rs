@@ -25,6 +25,19 @@ pub const TURN_TIME: Duration = Duration::from_millis(5);
 /// Slices handed to one vectored write. Linux takes up to 1,024; past some dozens a longer list gains nothing.
 pub const SLICES_PER_WRITE: usize = 64;
 
+/// A flag for the write of a connection's last bytes: the end of the connection follows at once and may share
+/// their packet (`MSG_MORE`). Nothing where the system has no such flag.
+pub const SEND_MORE: i32 = {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        libc::MSG_MORE
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        0
+    }
+};
+
 /// What is left of a turn. An adapter asks before each step; when it is told no it leaves the rest for the
 /// next turn, which it begins without sleeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,8 +18,8 @@ pub mod seed;
 pub mod signals;
 
 pub use budget::{
-    ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE,
-    TURN_TIME, TurnBudget,
+    ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE,
+    SLICES_PER_WRITE, TURN_TIME, TurnBudget,
 };
 pub use clock::ClockBase;
 pub use error::RunError;

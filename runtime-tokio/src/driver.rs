@@ -17,10 +17,11 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME,
+    TurnBudget,
 };
 use socket2::SockRef;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_local};
@@ -92,7 +93,6 @@ impl<M: Machine + 'static> Driver<M> {
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
             return; // dropping the stream closes it
         };
-        let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let task = spawn_local(Rc::clone(self).read(connection, reader));
         let socket = Socket {
@@ -364,24 +364,32 @@ fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut
     (socket.connection == connection).then_some(socket)
 }
 
-/// One non-blocking write of what waits.
+/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
 fn write<M: Machine>(
     machine: &M,
     connection: ConnectionId,
     writer: &OwnedWriteHalf,
 ) -> io::Result<usize> {
     let mut unsent = machine.unsent(connection);
+    let last = unsent.is_last();
     let Some(first) = unsent.next() else {
         return Err(io::ErrorKind::WouldBlock.into());
     };
-    let Some(second) = unsent.next() else {
+    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
         return writer.try_write(first);
     };
     let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
     let [one, two, rest @ ..] = &mut slices;
     (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
     let count = 2 + unsent.fill(rest);
-    writer.try_write_vectored(slices.get(..count).unwrap_or_default())
+    let slices = slices.get(..count).unwrap_or_default();
+    if !last {
+        return writer.try_write_vectored(slices);
+    }
+    let stream: &TcpStream = writer.as_ref();
+    stream.try_io(Interest::WRITABLE, || {
+        SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
+    })
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

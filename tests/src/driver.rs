@@ -260,6 +260,12 @@ impl<M: Machine> Driver<M> {
         assert!(!pipe.blocked, "transmit on {connection}, which is blocked");
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let unsent = self.machine.unsent(connection);
+        let last = unsent.is_last();
+        assert!(
+            last || !pipe.said_last,
+            "{connection} goes on after its last bytes"
+        );
+        pipe.said_last = last;
         let filled = unsent.fill(&mut slices[..self.slices]);
         let mut offered = 0;
         let mut written = 0;

@@ -4,6 +4,7 @@
 //! in, [`Driver`] is for other machines and for tests that need to decide about every single poll.
 
 mod client;
+mod crowd;
 mod driver;
 mod frame;
 pub mod model;
@@ -13,6 +14,7 @@ pub mod sim;
 mod world;
 
 pub use client::{Client, Message};
+pub use crowd::{Crowd, Drained, text};
 pub use driver::{Driver, Poll};
 pub use frame::{Frame, FrameReader, Opcode, masked, with_key};
 pub use pipe::{Ending, Pipe};

@@ -39,6 +39,8 @@ pub struct Pipe {
     pub(crate) paused: bool,
     /// The machine has shut the write side.
     pub(crate) finished: bool,
+    /// The last transmit was announced as the last.
+    pub(crate) said_last: bool,
     pub(crate) ending: Option<Ending>,
     /// Sizes of the writes so far.
     pub(crate) writes: Vec<usize>,

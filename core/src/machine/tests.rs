@@ -23,7 +23,7 @@ fn a_vectored_write_takes_as_many_slices_as_it_has_places() {
     outboxes.sent(0, 1);
     for places in 0..5 {
         let mut slices = vec![IoSlice::new(b"untouched"); places];
-        let filled = Unsent::queue(outboxes.unsent(0)).fill(&mut slices);
+        let filled = Unsent::queue(outboxes.unsent(0), false).fill(&mut slices);
         assert_eq!(filled, places.min(3));
         let bytes: Vec<u8> = slices[..filled].iter().flat_map(|s| s.to_vec()).collect();
         assert_eq!(bytes, [1, 2, 2, 3, 3][..bytes.len()]);
@@ -33,7 +33,11 @@ fn a_vectored_write_takes_as_many_slices_as_it_has_places() {
                 .all(|slice| &**slice == b"untouched")
         );
     }
-    assert_eq!(Unsent::queue(outboxes.unsent(9)).count(), 0, "nobody's");
+    assert_eq!(
+        Unsent::queue(outboxes.unsent(9), false).count(),
+        0,
+        "nobody's"
+    );
 }
 
 #[test]

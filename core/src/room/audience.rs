@@ -54,6 +54,11 @@ impl Audience {
         self.members.len()
     }
 
+    /// Memory of the list of members.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.members.capacity() * size_of::<Member>()
+    }
+
     /// The member in a slot.
     pub(crate) fn connection(&self, slot: u32) -> Option<u32> {
         self.members
@@ -73,6 +78,7 @@ impl Audience {
 
     /// Adds a member, which gets what is published from now on. Returns its slot. Amortised O(1).
     pub(crate) fn join(&mut self, connection: u32, outboxes: &Outboxes) -> u32 {
+        outboxes.steps.one();
         self.members.push(Member {
             connection,
             turn: self.turn,
@@ -116,6 +122,7 @@ impl Audience {
         policy: SlowReader,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Range {
+        outboxes.steps.one();
         if let Some(slot) = except {
             self.cut(slot, outboxes, policy);
         }
@@ -138,6 +145,7 @@ impl Audience {
 
     /// Queues for one member everything published so far. O(1).
     pub(crate) fn cut(&mut self, slot: u32, outboxes: &mut Outboxes, policy: SlowReader) {
+        outboxes.steps.one();
         if let Some(seal) = self.sealing
             && slot >= seal.served
         {
@@ -167,6 +175,7 @@ impl Audience {
     /// Gives one member its part of a buffer that is being sealed.
     #[inline]
     fn serve(&self, slot: u32, seal: Seal, outboxes: &mut Outboxes, policy: SlowReader) {
+        outboxes.steps.one();
         let Some(member) = self.members.get(slot as usize) else {
             return;
         };
@@ -234,6 +243,7 @@ impl Audience {
 
     /// Turns the open buffer into the one being sealed. `false` if there is none.
     fn begin_seal(&mut self, outboxes: &Outboxes) -> bool {
+        outboxes.steps.one();
         if self.open == NONE {
             return false;
         }
@@ -246,6 +256,7 @@ impl Audience {
         });
         self.open = NONE;
         if self.turn == u32::MAX {
+            outboxes.steps.many(self.members.len());
             self.renumber();
         }
         self.turn += 1;

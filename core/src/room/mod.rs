@@ -47,8 +47,8 @@ pub(crate) struct Room {
     pub(crate) notice_due: Option<Instant>,
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
-    /// The last message in each form, for the policy `latest`.
-    last: [Last; WireForm::ALL.len()],
+    /// The last message in each form, where the policy `latest` keeps it.
+    last: Option<Box<[Last; WireForm::ALL.len()]>>,
 }
 
 /// The last message that a client published in a room.
@@ -88,7 +88,7 @@ impl Room {
             left: 0,
             notice_due: None,
             linger_due: None,
-            last: Default::default(),
+            last: None,
         }
     }
 
@@ -108,7 +108,7 @@ impl Room {
     /// Keeps a message for members that are blocked, where the rule asks for it.
     pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Place) {
         if self.rule.slow_reader == SlowReader::Latest {
-            let last = &mut self.last[form as usize];
+            let last = &mut self.last.get_or_insert_default()[form as usize];
             last.payload.clear();
             last.payload.extend_from_slice(payload);
             last.number += 1;
@@ -116,21 +116,28 @@ impl Room {
         }
     }
 
+    /// Memory of the lists of members.
+    pub(crate) fn member_bytes(&self) -> usize {
+        self.audiences.iter().map(Audience::heap_bytes).sum()
+    }
+
     /// Memory of what is kept.
     pub(crate) fn kept_bytes(&self) -> usize {
-        self.last.iter().map(|last| last.payload.capacity()).sum()
+        let last = self.last.as_deref().into_iter().flatten();
+        last.map(|last| last.payload.capacity()).sum()
     }
 
     /// What [`keep_last`](Self::keep_last) kept.
-    pub(crate) fn last_of(&self, form: WireForm) -> &Last {
-        &self.last[form as usize]
+    pub(crate) fn last_of(&self, form: WireForm) -> Option<&Last> {
+        self.last.as_deref().map(|last| &last[form as usize])
     }
 
     /// The number of the last message of a form, if it lies in a dropped range; otherwise 0.
     pub(crate) fn last_in(&self, form: WireForm, dropped: Place) -> u64 {
-        let last = &self.last[form as usize];
-        let lies_in = last.place.is_some_and(|place| place.is_in(dropped));
-        if lies_in { last.number } else { 0 }
+        match self.last_of(form) {
+            Some(last) if last.place.is_some_and(|place| place.is_in(dropped)) => last.number,
+            _ => 0,
+        }
     }
 
     pub(crate) fn has_waiting(&self) -> bool {

@@ -12,6 +12,8 @@ use core::hash::BuildHasher;
 use foldhash::quality::SeedableRandomState;
 use hashbrown::HashTable;
 
+use crate::steps::Steps;
+
 /// Values by name, numbered densely; numbers of removed ones are reused.
 pub(crate) struct Registry<T> {
     hasher: SeedableRandomState,
@@ -20,6 +22,7 @@ pub(crate) struct Registry<T> {
     chunks: Vec<Vec<Option<Named<T>>>>,
     free: Vec<u32>,
     len: usize,
+    steps: Steps,
 }
 
 #[derive(Clone, Copy)]
@@ -47,11 +50,13 @@ impl<T> Registry<T> {
             chunks: Vec::new(),
             free: Vec::new(),
             len: 0,
+            steps: Steps::new(),
         }
     }
 
     /// The number of the value called `name`.
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.steps.one();
         let hash = self.hasher.hash_one(name);
         let shard = self.shards.get(shard(hash))?;
         let same = |entry: &Entry| entry.hash == hash && self.name(entry.number) == name;
@@ -60,6 +65,7 @@ impl<T> Registry<T> {
 
     /// Adds a value under a name that is not taken.
     pub(crate) fn insert(&mut self, name: &str, value: T) -> u32 {
+        self.steps.one();
         let named = Some(Named {
             name: name.into(),
             value,
@@ -92,6 +98,7 @@ impl<T> Registry<T> {
 
     /// Removes a value and frees its number.
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
+        self.steps.one();
         let Named { name, value } = self.slot_mut(number)?.take()?;
         self.len -= 1;
         let hash = self.hasher.hash_one(&*name);
@@ -124,12 +131,39 @@ impl<T> Registry<T> {
         self.len
     }
 
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// The values with their names, in the order of their numbers. O(numbers ever in use).
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
+        let named = self.chunks.iter().flatten().flatten();
+        named.map(|named| (&*named.name, &named.value))
+    }
+
+    /// Memory of the values, without what they own. O(numbers ever in use / 256).
+    pub(crate) fn value_bytes(&self) -> usize {
+        let capacity: usize = self.chunks.iter().map(Vec::capacity).sum();
+        capacity * size_of::<Option<Named<T>>>()
+            + self.chunks.capacity() * size_of::<Vec<Option<Named<T>>>>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+
+    /// Memory of the tables that find a name, without the names.
+    pub(crate) fn table_bytes(&self) -> usize {
+        let tables: usize = self.shards.iter().map(HashTable::allocation_size).sum();
+        tables + self.shards.capacity() * size_of::<HashTable<Entry>>()
+    }
+
     fn slot(&self, number: u32) -> Option<&Named<T>> {
+        self.steps.one();
         let chunk = self.chunks.get(number as usize / CHUNK)?;
         chunk.get(number as usize % CHUNK)?.as_ref()
     }
 
     fn slot_mut(&mut self, number: u32) -> Option<&mut Option<Named<T>>> {
+        self.steps.one();
         let chunk = self.chunks.get_mut(number as usize / CHUNK)?;
         chunk.get_mut(number as usize % CHUNK)
     }

@@ -6,17 +6,19 @@
 #[cfg(test)]
 mod tests;
 
+use core::hash::BuildHasher;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use foldhash::quality::SeedableRandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::Server;
-use super::poll::Deadline;
+use super::deadlines::Deadline;
 use crate::limits::rate::Bucket;
 use crate::machine::PeerAddr;
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 
 /// Connections of one address that is not this machine's own, unless the config says otherwise.
 pub(super) const DEFAULT_PER_ADDRESS: u32 = 1_024;
@@ -24,7 +26,9 @@ pub(super) const DEFAULT_PER_ADDRESS: u32 = 1_024;
 /// The addresses that are known.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    by_key: HashMap<Key, u32, SeedableRandomState>,
+    hasher: SeedableRandomState,
+    /// Entries by the hash of their key.
+    by_key: HashTable<u32>,
     entries: Vec<Address>,
     free: Vec<u32>,
     /// Entries without connections, the one that has been so longest first.
@@ -34,6 +38,7 @@ pub(super) struct Addresses {
     max_idle: usize,
     /// A deadline to look at `idle` is armed.
     look_armed: bool,
+    steps: Steps,
 }
 
 /// One address.
@@ -62,7 +67,8 @@ impl Addresses {
     pub(super) fn new(key: u64, max_idle: usize) -> Self {
         let shared = foldhash::SharedSeed::global_fixed();
         Self {
-            by_key: HashMap::with_hasher(SeedableRandomState::with_seed(key, shared)),
+            hasher: SeedableRandomState::with_seed(key, shared),
+            by_key: HashTable::new(),
             entries: Vec::new(),
             free: Vec::new(),
             idle: List::EMPTY,
@@ -70,22 +76,26 @@ impl Addresses {
             idle_len: 0,
             max_idle,
             look_armed: false,
+            steps: Steps::new(),
         }
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&Address> {
+        self.steps.one();
         self.entries.get(index as usize)
     }
 
     pub(super) fn get_mut(&mut self, index: u32) -> Option<&mut Address> {
+        self.steps.one();
         self.entries.get_mut(index as usize)
     }
 
     /// Counts a connection of `peer`'s address; returns the address's entry.
     pub(super) fn enter(&mut self, peer: PeerAddr) -> u32 {
+        self.steps.one();
         let key = key(peer);
-        let index = match self.by_key.get(&key) {
-            Some(&index) => {
+        let index = match self.find(key) {
+            Some(index) => {
                 self.wake(index);
                 index
             }
@@ -95,7 +105,26 @@ impl Addresses {
         index
     }
 
+    fn find(&self, key: Key) -> Option<u32> {
+        let same = |&index: &u32| self.entries[index as usize].key == key;
+        self.by_key.find(self.hasher.hash_one(key), same).copied()
+    }
+
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of all of it.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.by_key.allocation_size()
+            + self.entries.capacity() * size_of::<Address>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.idle_links.heap_bytes()
+    }
+
     fn insert(&mut self, key: Key) -> u32 {
+        self.steps.one();
         let fresh = Address {
             key,
             connections: 0,
@@ -112,12 +141,17 @@ impl Addresses {
                 self.entries.len() as u32 - 1
             }
         };
-        self.by_key.insert(key, index);
+        let Self {
+            hasher, entries, ..
+        } = self;
+        let hash = |&index: &u32| hasher.hash_one(entries[index as usize].key);
+        self.by_key.insert_unique(hasher.hash_one(key), index, hash);
         index
     }
 
     /// Takes one connection off; `true` if it was the last.
     fn leave(&mut self, index: u32) -> bool {
+        self.steps.one();
         let entry = &mut self.entries[index as usize];
         entry.connections -= 1;
         entry.connections == 0
@@ -125,12 +159,17 @@ impl Addresses {
 
     /// Forgets an entry without connections.
     fn remove(&mut self, index: u32) {
-        self.by_key.remove(&self.entries[index as usize].key);
+        self.steps.one();
+        let hash = self.hasher.hash_one(self.entries[index as usize].key);
+        if let Ok(entry) = self.by_key.find_entry(hash, |&other| other == index) {
+            entry.remove();
+        }
         self.free.push(index);
     }
 
     /// Keeps an entry whose last connection ended for later. The oldest goes if there are too many. O(1).
     fn keep(&mut self, index: u32) {
+        self.steps.one();
         self.idle_links.reserve(index);
         self.idle_links.push_back(&mut self.idle, index);
         self.idle_len += 1;
@@ -144,6 +183,7 @@ impl Addresses {
 
     /// Takes an entry out of the idle ones, if it is one.
     fn wake(&mut self, index: u32) {
+        self.steps.one();
         if self.entries[index as usize].connections == 0 {
             self.idle_links.remove(&mut self.idle, index);
             self.idle_len -= 1;
@@ -169,7 +209,7 @@ impl Server {
         if !self.addresses.look_armed {
             self.addresses.look_armed = true;
             let due = self.now.mono + delay;
-            self.deadlines.insert((due, Deadline::Addresses));
+            self.deadlines.insert(due, Deadline::Addresses);
         }
     }
 

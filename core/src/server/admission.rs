@@ -7,7 +7,7 @@ use crate::config::{Limits, RateLimit};
 use crate::dialect::json::Refusal;
 use crate::error::ErrorCode;
 use crate::limits::rate::{Bucket, Quota, ceil_ms};
-use crate::session::connection::Buckets;
+use crate::session::connection::Session;
 
 /// The quotas of a config.
 #[derive(Debug)]
@@ -77,10 +77,7 @@ impl Server {
         };
         let deliveries = u32::try_from(deliveries).unwrap_or(u32::MAX);
         let charged = (|| {
-            let own = self
-                .quotas
-                .messages
-                .check(session.buckets.messages, now, 1)?;
+            let own = self.quotas.messages.check(session.messages, now, 1)?;
             let shared = self.quotas.address.check(address.messages, now, 1)?;
             let fan_out = match deliveries {
                 0 => address.deliveries,
@@ -93,7 +90,7 @@ impl Server {
         })();
         match charged {
             Ok((own, shared, fan_out)) => {
-                session.buckets.messages = own;
+                session.messages = own;
                 address.messages = shared;
                 address.deliveries = fan_out;
                 Ok(())
@@ -108,7 +105,7 @@ impl Server {
             return Ok(());
         }
         let quota = self.quotas.pings;
-        self.charge(index, quota, |buckets| &mut buckets.pings)
+        self.charge(index, quota, |session| &mut session.pings)
             .map_err(rate_limited)
     }
 
@@ -117,7 +114,9 @@ impl Server {
         let quota = self.quotas.refusals;
         !self.quotas.enabled
             || self
-                .charge(index, quota, |buckets| &mut buckets.refusals)
+                .charge(index, quota, |session| {
+                    &mut session.extra_mut().faults.refusals
+                })
                 .is_ok()
     }
 
@@ -126,7 +125,9 @@ impl Server {
         let quota = self.quotas.bad_messages;
         self.config.limits.max_bad_messages > 0
             && self
-                .charge(index, quota, |buckets| &mut buckets.bad_messages)
+                .charge(index, quota, |session| {
+                    &mut session.extra_mut().faults.bad_messages
+                })
                 .is_ok()
     }
 
@@ -135,7 +136,9 @@ impl Server {
         self.quotas.unknown_types.is_none_or(|quota| {
             self.config.limits.max_unknown_types != Some(0)
                 && self
-                    .charge(index, quota, |buckets| &mut buckets.unknown_types)
+                    .charge(index, quota, |session| {
+                        &mut session.extra_mut().faults.unknown_types
+                    })
                     .is_ok()
         })
     }
@@ -144,14 +147,14 @@ impl Server {
         &mut self,
         index: u32,
         quota: Quota,
-        bucket: impl Fn(&mut Buckets) -> &mut Bucket,
+        bucket: impl Fn(&mut Session) -> &mut Bucket,
     ) -> Result<(), Duration> {
         let now = self.now.mono;
         let connection = self.connections.get_mut(index);
         let Some(session) = connection.and_then(|connection| connection.session_mut()) else {
             return Ok(());
         };
-        let bucket = bucket(&mut session.buckets);
+        let bucket = bucket(session);
         *bucket = quota.check(*bucket, now, 1)?;
         Ok(())
     }

@@ -145,25 +145,25 @@ impl Server {
         let session = connection.session()?;
         let (opened, received) = (session.opened, session.received);
         let (welcome, tellable) = (session.is_welcome(), session.hold != Hold::Response);
+        let unfinished_bytes = session.unfinished_bytes();
         let closing = Closing {
-            end: welcome.then(|| {
-                Box::new(End {
-                    client,
-                    cause,
-                    code,
-                    opened,
-                    received,
-                })
+            end: welcome.then_some(End {
+                client,
+                cause,
+                code,
+                opened,
+                received,
             }),
             peer_done: connection.read_ended,
             finished: false,
             discard_bytes: DISCARD_BYTES,
             tellable,
         };
-        let old = core::mem::replace(&mut connection.stage, Stage::Closing(closing));
+        let closing = Stage::Closing(Box::new(closing));
+        let old = core::mem::replace(&mut connection.stage, closing);
         let tail = core::mem::take(&mut connection.tail);
         let was_paused = core::mem::take(&mut connection.paused);
-        self.input_bytes -= tail.capacity();
+        self.input_bytes -= tail.held_bytes() + unfinished_bytes;
         if was_paused {
             self.outboxes.lower(index, flag::PAUSE);
             self.outboxes.raise(index, flag::READ);
@@ -171,10 +171,7 @@ impl Server {
         self.timers
             .arm(index, super::timing::class::LINGER, self.now.mono);
         match old {
-            Stage::Session(session) => {
-                self.input_bytes -= session.decoder.buffered_bytes();
-                Some(session)
-            }
+            Stage::Session(session) => Some(session),
             _ => None,
         }
     }
@@ -232,14 +229,14 @@ impl Server {
         };
         if let Stage::Request(_) = connection.stage {
             let peer_done = connection.read_ended;
-            connection.stage = Stage::Closing(Closing {
+            connection.stage = Stage::Closing(Box::new(Closing {
                 end: None,
                 peer_done,
                 finished: false,
                 discard_bytes: DISCARD_BYTES,
                 tellable: false,
-            });
-            self.input_bytes -= core::mem::take(&mut connection.tail).capacity();
+            }));
+            self.input_bytes -= core::mem::take(&mut connection.tail).held_bytes();
             self.timers
                 .arm(index, super::timing::class::LINGER, self.now.mono);
         }
@@ -252,6 +249,13 @@ impl Server {
         {
             closing.peer_done = true;
         }
+    }
+
+    /// Whether what is queued for a connection is all that it will ever be sent.
+    pub(super) fn says_last(&self, index: u32) -> bool {
+        let connection = self.connections.get(index);
+        let closing = connection.is_some_and(|c| matches!(c.stage, Stage::Closing(_)));
+        closing && self.outboxes.is_shut(index) && !self.outboxes.is_overflowed(index)
     }
 
     /// Everything queued for a closing connection has left.
@@ -297,14 +301,12 @@ impl Server {
             return;
         };
         let address = connection.address;
-        self.input_bytes -= core::mem::take(&mut connection.tail).capacity();
-        let end = match &mut connection.stage {
-            Stage::Closing(closing) => closing.end.take(),
-            _ => None,
-        };
-        let told = end.is_some();
-        connection.stage = Stage::Over(end);
-        if told {
+        self.input_bytes -= core::mem::take(&mut connection.tail).held_bytes();
+        let old = core::mem::replace(&mut connection.stage, Stage::Over(None));
+        if let Stage::Closing(closing) = old
+            && closing.end.is_some()
+        {
+            connection.stage = Stage::Over(Some(closing));
             self.news.push_back(News::Ended(index));
         } else {
             self.connections.remove(index);

@@ -1,13 +1,13 @@
 //! What the embedding program asks for, and the requests that it answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission::Refused;
 use super::closing::Goodbye;
+use super::deadlines::Deadline;
 use super::event::{Command, Event, Outcome as Answer, RequestToken};
 use super::membership::Leaving;
 use super::messages::{Outcome, refusal};
-use super::poll::Deadline;
 use super::{Drain, News, Server};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
@@ -15,6 +15,7 @@ use crate::message::{LeaveReason, ServerMessage};
 use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
 use crate::session::outbox::flag;
+use crate::steps::Steps;
 use crate::time::Instant;
 use crate::websocket::is_sendable_close_code;
 
@@ -23,6 +24,9 @@ use crate::websocket::is_sendable_close_code;
 pub(super) struct Pending {
     next: u64,
     requests: BTreeMap<u64, Waiting>,
+    /// The same by connection, so that the end of one is nothing to the requests of others.
+    by_connection: BTreeSet<(u32, u64)>,
+    steps: Steps,
 }
 
 #[derive(Debug)]
@@ -30,6 +34,42 @@ struct Waiting {
     connection: ConnectionId,
     id: Option<Box<str>>,
     due: Instant,
+}
+
+impl Pending {
+    #[cfg(feature = "count-steps")]
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of the requests that wait, estimated.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let ids = self.requests.values().filter_map(|r| r.id.as_deref());
+        self.requests.len() * size_of::<(u64, Waiting, u32, u64)>()
+            + ids.map(str::len).sum::<usize>()
+    }
+
+    fn insert(&mut self, token: u64, waiting: Waiting) {
+        self.steps.many(2);
+        self.by_connection
+            .insert((waiting.connection.index(), token));
+        self.requests.insert(token, waiting);
+    }
+
+    fn remove(&mut self, token: u64) -> Option<Waiting> {
+        self.steps.many(2);
+        let waiting = self.requests.remove(&token)?;
+        self.by_connection
+            .remove(&(waiting.connection.index(), token));
+        Some(waiting)
+    }
+
+    /// The oldest request of a connection.
+    fn first_of(&self, index: u32) -> Option<u64> {
+        self.steps.one();
+        let mut own = self.by_connection.range((index, 0)..=(index, u64::MAX));
+        own.next().map(|&(_, token)| token)
+    }
 }
 
 impl Server {
@@ -135,22 +175,23 @@ impl Server {
         else {
             return Ok(Outcome::Later);
         };
-        if session.pending_requests >= limit {
+        let extra = session.extra_mut();
+        if extra.pending_requests >= limit {
             let message = "Too many requests wait for an answer";
             return Err(refusal(ErrorCode::RateLimited, message));
         }
-        session.pending_requests += 1;
+        extra.pending_requests += 1;
         let token = self.pending.next;
         self.pending.next += 1;
         let wait = core::time::Duration::from_millis(self.config.timeouts.application_reply_ms);
         let due = self.now.mono + wait;
-        self.deadlines.insert((due, Deadline::Reply(token)));
+        self.deadlines.insert(due, Deadline::Reply(token));
         let waiting = Waiting {
             connection,
             id: id.map(Box::from),
             due,
         };
-        self.pending.requests.insert(token, waiting);
+        self.pending.insert(token, waiting);
         self.application_news += 1;
         self.news
             .push_back(News::Application(Box::new(Event::Application {
@@ -199,31 +240,28 @@ impl Server {
     }
 
     fn take_request(&mut self, token: u64) -> Option<(u32, Waiting)> {
-        let waiting = self.pending.requests.remove(&token)?;
-        self.deadlines
-            .remove(&(waiting.due, Deadline::Reply(token)));
+        let waiting = self.pending.remove(token)?;
+        self.deadlines.remove(waiting.due, Deadline::Reply(token));
         let index = self.connections.resolve(waiting.connection)?;
         let session = self.connections.get_mut(index)?.session_mut()?;
-        session.pending_requests -= 1;
+        session.extra_mut().pending_requests -= 1;
         Some((index, waiting))
     }
 
-    /// A client is gone, and its requests with it. O(requests waiting), only if it has any.
+    /// A client is gone, and its requests with it. O(its requests).
     pub(super) fn forget_requests(&mut self, index: u32, session: &Session) {
-        let Some(connection) = self.connections.id(index) else {
-            return;
-        };
-        if session.pending_requests == 0 {
-            return;
-        }
-        let deadlines = &mut self.deadlines;
-        self.pending.requests.retain(|&token, waiting| {
-            let keep = waiting.connection != connection;
-            if !keep {
-                deadlines.remove(&(waiting.due, Deadline::Reply(token)));
+        let pending = session
+            .extra
+            .as_ref()
+            .map_or(0, |extra| extra.pending_requests);
+        for _ in 0..pending {
+            let Some(token) = self.pending.first_of(index) else {
+                return;
+            };
+            if let Some(waiting) = self.pending.remove(token) {
+                self.deadlines.remove(waiting.due, Deadline::Reply(token));
             }
-            keep
-        });
+        }
     }
 
     // ---- leaving
@@ -233,7 +271,8 @@ impl Server {
             self.drain = Drain::Telling(0);
             let timeout = core::time::Duration::from_millis(self.config.drain.timeout_ms);
             let due = self.now.mono + timeout;
-            self.deadlines.insert((due, Deadline::Drain));
+            self.drain_due = due;
+            self.deadlines.insert(due, Deadline::Drain);
         }
     }
 
@@ -260,8 +299,7 @@ impl Server {
     pub(super) fn check_drained(&mut self) {
         if self.drain == Drain::Waiting && self.live == 0 {
             self.drain = Drain::Done;
-            self.deadlines
-                .retain(|&(_, deadline)| deadline != Deadline::Drain);
+            self.deadlines.remove(self.drain_due, Deadline::Drain);
             self.news.push_back(News::Drained);
         }
     }

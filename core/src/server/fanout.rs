@@ -152,12 +152,14 @@ impl Server {
             }
         };
         if self.dirty.len() + self.sealing.len() < session.memberships.len() {
+            self.steps.many(self.dirty.len() + self.sealing.len());
             for &room in self.sealing.iter().chain(&self.dirty) {
                 if let Some(slot) = session.slot(room) {
                     cut(room, slot);
                 }
             }
         } else {
+            self.steps.many(session.memberships.len());
             for membership in &session.memberships {
                 cut(membership.room, membership.slot);
             }
@@ -179,6 +181,7 @@ impl Server {
         {
             // A room costs at least one, so that many empty ones are bounded too.
             budget -= 1;
+            self.steps.one();
             if !self.seal_room(room, &mut budget) {
                 return false;
             }

@@ -40,15 +40,15 @@ impl Server {
             return;
         };
         let mut tail = core::mem::take(&mut connection.tail);
-        self.input_bytes -= tail.capacity();
-        let taken = self.read(index, &mut tail);
+        self.input_bytes -= tail.held_bytes();
+        let taken = self.read(index, tail.bytes_mut());
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
         let waits = matches!(connection.stage, Stage::Request(_) | Stage::Session(_));
-        if waits && taken < tail.len() {
-            tail.drain(..taken);
-            self.input_bytes += tail.capacity();
+        if waits {
+            tail.discard(taken);
+            self.input_bytes += tail.held_bytes();
             connection.tail = tail;
         }
     }
@@ -90,9 +90,7 @@ impl Server {
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
-        let before = connection.tail.capacity();
-        connection.tail.extend_from_slice(bytes);
-        self.input_bytes += connection.tail.capacity() - before;
+        self.input_bytes += connection.tail.extend(bytes);
     }
 
     /// Refuses a request whose head the server has no memory for.
@@ -175,15 +173,20 @@ impl Server {
             return bytes.len();
         };
         let kind = session.kind;
-        let mut decoder = core::mem::replace(&mut session.decoder, Decoder::new(Role::Server));
-        let before = decoder.buffered_bytes();
-        let taken = self.decode(index, kind, &mut decoder, bytes);
-        let after = decoder.buffered_bytes();
+        let before = session.unfinished_bytes();
+        let mut unfinished = session.unfinished.take();
+        let mut fresh = Decoder::new(Role::Server);
+        let decoder = unfinished.as_deref_mut().unwrap_or(&mut fresh);
+        let taken = self.decode(index, kind, decoder, bytes);
+        let idle = decoder.is_idle();
         self.input_bytes -= before;
         // The session is gone if a message closed it, and its unfinished message with it.
         let session = self.connections.get_mut(index);
         if let Some(session) = session.and_then(|connection| connection.session_mut()) {
-            session.decoder = decoder;
+            if !idle {
+                session.unfinished = Some(unfinished.unwrap_or_else(|| Box::new(fresh)));
+            }
+            let after = session.unfinished_bytes();
             self.input_bytes += after;
             let over = self.buffered_bytes() > self.config.limits.max_buffered_bytes;
             if over && after > before && self.outboxes.longest_stalled().is_none() {
@@ -342,7 +345,7 @@ impl Server {
             Stage::Session(session) => {
                 if session.hold == Hold::Response {
                     self.response_left(index);
-                } else if !session.missed.is_empty() {
+                } else if !session.missed().is_empty() {
                     self.tell_missed(index);
                 }
                 if paused {

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use super::Server;
 use super::admission::Refused;
+use super::deadlines::Deadline;
 use super::messages::{Outcome, refusal};
-use super::poll::Deadline;
 use crate::config::{RoomNames, RoomRule, SlowReader};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -79,7 +79,7 @@ impl Server {
             return;
         };
         if let Some(due) = entry.linger_due.take() {
-            self.deadlines.remove(&(due, Deadline::RoomLinger(room)));
+            self.deadlines.remove(due, Deadline::RoomLinger(room));
         }
         let slot = entry.audience(form).join(index, &self.outboxes);
         if let Some(session) = self
@@ -128,6 +128,8 @@ impl Server {
         let Kind::Client(form) = session.kind else {
             return;
         };
+        self.steps
+            .many(session.memberships.len() + session.missed().len());
         if let Some(slot) = session.remove_slot(room) {
             self.vacate(room, form, slot);
             // Before the room's number can be another's that it joins.
@@ -143,12 +145,17 @@ impl Server {
         };
         // Out of every room first: what follows is not for the one who leaves.
         let memberships = core::mem::take(&mut session.memberships);
+        self.steps.many(memberships.len() + session.typing().len());
         for membership in &memberships {
             self.vacate(membership.room, form, membership.slot);
         }
-        for (room, due) in core::mem::take(&mut session.typing) {
+        let typing = session
+            .extra
+            .as_mut()
+            .map(|extra| core::mem::take(&mut extra.typing));
+        for (room, due) in typing.unwrap_or_default() {
             self.deadlines
-                .remove(&(due, Deadline::Typing(leaving.index, room)));
+                .remove(due, Deadline::Typing(leaving.index, room));
             self.tell_stopped_typing(room, None, leaving.client);
         }
         for membership in &memberships {
@@ -192,7 +199,7 @@ impl Server {
         }
         let due = self.now.mono + linger;
         entry.linger_due = Some(due);
-        self.deadlines.insert((due, Deadline::RoomLinger(room)));
+        self.deadlines.insert(due, Deadline::RoomLinger(room));
     }
 
     /// Removes a room without members.
@@ -205,7 +212,7 @@ impl Server {
             audience.clear(&mut self.outboxes);
         }
         if let Some(due) = removed.notice_due {
-            self.deadlines.remove(&(due, Deadline::RoomNotice(room)));
+            self.deadlines.remove(due, Deadline::RoomNotice(room));
         }
         // Its number may stay among the dirty rooms until the next seal, which finds nothing to do there.
     }
@@ -213,6 +220,7 @@ impl Server {
     fn reply_joined(&mut self, index: u32, room: u32, name: &str, id: Option<&str>) {
         let cap = self.config.limits.max_members_listed.max(1) as usize;
         let total = self.room_len(room);
+        self.steps.many(total.min(cap));
         let others = self.rooms.get(room).into_iter().flat_map(Room::connections);
         let others = others.filter(|&other| other != index).take(cap - 1);
         let members: Vec<ClientId> = others
@@ -258,6 +266,7 @@ impl Server {
         let rooms = |index: u32| {
             let session = self.connections.get(index).and_then(|c| c.session());
             let all = session.map_or(&[][..], |session| &session.memberships);
+            self.steps.many(all.len());
             all.iter().map(|m| m.room).filter(|&room| room != LOBBY)
         };
         let mut theirs = rooms(b).peekable();
@@ -271,6 +280,7 @@ impl Server {
     }
 
     fn rule(&self, name: &str) -> Rule {
+        self.steps.many(self.config.rooms.len());
         let mut rules = self.config.rooms.iter();
         match rules.find(|rule| room::matches(&rule.pattern, name)) {
             Some(rule) => resolve(rule),

@@ -205,8 +205,9 @@ impl Server {
         else {
             return Ok(Outcome::Done);
         };
-        session.metadata.merge(patch, &limits)?;
-        let metadata = session.metadata.clone();
+        let metadata = &mut session.extra_mut().metadata;
+        metadata.merge(patch, &limits)?;
+        let metadata = metadata.clone();
         let reply = ServerMessage::MetadataUpdated {
             metadata: metadata.as_json(),
         };
@@ -226,7 +227,7 @@ impl Server {
             .get_mut(index)
             .and_then(|c| c.session_mut())
         {
-            session.user = user.map(Box::from);
+            session.extra_mut().user = user.map(Box::from);
         }
         Ok(Outcome::Done)
     }

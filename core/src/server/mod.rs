@@ -8,11 +8,13 @@ mod addresses;
 mod admission;
 mod closing;
 mod commands;
+mod deadlines;
 mod event;
 mod fanout;
 mod identity;
 mod input;
 mod membership;
+mod memory;
 mod messages;
 mod poll;
 mod presence;
@@ -20,7 +22,7 @@ mod request;
 mod timing;
 mod welcome;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -38,14 +40,16 @@ use crate::session::connection::{Connection, Stage};
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
 use crate::stats::Stats;
+use crate::steps::Steps;
 use crate::time::{Instant, Now};
 use crate::websocket::MessageLimits;
 
 use addresses::{Address, Addresses};
 use admission::Quotas;
 use commands::Pending;
+use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
-use poll::Deadline;
+pub use memory::Memory;
 use timing::class;
 
 /// A room server. Drive it as [`Machine`] says; the crate's front page shows the loop.
@@ -66,7 +70,7 @@ pub struct Server {
     outboxes: Outboxes,
     timers: Timers,
     /// Deadlines that are no connection's timer.
-    deadlines: BTreeSet<(Instant, Deadline)>,
+    deadlines: Deadlines,
     addresses: Addresses,
 
     rooms: Registry<Room>,
@@ -86,6 +90,8 @@ pub struct Server {
     /// The transmit that the driver has not answered.
     awaiting: Option<ConnectionId>,
     drain: Drain,
+    /// When it has taken long enough.
+    drain_due: Instant,
 
     /// Connections whose socket lives.
     live: usize,
@@ -94,6 +100,8 @@ pub struct Server {
     input_bytes: usize,
     stats: Stats,
     scratch: Vec<u8>,
+    /// Work that none of the structures counts.
+    steps: Steps,
 }
 
 /// News that has not been polled yet. What happened to a connection is told from its slot.
@@ -139,7 +147,7 @@ impl Server {
             connections: Arena::new(),
             outboxes: Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages),
             timers: Timers::new(class::durations(&config)),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
             dirty: Vec::new(),
@@ -151,11 +159,13 @@ impl Server {
             handing: None,
             awaiting: None,
             drain: Drain::No,
+            drain_due: Instant::ZERO,
             live: 0,
             clients: 0,
             input_bytes: 0,
             stats: Stats::default(),
             scratch: Vec::new(),
+            steps: Steps::new(),
             config,
         }
     }
@@ -171,6 +181,25 @@ impl Server {
             coalesced_pongs: self.outboxes.coalesced_pongs,
             ..self.stats
         }
+    }
+
+    /// Steps of work since the server was made: each connection, room member, queue node, timer, deadline or room
+    /// that was looked at is one, and so is each operation on a map. What an input or a poll costs is the
+    /// difference. Bytes are not counted. Only with the feature `count-steps`, which is for tests: counting
+    /// costs time. O(1).
+    #[cfg(feature = "count-steps")]
+    pub fn steps(&self) -> u64 {
+        let parts = [
+            self.connections.steps(),
+            self.outboxes.steps(),
+            self.timers.steps(),
+            self.deadlines.steps(),
+            self.addresses.steps(),
+            self.rooms.steps(),
+            self.pending.steps(),
+            &self.steps,
+        ];
+        parts.into_iter().map(Steps::count).sum()
     }
 
     /// The config it runs with.
@@ -306,7 +335,7 @@ impl Machine for Server {
 
     fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
         match self.connections.resolve(connection) {
-            Some(index) => Unsent::queue(self.outboxes.unsent(index)),
+            Some(index) => Unsent::queue(self.outboxes.unsent(index), self.says_last(index)),
             None => Unsent::EMPTY,
         }
     }

@@ -6,28 +6,12 @@
 //! [`Output::Idle`].
 
 use super::closing::Goodbye;
+use super::deadlines::Deadline;
 use super::{Drain, Event, News, Server};
 use crate::machine::{Output, Turn};
 use crate::session::connection::{CloseCause, End, Stage};
 use crate::session::outbox::flag;
 use crate::time::Instant;
-
-/// A deadline that is no connection's timer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Deadline {
-    /// A client's typing in a room expires.
-    Typing(u32, u32),
-    /// A large room's summed-up notice.
-    RoomNotice(u32),
-    /// An empty room goes.
-    RoomLinger(u32),
-    /// An application request was not answered.
-    Reply(u64),
-    /// Addresses may be forgotten.
-    Addresses,
-    /// The drain has taken long enough.
-    Drain,
-}
 
 /// Timers and deadlines that fire between two polls.
 const TIMERS_PER_POLL: usize = 256;
@@ -41,6 +25,7 @@ const GOODBYES_PER_POLL: u32 = 256;
 impl Server {
     pub(super) fn next_output(&mut self) -> Output<Event> {
         loop {
+            self.steps.one();
             if let Some(output) = self.hand_out() {
                 return output;
             }
@@ -103,6 +88,7 @@ impl Server {
 
     fn next_event(&mut self) -> Option<Event> {
         loop {
+            self.steps.one();
             return Some(match self.news.pop_front()? {
                 News::Application(event) => {
                     self.application_news -= 1;
@@ -127,13 +113,13 @@ impl Server {
         let client = match &connection.stage {
             Stage::Session(session) => self.encode_id(&session.secret, index),
             Stage::Closing(closing) => closing.end.as_ref()?.client,
-            Stage::Over(end) => end.as_ref()?.client,
+            Stage::Over(closed) => closed.as_ref()?.end.as_ref()?.client,
             Stage::Request(_) => return None,
         };
         Some(Event::Opened {
             connection: self.connections.id(index)?,
             client,
-            peer: connection.peer,
+            peer: (&connection.peer).into(),
             listener: connection.listener,
         })
     }
@@ -141,7 +127,7 @@ impl Server {
     /// Tells the end of a session and frees its slot.
     fn closed_event(&mut self, index: u32) -> Option<Event> {
         let id = self.connections.id(index)?;
-        let Stage::Over(Some(end)) = self.connections.remove(index)?.stage else {
+        let Stage::Over(Some(closed)) = self.connections.remove(index)?.stage else {
             return None;
         };
         let End {
@@ -150,7 +136,7 @@ impl Server {
             code,
             opened,
             received,
-        } = *end;
+        } = closed.end?;
         Some(Event::Closed {
             connection: id,
             client,
@@ -178,9 +164,10 @@ impl Server {
     fn fire_timers(&mut self) -> bool {
         let now = self.now.mono;
         for _ in 0..TIMERS_PER_POLL {
+            self.steps.one();
             let timer = self.timers.next_deadline().unwrap_or(Instant::FAR_FUTURE);
             match self.deadlines.first() {
-                Some(&(due, deadline)) if due <= now && due <= timer => {
+                Some((due, deadline)) if due <= now && due <= timer => {
                     self.deadlines.pop_first();
                     self.deadline_fired(deadline);
                 }
@@ -206,13 +193,14 @@ impl Server {
 
     fn next_deadline(&self) -> Option<Instant> {
         let timer = self.timers.next_deadline();
-        let other = self.deadlines.first().map(|&(due, _)| due);
+        let other = self.deadlines.first().map(|(due, _)| due);
         timer.into_iter().chain(other).min()
     }
 
     /// Processes what connections had to keep, while there is room for it.
     fn go_on_with_tails(&mut self) -> bool {
         for _ in 0..TAILS_PER_POLL.min(self.backlog.len()) {
+            self.steps.one();
             if self.turn() == Turn::Full {
                 break;
             }

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BinaryHeap;
 
 use super::admission::Refused;
+use super::deadlines::Deadline;
 use super::fanout::{Publisher, TEXT};
 use super::membership::Leaving;
 use super::messages::Outcome;
-use super::poll::Deadline;
 use super::{Drain, Server};
 use crate::dialect::json;
 use crate::id::ClientId;
@@ -77,7 +77,7 @@ impl Server {
             _ => return false,
         };
         if let Some(due) = due {
-            self.deadlines.insert((due, Deadline::RoomNotice(room)));
+            self.deadlines.insert(due, Deadline::RoomNotice(room));
         }
         true
     }
@@ -149,6 +149,7 @@ impl Server {
         let mut smallest = BinaryHeap::with_capacity(limit + 1);
         let mut more = false;
         for member in self.rooms.get(room).into_iter().flat_map(Room::connections) {
+            self.steps.one();
             let Some(client) = self.client_id(member) else {
                 continue;
             };
@@ -174,7 +175,8 @@ impl Server {
         let mut metadata = Vec::new();
         for &(_, member) in page.iter() {
             let session = self.connections.get(member).and_then(|c| c.session());
-            let json = session.map_or("{}", |session| session.metadata.as_json());
+            let extra = session.and_then(|session| session.extra.as_deref());
+            let json = extra.map_or("{}", |extra| extra.metadata.as_json());
             bytes += json.len();
             if bytes > MAX_PAGE_METADATA_BYTES && !metadata.is_empty() {
                 break;
@@ -208,7 +210,7 @@ impl Server {
         }
         let due = self.now.mono + self.typing_time();
         let news = self.replace_typing(index, room, Some(due)).is_none();
-        self.deadlines.insert((due, Deadline::Typing(index, room)));
+        self.deadlines.insert(due, Deadline::Typing(index, room));
         if news {
             let typing = ServerMessage::UserTyping { room: name, client };
             self.publish(room, Some(index), &typing);
@@ -223,13 +225,18 @@ impl Server {
     /// Sets until when a client types in a room; returns until when it did.
     fn replace_typing(&mut self, index: u32, room: u32, due: Option<Instant>) -> Option<Instant> {
         let session = self.connections.get_mut(index)?.session_mut()?;
-        let at = session.typing.iter().position(|&(typed, _)| typed == room);
-        let old = at.map(|at| session.typing.swap_remove(at).1);
+        if due.is_none() && session.extra.is_none() {
+            return None;
+        }
+        let typing = &mut session.extra_mut().typing;
+        self.steps.many(typing.len());
+        let at = typing.iter().position(|&(typed, _)| typed == room);
+        let old = at.map(|at| typing.swap_remove(at).1);
         if let Some(due) = due {
-            session.typing.push((room, due));
+            typing.push((room, due));
         }
         if let Some(old) = old {
-            self.deadlines.remove(&(old, Deadline::Typing(index, room)));
+            self.deadlines.remove(old, Deadline::Typing(index, room));
         }
         old
     }
@@ -267,6 +274,7 @@ impl Server {
     fn told_rooms(&self, index: u32) -> impl Iterator<Item = u32> {
         let session = self.connections.get(index).and_then(|c| c.session());
         let rooms = session.map_or(&[][..], |session| &session.memberships);
+        self.steps.many(rooms.len());
         rooms.iter().map(|m| m.room).filter(|&room| {
             let entry = self.rooms.get(room);
             room != LOBBY && entry.is_some_and(|entry| entry.rule.metadata_notices)
@@ -297,10 +305,12 @@ impl Server {
         let mut drops = core::mem::take(&mut self.outboxes.drops);
         let mut idle = Vec::new();
         for drop in drops.drain(..) {
+            self.steps.one();
             self.stats.dropped += u64::from(drop.messages);
             let last = self.missed_last(&drop);
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
+                self.steps.many(session.missed().len());
                 session.miss(drop.room, u64::from(drop.messages), last);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
@@ -337,7 +347,12 @@ impl Server {
         else {
             return;
         };
-        for missed in core::mem::take(&mut session.missed) {
+        let missed = session
+            .extra
+            .as_mut()
+            .map(|extra| core::mem::take(&mut extra.missed));
+        for missed in missed.unwrap_or_default() {
+            self.steps.one();
             self.tell_missed_in(index, form, missed);
         }
     }
@@ -352,7 +367,7 @@ impl Server {
         } = missed;
         let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
         // A later one reaches it like any other, or is its own.
-        let last = match self.rooms.get(room).map(|room| room.last_of(form)) {
+        let last = match self.rooms.get(room).and_then(|room| room.last_of(form)) {
             Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.payload),
             _ => None,
         };

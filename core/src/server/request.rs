@@ -91,8 +91,13 @@ impl Server {
         if request.scan == 0 && self.timers.armed(index) == Some(class::KEEP_ALIVE) {
             self.timers.arm(index, class::HANDSHAKE, self.now.mono);
         }
-        match RequestHead::parse(bytes, &limits, &mut request.scan) {
-            Ok(Parsed::Partial) => None,
+        let mut scan = request.scan as usize;
+        match RequestHead::parse(bytes, &limits, &mut scan) {
+            Ok(Parsed::Partial) => {
+                // Within the limit of a head; searching a part of it again would do no harm.
+                request.scan = u32::try_from(scan).unwrap_or_default();
+                None
+            }
             Ok(Parsed::Complete { head, consumed }) => {
                 request.scan = 0;
                 Some((self.answer(index, &head), consumed))

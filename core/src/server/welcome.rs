@@ -7,31 +7,14 @@
 use super::membership::lobby_slot;
 use super::timing::class;
 use super::{News, Server};
-use crate::dialect::json::Metadata;
 use crate::message::{ServerMessage, Welcome};
 use crate::room::LOBBY;
-use crate::session::connection::{Buckets, Hold, Kind, Session, Stage};
-use crate::websocket::{Decoder, Role};
+use crate::session::connection::{Hold, Kind, Session, Stage};
 
 impl Server {
     /// The upgrade was accepted and its response queued.
     pub(super) fn open_session(&mut self, index: u32, kind: Kind) {
-        let session = Box::new(Session {
-            kind,
-            hold: Hold::Response,
-            decoder: Decoder::new(Role::Server),
-            secret: self.new_secret(),
-            opened: self.now.mono,
-            // The lobby and, most often, one room.
-            memberships: Vec::with_capacity(2),
-            metadata: Metadata::default(),
-            user: None,
-            buckets: Buckets::default(),
-            typing: Vec::new(),
-            missed: Vec::new(),
-            pending_requests: 0,
-            received: 0,
-        });
+        let session = Box::new(Session::new(kind, self.new_secret(), self.now.mono));
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };

@@ -285,6 +285,14 @@ impl Buffers {
         buffer.ends.get(last - 1).copied().unwrap_or(start)
     }
 
+    /// Memory of all buffers, referenced or not, and of the list of them.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let free = self.free.capacity() + self.free_small.capacity();
+        self.buffers.iter().map(Buffer::capacity).sum::<usize>()
+            + self.buffers.capacity() * size_of::<Buffer>()
+            + free * size_of::<u32>()
+    }
+
     /// Memory of the buffers that are referenced, in bytes.
     pub(crate) fn used_bytes(&self) -> usize {
         self.used_bytes

@@ -12,6 +12,10 @@
 #[cfg(test)]
 mod tests;
 
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use smallvec::SmallVec;
+
 use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
@@ -24,12 +28,12 @@ use crate::websocket::Decoder;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stage: Stage,
-    pub(crate) peer: PeerAddr,
-    pub(crate) listener: ListenerId,
+    pub(crate) peer: Peer,
+    /// Input that could not be processed yet: an unfinished request head, or what is left behind a full queue.
+    pub(crate) tail: Tail,
     /// The entry of its address.
     pub(crate) address: u32,
-    /// Input that could not be processed yet: an unfinished request head, or what is left behind a full queue.
-    pub(crate) tail: Vec<u8>,
+    pub(crate) listener: ListenerId,
     /// Reading is withdrawn until the tail has been processed.
     pub(crate) paused: bool,
     /// The peer finished writing.
@@ -38,20 +42,101 @@ pub(crate) struct Connection {
     pub(crate) in_backlog: bool,
 }
 
+/// A [`PeerAddr`] in half the space for most of them.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+    Local,
+}
+
+impl Peer {
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::V6(address) => size_of_val(&**address),
+            Self::V4(_) | Self::Local => 0,
+        }
+    }
+}
+
+impl From<PeerAddr> for Peer {
+    fn from(peer: PeerAddr) -> Self {
+        match peer {
+            PeerAddr::Inet(SocketAddr::V4(address)) => Self::V4(address),
+            PeerAddr::Inet(SocketAddr::V6(address)) => Self::V6(Box::new(address)),
+            PeerAddr::Local => Self::Local,
+        }
+    }
+}
+
+impl From<&Peer> for PeerAddr {
+    fn from(peer: &Peer) -> Self {
+        match peer {
+            Peer::V4(address) => Self::Inet((*address).into()),
+            Peer::V6(address) => Self::Inet((**address).into()),
+            Peer::Local => Self::Local,
+        }
+    }
+}
+
+/// Bytes that few connections keep, one word for all others.
+#[derive(Debug, Default)]
+#[expect(
+    clippy::box_collection,
+    reason = "a vector is three words, and nearly all connections keep nothing"
+)]
+pub(crate) struct Tail(Option<Box<Vec<u8>>>);
+
+impl Tail {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|bytes| bytes.is_empty())
+    }
+
+    /// Memory of it.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let held = |bytes: &Vec<u8>| bytes.capacity() + size_of::<Vec<u8>>();
+        self.0.as_deref().map_or(0, held)
+    }
+
+    /// Appends; returns by how much the memory grew.
+    pub(crate) fn extend(&mut self, bytes: &[u8]) -> usize {
+        let before = self.held_bytes();
+        self.0.get_or_insert_default().extend_from_slice(bytes);
+        self.held_bytes() - before
+    }
+
+    /// All of it.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.as_deref_mut().map_or(&mut [], Vec::as_mut_slice)
+    }
+
+    /// Takes `count` bytes off the front; gives the memory back when nothing is left.
+    pub(crate) fn discard(&mut self, count: usize) {
+        if let Some(bytes) = &mut self.0 {
+            bytes.drain(..count.min(bytes.len()));
+        }
+        if self.is_empty() {
+            self.0 = None;
+        }
+    }
+}
+
 /// What a connection is doing.
 #[derive(Debug)]
 pub(crate) enum Stage {
     Request(Request),
     Session(Box<Session>),
-    Closing(Closing),
-    Over(Option<Box<End>>),
+    Closing(Box<Closing>),
+    /// What is left of a session until its end has been told.
+    Over(Option<Box<Closing>>),
 }
 
 /// Waiting for a request, or discarding one's body.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     /// How far the end of the head has been searched for.
-    pub(crate) scan: usize,
+    pub(crate) scan: u32,
     pub(crate) body: Option<Box<BodyDiscard>>,
 }
 
@@ -60,23 +145,35 @@ pub(crate) struct Request {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
-    pub(crate) decoder: Decoder,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
     pub(crate) opened: Instant,
-    /// Sorted by room.
-    pub(crate) memberships: Vec<Membership>,
+    /// Sorted by room. Most clients are in the lobby and one more.
+    pub(crate) memberships: SmallVec<[Membership; 2]>,
+    /// What is left of its message quota.
+    pub(crate) messages: Bucket,
+    /// What is left of its quota of pings.
+    pub(crate) pings: Bucket,
+    pub(crate) received: u64,
+    /// The state of reading, while a message is unfinished.
+    pub(crate) unfinished: Option<Box<Decoder>>,
+    /// What few sessions have.
+    pub(crate) extra: Option<Box<Extra>>,
+}
+
+/// What few sessions have, or few at a time: kept apart, so that an idle one is small.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
     pub(crate) metadata: Metadata,
     /// Display name of a `hello`, raw JSON.
     pub(crate) user: Option<Box<str>>,
-    pub(crate) buckets: Buckets,
+    pub(crate) faults: Faults,
     /// Rooms it is typing in, and until when.
     pub(crate) typing: Vec<(u32, Instant)>,
     /// Messages dropped and not yet told, by room it is in; and rooms whose last message it is to get.
     pub(crate) missed: Vec<Missed>,
     /// Application requests without an answer.
     pub(crate) pending_requests: u32,
-    pub(crate) received: u64,
 }
 
 /// What speaks on a session.
@@ -99,11 +196,9 @@ pub(crate) enum Hold {
     Released,
 }
 
-/// The rate limits of one connection.
+/// What is left of the quotas of mistakes.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Buckets {
-    pub(crate) messages: Bucket,
-    pub(crate) pings: Bucket,
+pub(crate) struct Faults {
     pub(crate) refusals: Bucket,
     pub(crate) bad_messages: Bucket,
     pub(crate) unknown_types: Bucket,
@@ -122,7 +217,7 @@ pub(crate) struct Missed {
 #[derive(Debug)]
 pub(crate) struct Closing {
     /// How it ended, for the event; `None` if no session was ever opened.
-    pub(crate) end: Option<Box<End>>,
+    pub(crate) end: Option<End>,
     /// Nothing of the peer's is waited for any more.
     pub(crate) peer_done: bool,
     /// Our close frame (or response) has been queued and the write side will be shut.
@@ -171,10 +266,10 @@ impl Connection {
     pub(crate) fn new(peer: PeerAddr, listener: ListenerId, address: u32) -> Self {
         Self {
             stage: Stage::Request(Request::default()),
-            peer,
-            listener,
+            peer: peer.into(),
+            tail: Tail::default(),
             address,
-            tail: Vec::new(),
+            listener,
             paused: false,
             read_ended: false,
             in_backlog: false,
@@ -197,6 +292,43 @@ impl Connection {
 }
 
 impl Session {
+    /// A session that waits for its upgrade response to leave.
+    pub(crate) fn new(kind: Kind, secret: [u8; 12], opened: Instant) -> Self {
+        Self {
+            kind,
+            hold: Hold::Response,
+            secret,
+            opened,
+            memberships: SmallVec::new(),
+            messages: Bucket::default(),
+            pings: Bucket::default(),
+            received: 0,
+            unfinished: None,
+            extra: None,
+        }
+    }
+
+    /// What few sessions have, made if this one has none yet.
+    pub(crate) fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
+    /// What it missed and was not told yet.
+    pub(crate) fn missed(&self) -> &[Missed] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.missed)
+    }
+
+    /// Rooms it is typing in, and until when.
+    pub(crate) fn typing(&self) -> &[(u32, Instant)] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.typing)
+    }
+
+    /// Memory of its unfinished message.
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        let decoder = self.unfinished.as_deref();
+        decoder.map_or(0, |decoder| decoder.buffered_bytes() + size_of::<Decoder>())
+    }
+
     /// Whether it belongs to a client that was welcomed.
     pub(crate) fn is_welcome(&self) -> bool {
         self.hold == Hold::Released && matches!(self.kind, Kind::Client(_))
@@ -228,8 +360,10 @@ impl Session {
             .binary_search_by_key(&room, |m| m.room)
             .ok()?;
         let slot = self.memberships.remove(index).slot;
-        if let Some(at) = self.missed.iter().position(|missed| missed.room == room) {
-            let missed = self.missed.remove(at);
+        if let Some(extra) = &mut self.extra
+            && let Some(at) = extra.missed.iter().position(|missed| missed.room == room)
+        {
+            let missed = extra.missed.remove(at);
             self.note_missed(LOBBY, missed.messages, 0);
         }
         Some(slot)
@@ -246,12 +380,13 @@ impl Session {
     }
 
     fn note_missed(&mut self, room: u32, messages: u64, last: u64) {
-        match self.missed.iter_mut().find(|missed| missed.room == room) {
+        let notes = &mut self.extra_mut().missed;
+        match notes.iter_mut().find(|missed| missed.room == room) {
             Some(missed) => {
                 missed.messages += messages;
                 missed.last = missed.last.max(last);
             }
-            None => self.missed.push(Missed {
+            None => notes.push(Missed {
                 room,
                 messages,
                 last,

@@ -49,6 +49,11 @@ impl Links {
         }
     }
 
+    /// Memory of the links.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.links.capacity() * size_of::<Link>()
+    }
+
     /// Appends `element`, which must be in no list.
     pub(crate) fn push_back(&mut self, list: &mut List, element: u32) {
         self.links[element as usize] = Link {

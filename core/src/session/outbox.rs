@@ -15,6 +15,7 @@ use crate::config::SlowReader;
 use crate::session::NONE;
 use crate::session::buffer::Buffers;
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 
 use overflow::{DROPPED, OVERFLOWED, UNSETTLED};
 use rounds::LISTED;
@@ -81,6 +82,8 @@ pub(crate) struct Outboxes {
     pub(crate) coalesced_pongs: u64,
     max_bytes: u32,
     max_messages: u32,
+    /// Those of the rooms' members included.
+    pub(crate) steps: Steps,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -138,11 +141,13 @@ impl Outboxes {
             coalesced_pongs: 0,
             max_bytes: u32::try_from(max_bytes).map_or(MAX_QUEUED, |max| max.min(MAX_QUEUED)),
             max_messages: max_messages.min(MAX_QUEUED),
+            steps: Steps::new(),
         }
     }
 
     /// Starts an empty queue for a new connection.
     pub(crate) fn open(&mut self, connection: u32) {
+        self.steps.one();
         let empty = Outbox {
             head: NONE,
             tail: NONE,
@@ -167,9 +172,11 @@ impl Outboxes {
     /// What the server has yet to learn of a slot's former owner is none of the next one's.
     fn disown(&mut self, connection: u32, state: u8) {
         if state & OVERFLOWED != 0 {
+            self.steps.many(self.overflowed.len());
             self.overflowed.retain(|&other| other != connection);
         }
         if state & DROPPED != 0 {
+            self.steps.many(self.drops.len());
             let theirs = self.drops.iter_mut().filter(|d| d.connection == connection);
             theirs.for_each(|drop| drop.connection = NONE);
         }
@@ -196,6 +203,7 @@ impl Outboxes {
         messages: u32,
         policy: SlowReader,
     ) {
+        self.steps.one();
         let outbox = &self.boxes[connection as usize];
         let length = range.end - range.start;
         let fits = outbox.bytes.saturating_add(length) <= self.max_bytes
@@ -211,6 +219,7 @@ impl Outboxes {
     /// Queues one message that `write` appends. For this connection only; over its limit it is closed, and
     /// once it has overflowed only what is no longer than a control frame still goes beyond the limit.
     pub(crate) fn direct(&mut self, connection: u32, write: impl FnOnce(&mut Vec<u8>)) {
+        self.steps.one();
         if self.boxes[connection as usize].state & SHUT != 0 {
             self.discarded_messages += 1;
             return;
@@ -258,6 +267,7 @@ impl Outboxes {
     }
 
     fn new_node(&mut self, buffer: u32, start: u32, end: u32, next: u32) -> u32 {
+        self.steps.one();
         let node = Node {
             buffer,
             start,
@@ -279,6 +289,7 @@ impl Outboxes {
 
     /// Splits the node `at` behind its first message. Returns the part in front and what follows it.
     fn split(&mut self, connection: u32, at: u32) -> (u32, u32) {
+        self.steps.one();
         let node = self.nodes[at as usize];
         let middle = self.buffers.message_end(node.buffer, node.start);
         if middle >= node.end {
@@ -311,6 +322,7 @@ impl Outboxes {
 
     /// Takes the node `at`, which follows `previous`, out of the list and releases its buffer.
     fn unlink(&mut self, connection: u32, previous: u32, at: u32) {
+        self.steps.one();
         let Node { buffer, next, .. } = self.nodes[at as usize];
         let outbox = &mut self.boxes[connection as usize];
         match previous {
@@ -343,6 +355,7 @@ impl Outboxes {
 
     /// The socket took `bytes` bytes from the front. Amortised O(nodes sent).
     pub(crate) fn sent(&mut self, connection: u32, bytes: usize) -> Sent {
+        self.steps.one();
         let queued = self.boxes[connection as usize].bytes;
         let taken = u32::try_from(bytes).unwrap_or(u32::MAX).min(queued);
         let clamped = bytes > queued as usize;
@@ -367,6 +380,7 @@ impl Outboxes {
     fn sent_part(&mut self, connection: u32, mut taken: u32) {
         self.boxes[connection as usize].bytes -= taken;
         while taken > 0 {
+            self.steps.one();
             let head = self.boxes[connection as usize].head;
             let Node {
                 buffer, start, end, ..
@@ -386,6 +400,7 @@ impl Outboxes {
     /// Drops what is queued, except the rest of a started message if `keep_started`. Returns how many
     /// messages went.
     pub(crate) fn discard(&mut self, connection: u32, keep_started: bool) -> u32 {
+        self.steps.one();
         let mut previous = NONE;
         let mut at = self.boxes[connection as usize].head;
         let mut kept = (0, 0);
@@ -408,12 +423,18 @@ impl Outboxes {
 
     /// Nothing more may be queued, or it may again.
     pub(crate) fn set_shut(&mut self, connection: u32, shut: bool) {
+        self.steps.one();
         let outbox = &mut self.boxes[connection as usize];
         outbox.state = if shut {
             outbox.state | SHUT
         } else {
             outbox.state & !(SHUT | UNSETTLED)
         };
+    }
+
+    /// Whether nothing more may be queued.
+    pub(crate) fn is_shut(&self, connection: u32) -> bool {
+        self.boxes[connection as usize].state & SHUT != 0
     }
 
     pub(crate) fn is_empty(&self, connection: u32) -> bool {
@@ -428,6 +449,28 @@ impl Outboxes {
     /// Bytes queued for a connection.
     pub(crate) fn queued_bytes(&self, connection: u32) -> u32 {
         self.boxes[connection as usize].bytes
+    }
+
+    // ---- memory
+
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of the queues' heads and of the lists of connections, without nodes and buffers.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let lists = [&self.ready, &self.round, &self.overflowed];
+        let listed: usize = lists.iter().map(|list| list.capacity()).sum();
+        self.boxes.capacity() * size_of::<Outbox>()
+            + listed * size_of::<u32>()
+            + self.drops.capacity() * size_of::<Drop>()
+            + self.stalled_links.heap_bytes()
+    }
+
+    /// Memory of the queues' entries, used or free.
+    pub(crate) fn node_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
     }
 
     // ---- seals
@@ -469,6 +512,7 @@ impl<'a> Iterator for Slices<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let node = self.outboxes.nodes.get(self.next as usize)?;
+        self.outboxes.steps.one();
         self.next = node.next;
         Some(
             self.outboxes

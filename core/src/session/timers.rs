@@ -10,26 +10,24 @@ mod tests;
 use core::time::Duration;
 
 use crate::session::lists::{Links, List};
+use crate::steps::Steps;
 use crate::time::Instant;
 
 /// The timers of all connections.
 #[derive(Debug)]
 pub(crate) struct Timers {
     classes: Vec<Class>,
-    timers: Vec<Timer>,
+    /// By connection: when its timer is due, and the class it is armed for.
+    due: Vec<Instant>,
+    armed: Vec<u8>,
     links: Links,
+    steps: Steps,
 }
 
 #[derive(Debug)]
 struct Class {
     duration: Duration,
     armed: List,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Timer {
-    deadline: Instant,
-    class: u8,
 }
 
 const IDLE: u8 = u8::MAX;
@@ -43,46 +41,49 @@ impl Timers {
         };
         Self {
             classes: durations.into_iter().map(class).collect(),
-            timers: Vec::new(),
+            due: Vec::new(),
+            armed: Vec::new(),
             links: Links::default(),
+            steps: Steps::new(),
         }
     }
 
     /// Makes room for a new connection.
     pub(crate) fn open(&mut self, connection: u32) {
-        let idle = Timer {
-            deadline: Instant::ZERO,
-            class: IDLE,
-        };
-        if self.timers.len() <= connection as usize {
-            self.timers.resize(connection as usize + 1, idle);
+        self.steps.one();
+        if self.due.len() <= connection as usize {
+            self.due.resize(connection as usize + 1, Instant::ZERO);
+            self.armed.resize(connection as usize + 1, IDLE);
         }
         self.links.reserve(connection);
     }
 
     /// Arms the connection's timer for `class`, whatever it was armed for before.
     pub(crate) fn arm(&mut self, connection: u32, class: u8, now: Instant) {
+        self.steps.one();
         self.cancel(connection);
         let Some(entry) = self.classes.get_mut(class as usize) else {
             return;
         };
-        let deadline = now + entry.duration;
-        self.timers[connection as usize] = Timer { deadline, class };
+        self.due[connection as usize] = now + entry.duration;
+        self.armed[connection as usize] = class;
         self.links.push_back(&mut entry.armed, connection);
     }
 
     /// Disarms the connection's timer.
     pub(crate) fn cancel(&mut self, connection: u32) {
-        let timer = &mut self.timers[connection as usize];
-        if let Some(class) = self.classes.get_mut(timer.class as usize) {
+        self.steps.one();
+        let armed = &mut self.armed[connection as usize];
+        if let Some(class) = self.classes.get_mut(*armed as usize) {
             self.links.remove(&mut class.armed, connection);
-            timer.class = IDLE;
+            *armed = IDLE;
         }
     }
 
     /// The class that the connection's timer is armed for.
     pub(crate) fn armed(&self, connection: u32) -> Option<u8> {
-        let class = self.timers.get(connection as usize)?.class;
+        self.steps.one();
+        let class = *self.armed.get(connection as usize)?;
         (class != IDLE).then_some(class)
     }
 
@@ -97,13 +98,27 @@ impl Timers {
         if deadline > now {
             return None;
         }
-        let class = self.timers[connection as usize].class;
+        let class = self.armed[connection as usize];
         self.cancel(connection);
         Some((connection, class))
     }
 
+    #[cfg(feature = "count-steps")]
+    pub(crate) fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// Memory of the timers.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.classes.capacity() * size_of::<Class>()
+            + self.due.capacity() * size_of::<Instant>()
+            + self.armed.capacity()
+            + self.links.heap_bytes()
+    }
+
     fn fronts(&self) -> impl Iterator<Item = (Instant, u32)> {
+        self.steps.many(self.classes.len());
         let fronts = self.classes.iter().filter_map(|class| class.armed.front());
-        fronts.map(|connection| (self.timers[connection as usize].deadline, connection))
+        fronts.map(|connection| (self.due[connection as usize], connection))
     }
 }

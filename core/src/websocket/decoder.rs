@@ -192,6 +192,12 @@ impl Decoder {
         }
     }
 
+    /// Nothing is under way: not a byte of a frame, nor a message between its fragments. Such a decoder reads
+    /// on exactly as a new one. O(1).
+    pub const fn is_idle(&self) -> bool {
+        self.is_between_frames() && self.fragments == 0
+    }
+
     const fn is_between_frames(&self) -> bool {
         matches!(self.phase, Phase::Header(Held { len: 0, .. }))
     }

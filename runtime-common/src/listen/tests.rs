@@ -64,3 +64,16 @@ fn an_ipv6_listener_takes_no_mapped_ipv4_addresses() {
     };
     assert!(socket2::SockRef::from(&listener).only_v6().expect("option"));
 }
+
+#[test]
+fn what_is_accepted_sends_at_once() {
+    let listener = bind(loopback(0)).expect("bind");
+    let address = listener.local_addr().expect("address");
+    let _client = TcpStream::connect(address).expect("connect");
+    let accepted = (0..1_000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        listener.accept().ok()
+    });
+    let (accepted, _) = accepted.expect("a connection");
+    assert!(accepted.nodelay().expect("an option"));
+}

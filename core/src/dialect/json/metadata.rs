@@ -46,6 +46,11 @@ impl Metadata {
         }
     }
 
+    /// Memory that it owns. O(1).
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.json.len()
+    }
+
     /// Whether it has no key. O(1).
     pub fn is_empty(&self) -> bool {
         self.json.is_empty()

@@ -39,7 +39,7 @@ fn pass(server: &mut Server, micros: u64) {
 impl Server {
     /// Fires what is due, as a poll does.
     fn fire_deadlines(&mut self) {
-        while let Some(&(due, deadline)) = self.deadlines.first()
+        while let Some((due, deadline)) = self.deadlines.first()
             && due <= self.now.mono
         {
             self.deadlines.pop_first();
@@ -50,7 +50,8 @@ impl Server {
 }
 
 fn known(server: &Server) -> BTreeSet<String> {
-    let keys = server.addresses.by_key.keys();
+    let keys = server.addresses.by_key.iter();
+    let keys = keys.map(|&index| &server.addresses.entries[index as usize].key);
     keys.map(|key| format!("{key:?}")).collect()
 }
 

@@ -76,6 +76,7 @@ impl Outboxes {
         let (mut start, mut kept) = (range.start, messages);
         let (bytes, count) = self.room_left(connection);
         while kept > 0 && (range.end - start > bytes || kept > count) {
+            self.steps.one();
             start = self.buffers.message_end(range.buffer, start);
             kept -= 1;
         }
@@ -94,6 +95,7 @@ impl Outboxes {
         let (mut bytes, mut messages) = (0, 0);
         let (mut previous, mut at) = (NONE, self.boxes[connection as usize].head);
         while at != NONE && (bytes < excess.0 || messages < excess.1) {
+            self.steps.one();
             let node = self.nodes[at as usize];
             if self.buffers.room(node.buffer) != room {
                 (previous, at) = (at, node.next);
@@ -105,6 +107,7 @@ impl Outboxes {
             }
             let mut start = node.start;
             while start < node.end && (bytes < excess.0 || messages < excess.1) {
+                self.steps.one();
                 let end = self.buffers.message_end(node.buffer, start);
                 bytes += end - start;
                 messages += 1;
@@ -150,6 +153,7 @@ impl Outboxes {
     /// that since.
     pub(crate) fn pop_overflowed(&mut self) -> Option<u32> {
         while let Some(connection) = self.overflowed.pop() {
+            self.steps.one();
             let state = &mut self.boxes[connection as usize].state;
             if *state & UNSETTLED != 0 {
                 *state &= !UNSETTLED;

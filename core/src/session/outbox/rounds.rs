@@ -23,6 +23,7 @@ impl Outboxes {
     /// while it is blocked. O(1).
     #[inline]
     pub(crate) fn raise(&mut self, connection: u32, flags: u8) {
+        self.steps.one();
         let outbox = &mut self.boxes[connection as usize];
         if outbox.flags & LISTED == 0 {
             self.ready.push(connection);
@@ -32,6 +33,7 @@ impl Outboxes {
 
     /// Takes back flags that were raised and not handed out. O(1).
     pub(crate) fn lower(&mut self, connection: u32, flags: u8) {
+        self.steps.one();
         self.boxes[connection as usize].flags &= !flags;
         if self.handing.0 == connection {
             self.handing.1 &= !flags;
@@ -43,6 +45,7 @@ impl Outboxes {
     #[inline]
     pub(crate) fn next_flagged(&mut self) -> Option<(u32, u8)> {
         loop {
+            self.steps.one();
             let (connection, flags) = self.handing;
             if flags != 0 {
                 let first = flags & flags.wrapping_neg();

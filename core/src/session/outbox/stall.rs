@@ -10,6 +10,7 @@ impl Outboxes {
     /// a small part. O(what was queued since it was last blocked), so that a peer that takes a little at a
     /// time costs no more for having a long queue.
     pub(crate) fn block(&mut self, connection: u32) -> bool {
+        self.steps.one();
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
             return false;
@@ -40,6 +41,7 @@ impl Outboxes {
 
     /// The socket takes bytes again.
     pub(crate) fn unblock(&mut self, connection: u32) {
+        self.steps.one();
         let outbox = &mut self.boxes[connection as usize];
         if outbox.state & BLOCKED != 0 {
             outbox.state &= !BLOCKED;
@@ -87,6 +89,7 @@ impl Outboxes {
             .buffers
             .append(buffer, |out| out.extend_from_slice(frame));
         while at != NONE && self.buffers.room(self.nodes[at as usize].buffer) == CONTROL {
+            self.steps.one();
             let node = self.nodes[at as usize];
             if frame.first() == self.buffers.slice(node.buffer, 0, 1).first() {
                 self.replace(connection, at, Range { buffer, start, end });
@@ -113,6 +116,7 @@ impl Outboxes {
 
     /// Sees to it that the node `at` holds no more memory than it is worth.
     pub(super) fn settle(&mut self, at: u32) {
+        self.steps.one();
         let Node {
             buffer, start, end, ..
         } = self.nodes[at as usize];

@@ -1,0 +1,143 @@
+//! Where a server's memory is, structure by structure: for diagnosis, not for limits.
+//!
+//! Capacity is counted, not length: what was asked of the allocator and not given back. What the allocator
+//! adds to each allocation is not seen, and trees are estimated.
+
+use super::{News, Server};
+use crate::room::{Membership, Room};
+use crate::session::connection::{Connection, Session, Stage};
+
+/// Bytes on the heap by what they are for; see [`Server::memory`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// One slot for each connection that there ever was at once, with what every stage needs.
+    pub slots: usize,
+    /// What a WebSocket session adds to its slot, without the lists below.
+    pub sessions: usize,
+    /// Which rooms each session is in that is in more than one.
+    pub memberships: usize,
+    /// Metadata and display names.
+    pub metadata: usize,
+    /// Unfinished messages, request heads and bodies, and input that waits behind a full queue.
+    pub input: usize,
+    /// What few sessions note: rooms they are typing in, messages they missed, mistakes, how they ended.
+    pub notes: usize,
+    /// One send queue for each slot, and the lists of those that have something to report.
+    pub outboxes: usize,
+    /// Entries of the send queues.
+    pub nodes: usize,
+    /// Encoded messages that somebody is still to get, and empty buffers kept for the next ones.
+    pub buffers: usize,
+    /// One timer for each slot.
+    pub timers: usize,
+    /// Deadlines that are no connection's timer, and application requests that wait for an answer.
+    pub deadlines: usize,
+    /// The addresses that are known.
+    pub addresses: usize,
+    /// Rooms, without their members and names.
+    pub rooms: usize,
+    /// Who is in each room.
+    pub members: usize,
+    /// Room names and the table that finds them.
+    pub names: usize,
+    /// Events and connections that wait for a poll.
+    pub news: usize,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn total(&self) -> usize {
+        self.parts().iter().map(|&(_, bytes)| bytes).sum()
+    }
+
+    /// Each part by its field's name.
+    pub fn parts(&self) -> [(&'static str, usize); 16] {
+        [
+            ("slots", self.slots),
+            ("sessions", self.sessions),
+            ("memberships", self.memberships),
+            ("metadata", self.metadata),
+            ("input", self.input),
+            ("notes", self.notes),
+            ("outboxes", self.outboxes),
+            ("nodes", self.nodes),
+            ("buffers", self.buffers),
+            ("timers", self.timers),
+            ("deadlines", self.deadlines),
+            ("addresses", self.addresses),
+            ("rooms", self.rooms),
+            ("members", self.members),
+            ("names", self.names),
+            ("news", self.news),
+        ]
+    }
+
+    fn add_connection(&mut self, connection: &Connection) {
+        self.input += connection.tail.held_bytes();
+        self.slots += connection.peer.heap_bytes();
+        match &connection.stage {
+            Stage::Session(session) => self.add_session(session),
+            Stage::Request(request) => {
+                self.input += request.body.as_deref().map_or(0, size_of_val);
+            }
+            Stage::Closing(closing) | Stage::Over(Some(closing)) => {
+                self.notes += size_of_val(&**closing);
+            }
+            Stage::Over(None) => {}
+        }
+    }
+
+    fn add_session(&mut self, session: &Session) {
+        self.sessions += size_of_val(session);
+        if session.memberships.spilled() {
+            self.memberships += session.memberships.capacity() * size_of::<Membership>();
+        }
+        self.input += session.unfinished_bytes();
+        if let Some(extra) = &session.extra {
+            self.metadata += extra.metadata.heap_bytes();
+            self.metadata += extra.user.as_deref().map_or(0, str::len);
+            self.notes += size_of_val(&**extra);
+            self.notes += capacity_bytes(&extra.typing) + capacity_bytes(&extra.missed);
+        }
+    }
+
+    fn add_room(&mut self, name: &str, room: &Room) {
+        self.names += name.len();
+        self.members += room.member_bytes();
+        self.buffers += room.kept_bytes();
+    }
+}
+
+impl Server {
+    /// How much memory each structure holds. O(connections + rooms): for diagnosis, not for every turn.
+    pub fn memory(&self) -> Memory {
+        let mut memory = Memory {
+            slots: self.connections.heap_bytes(),
+            outboxes: self.outboxes.heap_bytes(),
+            nodes: self.outboxes.node_bytes(),
+            buffers: self.outboxes.buffers.heap_bytes() + self.scratch.capacity(),
+            timers: self.timers.heap_bytes(),
+            deadlines: self.deadlines.heap_bytes() + self.pending.heap_bytes(),
+            addresses: self.addresses.heap_bytes(),
+            rooms: self.rooms.value_bytes()
+                + capacity_bytes(&self.dirty)
+                + capacity_bytes(&self.sealing),
+            names: self.rooms.table_bytes(),
+            news: self.news.capacity() * size_of::<News>()
+                + self.backlog.capacity() * size_of::<u32>(),
+            ..Memory::default()
+        };
+        let connections = (0..self.connections.slots()).filter_map(|i| self.connections.get(i));
+        connections.for_each(|connection| memory.add_connection(connection));
+        for (name, room) in self.rooms.iter() {
+            memory.add_room(name, room);
+        }
+        memory
+    }
+}
+
+/// What a vector has asked of the allocator.
+fn capacity_bytes<T>(vector: &Vec<T>) -> usize {
+    vector.capacity() * size_of::<T>()
+}

@@ -25,7 +25,7 @@ pub enum News<E> {
     Finished(SocketId),
     /// The connection was reset.
     Reset(SocketId),
-    /// A timer that was set with [`Network::set_timer`].
+    /// A timer that was set with [`Network::set_timer`](super::Network::set_timer).
     Timer(u64),
     /// A machine's event.
     Event(HostId, E),

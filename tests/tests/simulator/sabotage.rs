@@ -9,17 +9,23 @@ use roomwire_tests::sim::{
     Act, Ask, Driving, Editor, Head, Link, Plan, Sabotage, SocketId, Wish, run, run_sabotaged,
 };
 
-/// A seed whose plan passes and has a bit of everything.
-const SEEDS: [u64; 3] = [5, 8, 15];
+/// Plans in which some rooms tell everything to everybody.
+fn plans() -> impl Iterator<Item = Plan> {
+    let strict = |plan: &Plan| plan.config.rooms.iter().all(|rule| rule.pattern != "*");
+    (0..40).map(Plan::generate).filter(strict)
+}
 
-/// Runs seeds with an edited stream, in which `edit` replaces what it wants to; the oracle must say one of
-/// `expected`.
+/// In so many runs it must be noticed.
+const RUNS: usize = 3;
+
+/// Runs plans with an edited stream, in which `edit` replaces what it wants to; the oracle must say one of
+/// `expected` wherever that was anything.
 fn notices<E>(expected: &[&str], edit: E)
 where
     E: FnMut(SocketId, &str) -> Option<Vec<String>> + Clone + 'static,
 {
-    for seed in SEEDS {
-        let plan = Plan::generate(seed);
+    let mut noticed = 0;
+    for plan in plans() {
         let mut edit = edit.clone();
         let edited = Rc::new(Cell::new(false));
         let mark = edited.clone();
@@ -35,13 +41,21 @@ where
             config: None,
         };
         let result = run_sabotaged(&plan, sabotage);
-        assert!(edited.get(), "seed {seed}: nothing to edit");
+        if !edited.get() {
+            continue;
+        }
+        let seed = plan.seed;
         let what = result.expect_err("the oracle has noticed nothing").what;
         assert!(
             expected.iter().any(|expected| what.contains(expected)),
             "seed {seed}: {what}"
         );
+        noticed += 1;
+        if noticed == RUNS {
+            return;
+        }
     }
+    panic!("only {noticed} runs had anything to edit");
 }
 
 /// The same, once.
@@ -75,16 +89,16 @@ fn in_milk(text: &str) -> bool {
 }
 
 #[test]
-fn seeds_pass_as_they_are() {
-    for seed in SEEDS {
-        run(&Plan::generate(seed)).unwrap_or_else(|failure| panic!("{failure}"));
+fn plans_pass_as_they_are() {
+    for plan in plans().take(RUNS) {
+        run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
     }
 }
 
 #[test]
-fn a_room_message_that_is_lost() {
-    notices_loss_of(&["never came"], 20, |text| {
-        is("room_message", text) && in_milk(text)
+fn room_messages_that_are_lost() {
+    notices(&["never came"], |_, text| {
+        (is("room_message", text) && in_milk(text)).then(Vec::new)
     });
 }
 
@@ -97,7 +111,7 @@ fn a_room_message_that_comes_twice() {
 
 /// Two clients in a room, of whom the second says two things in one piece.
 fn two_in_a_room() -> Plan {
-    let mut plan = Plan::generate(SEEDS[0]);
+    let mut plan = Plan::generate(0);
     plan.config = Config::default();
     plan.config.listeners = vec![ListenerConfig::default()];
     plan.driving = Driving::default();

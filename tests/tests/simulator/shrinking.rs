@@ -2,34 +2,31 @@
 
 use roomwire_tests::sim::{Act, Editor, Plan, Sabotage, run_sabotaged, shrink, size};
 
-/// The first client of a plan that vanishes, and when, in microseconds from the beginning.
-fn vanishing(plan: &Plan) -> Option<(usize, u64)> {
-    plan.clients
-        .iter()
-        .enumerate()
-        .find_map(|(number, client)| {
-            let at = client
-                .acts
-                .iter()
-                .position(|(_, act)| *act == Act::Vanish)?;
-            let after = client.acts[..=at].iter().map(|(after, _)| after);
-            Some((number, after.sum()))
-        })
+/// When a client vanishes, in microseconds from the beginning, each time.
+fn vanishes(plan: &Plan, client: usize) -> Vec<u64> {
+    let mut now = 0;
+    let mut times = Vec::new();
+    for (after, act) in &plan.clients[client].acts {
+        now += after;
+        if *act == Act::Vanish {
+            times.push(now);
+        }
+    }
+    times
 }
 
 #[test]
 fn nothing_is_left_but_the_cause() {
     let plan = Plan::generate(3);
-    let (client, at) = vanishing(&plan).expect("somebody vanishes");
-    let small = shrink(&plan, 10_000, |plan| {
-        vanishing(plan).is_some_and(|(number, _)| number == client)
-    });
+    let mut clients = 0..plan.clients.len();
+    let client = clients.find(|&client| !vanishes(&plan, client).is_empty());
+    let client = client.expect("somebody vanishes");
+    let small = shrink(&plan, 10_000, |plan| !vanishes(plan, client).is_empty());
     assert!(size(&plan) > 100);
     assert_eq!(size(&small), 1);
-    // It keeps its number and its time.
-    let (number, left_at) = vanishing(&small).expect("it still vanishes");
-    assert_eq!(number, client);
-    assert_eq!(left_at, at);
+    // What is left keeps its time.
+    let left = vanishes(&small, client);
+    assert!(vanishes(&plan, client).contains(&left[0]), "{left:?}");
 }
 
 /// Runs a plan of whose acknowledgements the oracle is shown none.
@@ -50,12 +47,14 @@ fn without_acknowledgements(plan: &Plan) -> Option<String> {
 fn a_run_that_fails_becomes_short() {
     let plan = Plan::generate(4);
     assert!(without_acknowledgements(&plan).is_some());
-    let small = shrink(&plan, 400, |plan| without_acknowledgements(plan).is_some());
+    let small = shrink(&plan, 1_000, |plan| {
+        without_acknowledgements(plan).is_some()
+    });
     let what = without_acknowledgements(&small).expect("it still fails");
     assert!(
         what.contains("no answer") || what.contains("is still open"),
         "{what}"
     );
-    // Connect and ask.
-    assert!(size(&small) <= 4, "{small:#?}");
+    // Connect, join and say.
+    assert!(size(&small) <= 8, "{small:#?}");
 }

@@ -52,8 +52,8 @@ fn client(rng: &mut Rng, number: usize, count: usize, end_us: u64, config: &Conf
         9..11 => Nature::Slow,
         11..13 => Nature::Stopped,
         13..15 => Nature::Flapper,
-        15 => Nature::Flooder,
-        16..18 => Nature::Liar,
+        15..17 => Nature::Flooder,
+        17 => Nature::Liar,
         _ => Nature::Crasher,
     };
     let shared = rng.one_in(4);
@@ -295,7 +295,11 @@ impl Writer {
     fn flooder(&mut self) {
         self.settle();
         for _ in 0..between(&mut self.rng, 2, 8) {
-            let room = self.home();
+            let room = if self.rng.one_in(2) {
+                self.homes[0]
+            } else {
+                self.home()
+            };
             let count = between(&mut self.rng, 10, 120);
             let size = pick(&mut self.rng, &[5, 50, 400]);
             let asks = (0..count).map(|_| match self.rng.below(20) {
@@ -392,7 +396,7 @@ impl Writer {
 }
 
 /// Rooms where messages are dropped rather than readers.
-const DROPPING: [usize; 3] = [3, 4, 5];
+const DROPPING: [usize; 5] = [3, 3, 4, 4, 5];
 
 const LIES: [Lie; 8] = [
     Lie::Unmasked,

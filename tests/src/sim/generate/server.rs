@@ -47,7 +47,7 @@ pub(super) fn config(rng: &mut Rng) -> Config {
     if rng.one_in(8) {
         config.broadcast = roomwire_core::config::Permission::Deny;
     }
-    if rng.one_in(2) {
+    if !rng.one_in(3) {
         small(rng, &mut config);
     }
     config
@@ -87,7 +87,7 @@ fn small(rng: &mut Rng, config: &mut Config) {
         max_rooms_per_client: pick(rng, &[2, 256]),
         max_members_per_room: pick(rng, &[6, 100_000]),
         max_rooms: pick(rng, &[4, 1_000]),
-        max_queued_messages: pick(rng, &[4, 16, 64, 65_536]),
+        max_queued_messages: pick(rng, &[4, 16, 16, 32, 64, 65_536]),
         max_queued_events: pick(rng, &[2, 1_024]),
         max_pending_requests: pick(rng, &[2, 64]),
         max_bad_messages: pick(rng, &[2, 20]),
@@ -132,6 +132,10 @@ fn rooms(rng: &mut Rng) -> Vec<RoomRule> {
             metadata_notices: false,
             ..rule("tea", SlowReader::DropOldest)
         });
+    }
+    if rng.one_in(5) {
+        let policy = pick(rng, &[SlowReader::DropOldest, SlowReader::DropNewest]);
+        rules.push(rule("*", policy));
     }
     rules
 }

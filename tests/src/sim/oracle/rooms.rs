@@ -170,7 +170,7 @@ impl Oracle {
         };
         let strict = self.is_strict(room);
         let now = self.now;
-        let subject_is_older = !self.saw_join(number, room, client);
+        let subject_is_older = self.was_there_before(number, room, client);
         let Some(stay) = self.sessions[number].stay(room) else {
             return;
         };
@@ -212,17 +212,21 @@ impl Oracle {
         });
     }
 
-    /// Whether a member was there when `client` came.
-    fn saw_join(&self, number: usize, room: usize, client: &str) -> bool {
-        let subject = self.ids.get(client).map(|&subject| &self.sessions[subject]);
-        let joined = |session: &super::Session| {
-            let mut stays = session.stays.iter().chain(&session.past);
-            stays.find(|stay| stay.room == room).map(|stay| stay.joined)
+    /// Whether `client` may have been in a room when a member came; it may have left and come back since.
+    fn was_there_before(&self, number: usize, room: usize, client: &str) -> bool {
+        let own = self.sessions[number].stays.iter();
+        let own = own.filter(|stay| stay.room == room).map(|stay| stay.joined);
+        let (Some(&subject), Some(own)) = (self.ids.get(client), own.last()) else {
+            return true;
         };
-        match (subject.and_then(joined), joined(&self.sessions[number])) {
-            (Some(theirs), Some(own)) => theirs.lo > own.latest(),
-            _ => false,
-        }
+        let session = &self.sessions[subject];
+        let mut asks = session.asks[..session.given].iter();
+        asks.any(|ask| {
+            ask.request.kind == Kind::Join
+                && ask.request.room == room
+                && ask.outcome != Outcome::Failed
+                && ask.when.lo <= own.latest()
+        })
     }
 
     /// When `subject` joined a room, not before what `witness` was told last; the earliest that fits.

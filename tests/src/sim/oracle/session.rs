@@ -211,6 +211,8 @@ pub(super) struct Session {
     /// Times in microseconds.
     pub(super) accepted_at: u64,
     pub(super) upgraded_at: Option<u64>,
+    /// The response has been written, and that has not been reported.
+    pub(super) upgrading: bool,
     pub(super) last_input_at: u64,
     /// When a ping was written.
     pub(super) pinged_at: Option<u64>,
@@ -252,6 +254,7 @@ impl Session {
             closed_told: false,
             accepted_at: 0,
             upgraded_at: None,
+            upgrading: false,
             last_input_at: 0,
             pinged_at: None,
             fell_short: false,

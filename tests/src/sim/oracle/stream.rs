@@ -27,7 +27,7 @@ impl Oracle {
                     let mut reader = FrameReader::default();
                     reader.push(&rest);
                     session.reader = Reader::Frames(reader);
-                    session.upgraded_at = Some(self.now);
+                    session.upgrading = true;
                 } else {
                     session.reader = Reader::Plain;
                     self.coverage.edge(&format!("handshake → {status}"));

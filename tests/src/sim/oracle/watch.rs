@@ -63,6 +63,14 @@ impl Observer<Server> for Oracle {
                     self.died(number);
                 }
             }
+            Input::Sent { connection, .. } => {
+                // Only now has the server heard that its response has left.
+                if let Some(number) = self.session_of(*connection)
+                    && core::mem::take(&mut self.sessions[number].upgrading)
+                {
+                    self.sessions[number].upgraded_at = Some(self.now);
+                }
+            }
             Input::Command(command) => self.command(command),
             _ => {}
         }

@@ -135,6 +135,9 @@ impl<'a> Cast<'a> {
             watch(net).asked(socket, request, outgoing);
             bytes.extend(frames);
         }
+        if let Some(peer) = self.actors[number].peer.as_mut() {
+            watch(net).pinged(peer.take_pings());
+        }
         net.write(socket, &bytes);
     }
 
@@ -332,11 +335,11 @@ impl<'a> Cast<'a> {
             return;
         }
         let bytes = peer.frame(opcode, true, payload);
+        let pings = peer.take_pings();
+        watch(net).pinged(pings);
         watch(net).written(socket, bytes.len());
-        match opcode {
-            Opcode::Close => ends(net, socket, Kind::Close),
-            Opcode::Ping => watch(net).pinged(),
-            _ => {}
+        if opcode == Opcode::Close {
+            ends(net, socket, Kind::Close);
         }
         net.write(socket, &bytes);
     }

@@ -49,6 +49,7 @@ pub struct Peer {
     stage: Stage,
     head: Vec<u8>,
     rng: Rng,
+    pings: u64,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,13 @@ impl Peer {
             stage: Stage::Head,
             head: Vec::new(),
             rng: Rng::new(seed),
+            pings: 0,
         }
+    }
+
+    /// How many pings it has written since the last call.
+    pub fn take_pings(&mut self) -> u64 {
+        core::mem::take(&mut self.pings)
     }
 
     /// Whether frames can be exchanged.
@@ -78,6 +85,7 @@ impl Peer {
 
     /// One frame, masked with a key that its seed decides.
     pub fn frame(&mut self, opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
+        self.pings += u64::from(opcode == Opcode::Ping);
         let key = (self.rng.next() as u32).to_le_bytes();
         with_key(opcode, fin, payload, key)
     }

@@ -193,9 +193,9 @@ impl Oracle {
         });
     }
 
-    /// A client sends a WebSocket ping.
-    pub fn pinged(&mut self) {
-        self.totals.client_pings += 1;
+    /// A client sends so many WebSocket pings.
+    pub fn pinged(&mut self, pings: u64) {
+        self.totals.client_pings += pings;
     }
 
     /// The client id of a connection, once its welcome has been written.

@@ -215,8 +215,8 @@ impl Oracle {
     /// Whether `client` may have been in a room when a member came; it may have left and come back since.
     fn was_there_before(&self, number: usize, room: usize, client: &str) -> bool {
         let own = self.sessions[number].stays.iter();
-        let own = own.filter(|stay| stay.room == room).map(|stay| stay.joined);
-        let (Some(&subject), Some(own)) = (self.ids.get(client), own.last()) else {
+        let mut own = own.filter(|stay| stay.room == room).map(|stay| stay.joined);
+        let (Some(&subject), Some(own)) = (self.ids.get(client), own.next_back()) else {
             return true;
         };
         let session = &self.sessions[subject];

@@ -10,6 +10,7 @@ mod frame;
 pub mod model;
 mod pipe;
 mod rng;
+pub mod sim;
 mod world;
 
 pub use client::{Client, Message};

@@ -1,0 +1,104 @@
+//! Runs seeds of the simulator for a while and says what they have hit. `tests/soak` is the usual way in.
+//!
+//! ```text
+//! cargo run --release -p roomwire-tests --example soak -- MINUTES [FIRST_SEED] [THREADS]
+//! ```
+//!
+//! Prints a line every minute and the whole record at the end. A seed that fails is made smaller and printed;
+//! the exit status is then 1.
+#![expect(clippy::print_stdout, reason = "it reports to a terminal")]
+
+use std::env;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use roomwire_tests::sim::{Coverage, Failure, Plan, run, run_seed, shrink, size};
+
+/// What the threads have found together.
+#[derive(Default)]
+struct Found {
+    coverage: Coverage,
+    failures: Vec<Failure>,
+}
+
+fn main() -> ExitCode {
+    let numbers: Vec<u64> = env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let minutes = numbers.first().copied().unwrap_or(1);
+    let first = numbers.get(1).copied().unwrap_or(0);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let threads = numbers.get(2).map_or(cores, |&threads| threads as usize);
+    // A violation that shows as a panic is printed as a failure of its seed.
+    std::panic::set_hook(Box::new(|_| {}));
+
+    let began = Instant::now();
+    let end = began + Duration::from_secs(60 * minutes);
+    let next = AtomicU64::new(first);
+    let found = Mutex::new(Found::default());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work(&next, end, &found));
+        }
+        let mut minute = 1;
+        while Instant::now() < end {
+            thread::sleep(Duration::from_millis(200));
+            if began.elapsed() >= Duration::from_secs(60 * minute) {
+                report(minute, &found);
+                minute += 1;
+            }
+        }
+    });
+
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let last = next.load(Ordering::Relaxed);
+    println!("\nseeds {first} to {}", last.saturating_sub(1));
+    println!("{}", found.coverage);
+    println!("violations: {}", found.failures.len());
+    for failure in &found.failures {
+        println!("\n{failure}");
+    }
+    if let Some(failure) = found.failures.first() {
+        smaller(failure);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn work(next: &AtomicU64, end: Instant, found: &Mutex<Found>) {
+    while Instant::now() < end {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        let result = run_seed(seed);
+        let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(report) => found.coverage.add(&report.coverage),
+            Err(failure) => {
+                println!("{failure}");
+                found.failures.push(*failure);
+            }
+        }
+    }
+}
+
+fn report(minute: u64, found: &Mutex<Found>) {
+    let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+    println!(
+        "minute {minute}: {} violations, {}",
+        found.failures.len(),
+        found.coverage.summary()
+    );
+}
+
+fn smaller(failure: &Failure) {
+    let plan: &Plan = &failure.plan;
+    let small = shrink(plan, 2_000, |plan| run(plan).is_err());
+    let what = run(&small).err().map(|failure| failure.what);
+    println!(
+        "\nseed {} made smaller, {} things of {}: {}\n{small:#?}",
+        plan.seed,
+        size(&small),
+        size(plan),
+        what.unwrap_or_default()
+    );
+}

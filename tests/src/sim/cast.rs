@@ -1,0 +1,454 @@
+//! The clients of a plan at work: they do what they are to do, and tell the oracle what they have said.
+
+use roomwire_core::Server;
+use serde_json::json;
+
+use super::network::{HostId, Network, Reading, SocketId};
+use super::observer::Fingerprint;
+use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
+use super::peer::{Heard, Peer};
+use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Plan, ROOMS, Wish};
+use super::wrong::{lie_bytes, request};
+use crate::frame::Opcode;
+
+/// The network of a run.
+pub(super) type Net = Network<Server, (Oracle, Fingerprint)>;
+
+/// All clients of a plan.
+#[derive(Debug)]
+pub(super) struct Cast<'a> {
+    plan: &'a Plan,
+    actors: Vec<Actor>,
+    /// Sockets of clients that have vanished.
+    vanished: Vec<SocketId>,
+}
+
+#[derive(Debug)]
+struct Actor {
+    /// The next thing that it does.
+    next: usize,
+    socket: Option<SocketId>,
+    peer: Option<Peer>,
+    /// What it was told is its id.
+    id: Option<String>,
+    /// What it says once it may.
+    waiting: Vec<Ask>,
+    mute: bool,
+    /// Numbers its messages and requests.
+    serial: u64,
+}
+
+impl<'a> Cast<'a> {
+    pub(super) fn new(plan: &'a Plan, net: &mut Net) -> Self {
+        let beginning = net.now_us();
+        let mut actors = Vec::new();
+        for (number, client) in plan.clients.iter().enumerate() {
+            if let Some((after, _)) = client.acts.first() {
+                net.set_timer(beginning + after, number as u64);
+            }
+            actors.push(Actor {
+                next: 0,
+                socket: None,
+                peer: None,
+                id: None,
+                waiting: Vec::new(),
+                mute: false,
+                serial: 0,
+            });
+        }
+        Self {
+            plan,
+            actors,
+            vanished: Vec::new(),
+        }
+    }
+
+    /// The connection of a client.
+    pub(super) fn socket(&self, client: usize) -> Option<SocketId> {
+        self.actors.get(client)?.socket
+    }
+
+    /// It is time for a client's next act.
+    pub(super) fn act(&mut self, net: &mut Net, number: usize) {
+        let plan = &self.plan.clients[number];
+        let index = self.actors[number].next;
+        let Some((_, act)) = plan.acts.get(index) else {
+            return;
+        };
+        self.actors[number].next += 1;
+        if let Some((after, _)) = plan.acts.get(index + 1) {
+            net.set_timer(net.now_us() + after, number as u64);
+        }
+        match act {
+            Act::Connect(head) => self.connect(net, number, *head),
+            Act::Refused => {
+                let socket = net.connect_refused(HostId(0), plan.peer, &plan.link);
+                watch(net).dialled(socket, false);
+                fault(net, "a connect is refused by the network");
+            }
+            Act::Say(asks) => self.say(net, number, asks),
+            act => {
+                if let Some(socket) = self.actors[number].socket {
+                    self.do_to(net, number, socket, act);
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, net: &mut Net, number: usize, head: Head) {
+        let plan = &self.plan.clients[number];
+        if let Some(old) = self.actors[number].socket.take() {
+            net.reset(old);
+        }
+        let socket = net.connect(HostId(0), plan.peer, plan.listener, &plan.link);
+        let listener = &self.plan.config.listeners[plan.listener.0 as usize];
+        watch(net).dialled(socket, listener.raw_payloads);
+        let actor = &mut self.actors[number];
+        actor.socket = Some(socket);
+        actor.peer = Some(Peer::new(plan.codec, socket.0 as u64));
+        actor.id = None;
+        actor.waiting.clear();
+        actor.mute = false;
+        if head != Head::Upgrade {
+            fault(net, &format!("a wrong request: {head:?}"));
+        }
+        write(net, socket, &request(head));
+    }
+
+    fn say(&mut self, net: &mut Net, number: usize, asks: &[Ask]) {
+        let actor = &mut self.actors[number];
+        let open = actor.peer.as_ref().is_some_and(Peer::is_open);
+        if !open && !self.plan.clients[number].eager {
+            actor.waiting.extend_from_slice(asks);
+            return;
+        }
+        let Some(socket) = actor.socket.filter(|&socket| net.is_writable(socket)) else {
+            return;
+        };
+        if asks.len() > 1 {
+            fault(net, "several requests in one piece");
+        }
+        let mut bytes = Vec::new();
+        for ask in asks {
+            let (frames, request, outgoing) = self.compose(number, socket, ask);
+            watch(net).written(socket, frames.len());
+            watch(net).asked(socket, request, outgoing);
+            bytes.extend(frames);
+        }
+        if let Some(peer) = self.actors[number].peer.as_mut() {
+            watch(net).pinged(peer.take_pings());
+        }
+        net.write(socket, &bytes);
+    }
+
+    /// One request as frames, and what the oracle should know of it.
+    fn compose(
+        &mut self,
+        number: usize,
+        socket: SocketId,
+        ask: &Ask,
+    ) -> (Vec<u8>, Request, Option<Outgoing>) {
+        let fragments = self.plan.clients[number].fragments;
+        let target = match ask.what {
+            Wish::Private(to, _) => self.actors.get(to).and_then(|actor| {
+                let id = actor.id.clone()?;
+                Some((Target::Client(actor.socket?), id))
+            }),
+            _ => None,
+        };
+        let actor = &mut self.actors[number];
+        actor.serial += 1;
+        let serial = actor.serial;
+        let data = |room: usize, padding: usize| json!({"c": socket.0, "n": serial, "w": room, "p": "x".repeat(padding)});
+        let mut outgoing = None;
+        let (kind, room, mut text) = match ask.what {
+            Wish::Join(room) => (
+                Kind::Join,
+                room,
+                json!({"type": "join", "room": ROOMS[room]}),
+            ),
+            Wish::Leave(room) => {
+                let text = json!({"type": "leave", "room": ROOMS[room]});
+                (Kind::Leave, room, text)
+            }
+            Wish::Room(room, padding) => {
+                let to = Target::Room(room);
+                outgoing = Some(Outgoing { to, padding });
+                let data = data(room, padding);
+                let text = json!({"type": "room_message", "room": ROOMS[room], "data": data});
+                (Kind::Message, room, text)
+            }
+            Wish::Broadcast(padding) => {
+                let to = Target::Room(0);
+                outgoing = Some(Outgoing { to, padding });
+                let text = json!({"type": "broadcast", "data": data(0, padding)});
+                (Kind::Message, 0, text)
+            }
+            Wish::Private(_, padding) => {
+                let nobody = "client_AAAAAAAAAAAAAAAAAAAAAAAA".to_owned();
+                let (to, id) = target.unwrap_or((Target::Nobody, nobody));
+                outgoing = Some(Outgoing { to, padding });
+                let data = data(0, padding);
+                let text = json!({"type": "private_message", "to": id, "data": data});
+                (Kind::Message, 0, text)
+            }
+            Wish::Metadata => {
+                let metadata = json!({"serial": serial, "name": "client"});
+                let text = json!({"type": "set_metadata", "metadata": metadata});
+                (Kind::Metadata, 0, text)
+            }
+            Wish::Hello => (
+                Kind::Plain,
+                0,
+                json!({"type": "hello", "user": "simulator"}),
+            ),
+            Wish::Members(room) => {
+                let text = json!({"type": "members", "room": ROOMS[room], "metadata": serial.is_multiple_of(2)});
+                (Kind::Members, room, text)
+            }
+            Wish::Typing(room, start) => {
+                let kind = if start { "typing_start" } else { "typing_stop" };
+                (
+                    Kind::Typing,
+                    room,
+                    json!({"type": kind, "room": ROOMS[room]}),
+                )
+            }
+            Wish::Ping => (Kind::Ping, 0, json!({"type": "ping", "timestamp": serial})),
+            Wish::Application => {
+                let known = !self.plan.config.application_types.is_empty();
+                let kind = if known {
+                    Kind::Application
+                } else {
+                    Kind::Wrong("unknown_type")
+                };
+                (kind, 0, json!({"type": APPLICATION_TYPE, "sides": 6}))
+            }
+            Wish::Unknown => {
+                let kind = Kind::Wrong("unknown_type");
+                (kind, 0, json!({"type": "jion", "room": "tea"}))
+            }
+            Wish::BadName => {
+                let kind = Kind::Wrong("invalid_room");
+                (kind, 0, json!({"type": "join", "room": ""}))
+            }
+            Wish::BadJson => (Kind::Wrong("bad_json"), 0, json!(null)),
+            Wish::Binary => (Kind::Wrong("bad_message"), 0, json!(null)),
+        };
+        let bare = matches!(ask.what, Wish::BadJson | Wish::Binary);
+        let id = (ask.named && !bare).then(|| {
+            let id = if serial.is_multiple_of(2) {
+                json!(serial)
+            } else {
+                json!(format!("q\"{serial}"))
+            };
+            text["id"] = id.clone();
+            id.as_str().map_or_else(|| id.to_string(), str::to_owned)
+        });
+        let (opcode, payload) = match ask.what {
+            Wish::BadJson => (Opcode::Text, b"hello {".to_vec()),
+            Wish::Binary => (Opcode::Binary, vec![0, 255, 7]),
+            _ => (Opcode::Text, text.to_string().into_bytes()),
+        };
+        let mut none = Peer::new(super::peer::Codec::Own, 0);
+        let peer = self.actors[number].peer.as_mut().unwrap_or(&mut none);
+        let frames = peer.message(opcode, &payload, fragments);
+        let request = Request {
+            kind,
+            id,
+            room,
+            serial: outgoing.map(|_| serial),
+        };
+        (frames, request, outgoing)
+    }
+
+    fn do_to(&mut self, net: &mut Net, number: usize, socket: SocketId, act: &Act) {
+        match act {
+            Act::Ping => self.frame(net, number, Opcode::Ping, b"are you there?"),
+            Act::Close(code) => {
+                fault(net, "a close frame from a client");
+                let payload = code.map_or_else(Vec::new, |code| code.to_be_bytes().to_vec());
+                self.frame(net, number, Opcode::Close, &payload);
+            }
+            Act::Finish => {
+                fault(net, "a half-close");
+                net.finish(socket);
+            }
+            Act::Reset => {
+                fault(net, "a reset by a client");
+                net.reset(socket);
+                self.actors[number].socket = None;
+            }
+            Act::Vanish => {
+                fault(net, "a client vanishes");
+                net.vanish(socket);
+                self.vanished.push(socket);
+                self.actors[number].socket = None;
+            }
+            Act::Fail => {
+                fault(net, "the driver fails a connection");
+                net.fail(socket);
+            }
+            Act::Stall(micros) => {
+                fault(net, "a stall of the network");
+                net.stall(socket, *micros);
+            }
+            Act::Read(reading) => {
+                fault(
+                    net,
+                    match reading {
+                        Reading::Prompt => "a reader goes on",
+                        Reading::Slow { .. } => "a slow reader",
+                        Reading::Stopped => "a reader stops",
+                    },
+                );
+                net.set_reading(socket, *reading);
+            }
+            Act::Mute => {
+                fault(net, "pings are not answered");
+                self.actors[number].mute = true;
+            }
+            Act::Lie(lie) => {
+                if net.is_writable(socket) && self.is_open(number) {
+                    fault(net, &format!("a lie: {lie:?}"));
+                    let bytes = lie_bytes(*lie, self.plan.config.limits.max_message_bytes);
+                    watch(net).written(socket, bytes.len());
+                    ends(net, socket, Kind::Lie);
+                    net.write(socket, &bytes);
+                }
+            }
+            Act::Connect(_) | Act::Refused | Act::Say(_) => {}
+        }
+    }
+
+    fn is_open(&self, number: usize) -> bool {
+        self.actors[number].peer.as_ref().is_some_and(Peer::is_open)
+    }
+
+    /// Sends a control frame.
+    fn frame(&mut self, net: &mut Net, number: usize, opcode: Opcode, payload: &[u8]) {
+        let actor = &mut self.actors[number];
+        let (Some(socket), Some(peer)) = (actor.socket, actor.peer.as_mut()) else {
+            return;
+        };
+        if !net.is_writable(socket) || !(peer.is_open() || opcode == Opcode::Close) {
+            return;
+        }
+        let bytes = peer.frame(opcode, true, payload);
+        let pings = peer.take_pings();
+        watch(net).pinged(pings);
+        watch(net).written(socket, bytes.len());
+        if opcode == Opcode::Close {
+            ends(net, socket, Kind::Close);
+        }
+        net.write(socket, &bytes);
+    }
+
+    /// A client has read.
+    pub(super) fn received(
+        &mut self,
+        net: &mut Net,
+        socket: SocketId,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        let current = |actor: &Actor| actor.socket == Some(socket);
+        let Some(number) = self.actors.iter().position(current) else {
+            return Ok(());
+        };
+        let Some(peer) = self.actors[number].peer.as_mut() else {
+            return Ok(());
+        };
+        for heard in peer.receive(bytes) {
+            match heard {
+                Heard::Upgraded => {
+                    let waiting = core::mem::take(&mut self.actors[number].waiting);
+                    self.say(net, number, &waiting);
+                }
+                Heard::Ping(payload) if !self.actors[number].mute => {
+                    self.frame(net, number, Opcode::Pong, &payload);
+                }
+                Heard::Text(text) if text.starts_with(r#"{"type":"welcome""#) => {
+                    let value: serde_json::Value =
+                        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+                    self.actors[number].id = value["clientId"].as_str().map(str::to_owned);
+                }
+                Heard::Close(code) => {
+                    let payload = if code == 1005 {
+                        Vec::new()
+                    } else {
+                        code.to_be_bytes().to_vec()
+                    };
+                    if !self.actors[number].mute {
+                        self.frame(net, number, Opcode::Close, &payload);
+                        net.finish(socket);
+                    }
+                }
+                Heard::Broken(what) => return Err(format!("client {number}: {what}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The server has finished writing.
+    pub(super) fn finished(&self, net: &mut Net, socket: SocketId) {
+        let muted = |actor: &Actor| actor.socket == Some(socket) && actor.mute;
+        if !self.actors.iter().any(muted) {
+            net.finish(socket);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn gone(&mut self, socket: SocketId) {
+        for actor in &mut self.actors {
+            if actor.socket == Some(socket) {
+                actor.socket = None;
+            }
+        }
+    }
+
+    /// Everybody leaves, each in its own way.
+    pub(super) fn leave(&mut self, net: &mut Net) {
+        for number in 0..self.actors.len() {
+            self.actors[number].next = usize::MAX;
+            let Some(socket) = self.actors[number].socket else {
+                continue;
+            };
+            net.set_reading(socket, Reading::Prompt);
+            match number % 4 {
+                0 if self.is_open(number) => {
+                    self.frame(net, number, Opcode::Close, &1000_u16.to_be_bytes());
+                }
+                1 => net.reset(socket),
+                _ => net.finish(socket),
+            }
+        }
+        for socket in core::mem::take(&mut self.vanished) {
+            net.fail(socket);
+        }
+    }
+}
+
+fn watch(net: &mut Net) -> &mut Oracle {
+    &mut net.observer_mut().0
+}
+
+fn fault(net: &mut Net, name: &str) {
+    watch(net).coverage.fault(name);
+}
+
+fn write(net: &mut Net, socket: SocketId, bytes: &[u8]) {
+    watch(net).written(socket, bytes.len());
+    net.write(socket, bytes);
+}
+
+/// What the client has sent last ends its session.
+fn ends(net: &mut Net, socket: SocketId, kind: Kind) {
+    let request = Request {
+        kind,
+        id: None,
+        room: 0,
+        serial: None,
+    };
+    watch(net).asked(socket, request, None);
+}

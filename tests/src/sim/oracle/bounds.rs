@@ -1,0 +1,189 @@
+//! What is bounded: queues, memory, the polls until a machine is idle, the time until something happens.
+
+use roomwire_core::server::Event;
+use roomwire_core::{ConnectionId, Machine, Output, Server, Stats};
+
+use super::session::Reader;
+use super::{Oracle, Totals};
+
+/// How long the machine has been busy without getting anything done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bounds {
+    /// Polls that may still come to nothing.
+    credit: u64,
+    /// Messages that the server had processed when it was last polled.
+    received: u64,
+}
+
+impl Bounds {
+    /// Each input may cause a few things to report.
+    pub(super) fn input(&mut self) {
+        self.credit += POLLS_PER_INPUT;
+    }
+
+    /// Something has left.
+    pub(super) fn progress(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.credit += 1;
+        }
+    }
+}
+
+impl Oracle {
+    /// Counts a poll; those that get nothing done are bounded by what was handed in and who is there.
+    pub(super) fn poll_counts(&mut self, output: &Output<Event>, server: &Server) {
+        let received = server.stats().received;
+        let worked = received > self.bounds.received;
+        self.bounds.received = received;
+        match output {
+            Output::Idle { .. } => {
+                self.bounds.credit = POLLS_PER_CONNECTION * (4 + self.live.len() as u64);
+            }
+            Output::Event(_) | Output::Close { .. } | Output::Finish { .. } => {}
+            _ if worked => {}
+            _ => match self.bounds.credit.checked_sub(1) {
+                Some(left) => self.bounds.credit = left,
+                None => self.fail(|| format!("{output:?}: so many polls and still not idle")),
+            },
+        }
+        let buffered = server.stats().buffered_bytes;
+        let most = self.config.limits.max_buffered_bytes + self.one_turn();
+        self.check(buffered <= most, || {
+            format!("{buffered} bytes are held, {most} may be")
+        });
+    }
+
+    /// What may be held beyond the limit until the machine has been polled: what is published in one turn,
+    /// and one message more; twice, because growing doubles.
+    fn one_turn(&self) -> usize {
+        2 * (TURN_BYTES + READ_BYTES + self.config.limits.max_message_bytes)
+    }
+
+    /// The queue of a connection that is about to be written.
+    pub(super) fn check_queue(&mut self, connection: ConnectionId, server: &Server) -> usize {
+        let queued: usize = server.unsent(connection).map(<[u8]>::len).sum();
+        let most = self.config.limits.max_queued_bytes + CONTROL_BYTES;
+        self.check(queued <= most, || {
+            format!("{queued} bytes are queued for {connection}, {most} may be")
+        });
+        queued
+    }
+
+    /// What has to have happened by now.
+    pub(super) fn check_times(&mut self, number: usize, drained: bool) {
+        let ms = 1_000;
+        let timeouts = &self.config.timeouts;
+        let heartbeat = &self.config.heartbeat;
+        let linger = timeouts.linger_ms * ms;
+        let dead = (heartbeat.interval_ms + heartbeat.timeout_ms) * ms;
+        let session = &self.sessions[number];
+        let now = self.now;
+        let since = |at: u64| now.saturating_sub(at);
+        let silent = match &session.reader {
+            Reader::Head(_) => drained && since(session.accepted_at) > timeouts.handshake_ms * ms,
+            _ => false,
+        };
+        let unwelcome = session.upgraded_at.is_some_and(|at| {
+            let waits = drained && !session.welcomed && session.over.is_none();
+            waits && since(at) > timeouts.welcome_delay_ms * ms
+        });
+        let lingers = session.closed_at.is_some_and(|at| since(at) > linger);
+        let beats = heartbeat.interval_ms > 0 && session.welcomed && session.paused_at.is_none();
+        let quiet = since(session.last_input_at);
+        let undead = beats && session.over.is_none() && drained && quiet > dead;
+        let stuck = beats && quiet > dead + linger;
+        let what = [
+            (silent, "no request, and no answer to that"),
+            (unwelcome, "never welcomed"),
+            (lingers, "lingers for too long"),
+            (undead, "gave no sign of life, and is there"),
+            (stuck, "gave no sign of life, and was not cut"),
+        ];
+        if let Some((_, what)) = what.iter().find(|(wrong, _)| *wrong) {
+            self.fail(|| format!("{number}: {what}"));
+        }
+    }
+
+    /// Counters and gauges that must agree at any time.
+    pub(super) fn check_counters(&mut self, stats: &Stats) {
+        let Totals {
+            bytes_in,
+            bytes_out,
+            accepted,
+            told_drops,
+            ..
+        } = self.totals;
+        let rows = [
+            ("received_bytes", stats.received_bytes, bytes_in),
+            ("sent_bytes", stats.sent_bytes, bytes_out),
+            ("accepted", stats.accepted, accepted),
+            (
+                "connections",
+                stats.connections as u64,
+                self.live.len() as u64,
+            ),
+            ("clamped", stats.clamped, 0),
+            ("time_went_back", stats.time_went_back, 0),
+            ("unanswered_transmits", stats.unanswered_transmits, 0),
+        ];
+        for (name, counted, real) in rows {
+            self.check(counted == real, || {
+                format!("{counted} {name} were counted, {real} there were")
+            });
+        }
+        self.check(told_drops <= stats.dropped, || {
+            format!("{told_drops} drops were told, {} counted", stats.dropped)
+        });
+    }
+
+    /// Everybody has left: nothing may be left of them.
+    pub(super) fn check_nothing_left(&mut self, stats: &Stats) {
+        let gauges = (
+            stats.connections,
+            stats.clients,
+            stats.rooms,
+            stats.buffered_bytes,
+        );
+        self.check(gauges == (0, 0, 0, 0), || {
+            format!("left at the end: {stats:?}")
+        });
+        self.check(stats.opened == stats.closed, || {
+            format!("{} opened, {} closed", stats.opened, stats.closed)
+        });
+        let untold = self
+            .sessions
+            .iter()
+            .position(|session| session.opened_told != session.closed_told || session.live);
+        self.check(untold.is_none(), || {
+            format!("the end of {untold:?} was not told")
+        });
+        // Each text was delivered, dropped or discarded; what is discarded may also be something else.
+        let produced = stats.deliveries + stats.direct;
+        let texts = self.totals.texts;
+        let consumed = texts + stats.dropped + stats.discarded;
+        let others = self.totals.client_pings + OTHERS_PER_CONNECTION * stats.accepted;
+        self.check((produced..=produced + others).contains(&consumed), || {
+            format!(
+                "{produced} texts were made, {texts} delivered and up to {others} others: {stats:?}"
+            )
+        });
+    }
+}
+
+/// Control frames go beyond the limit of a queue: one ping, one pong and a close frame.
+const CONTROL_BYTES: usize = 3 * 127;
+
+/// What is published before the machine asks to be polled.
+const TURN_BYTES: usize = 256 * 1024;
+
+/// What one input holds.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Outputs per input that move nothing.
+const POLLS_PER_INPUT: u64 = 4;
+
+/// A transmit, and reading that is withdrawn and goes on.
+const POLLS_PER_CONNECTION: u64 = 8;
+
+/// Responses, a ping, two close frames.
+const OTHERS_PER_CONNECTION: u64 = 6;

@@ -1,0 +1,154 @@
+//! What the oracle makes of each step of the driver.
+
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{ConnectionId, Input, Now, Output, Server, Turn};
+
+use super::{Oracle, Step, What};
+use crate::sim::observer::{Accept, Observer};
+
+impl Observer<Server> for Oracle {
+    fn accepted(&mut self, now: Now, what: &Accept, _: &Server) {
+        self.tick(now);
+        let Some(id) = what.id else {
+            self.coverage.edge("connect → refused");
+            return;
+        };
+        self.totals.accepted += 1;
+        let number = what.socket.0;
+        let session = &mut self.sessions[number];
+        session.connection = Some(id);
+        session.live = true;
+        session.accepted_at = self.now;
+        session.last_input_at = self.now;
+        self.by_connection.insert(id, number);
+        self.live.insert(number);
+        self.bounds.input();
+    }
+
+    fn input(
+        &mut self,
+        now: Now,
+        input: &Input<'_, Command, core::convert::Infallible>,
+        server: &Server,
+    ) {
+        self.tick(now);
+        self.bounds.input();
+        self.step = Step {
+            received: server.stats().received,
+            ..Step::default()
+        };
+        match input {
+            Input::Received { connection, bytes } => {
+                self.totals.bytes_in += bytes.len() as u64;
+                self.step.session = self.session_of(*connection);
+                self.step.what = What::Bytes;
+                if let Some(number) = self.step.session {
+                    let messages = self.hand_in(number, bytes.len());
+                    self.step.received += messages;
+                }
+            }
+            Input::ReadEnd { connection } => {
+                self.step.session = self.session_of(*connection);
+                self.step.what = What::ReadEnd;
+                if let Some(number) = self.step.session {
+                    let stage = self.sessions[number].stage();
+                    self.coverage.edge(&format!("half-close while {stage}"));
+                }
+            }
+            Input::Ended { connection, end } => {
+                if let Some(number) = self.session_of(*connection) {
+                    let stage = self.sessions[number].stage();
+                    let end = format!("{end:?} while {stage}");
+                    self.coverage.edge(&end);
+                    self.died(number);
+                }
+            }
+            Input::Sent { connection, .. } => {
+                // Only now has the server heard that its response has left.
+                if let Some(number) = self.session_of(*connection)
+                    && core::mem::take(&mut self.sessions[number].upgrading)
+                {
+                    self.sessions[number].upgraded_at = Some(self.now);
+                }
+            }
+            Input::Command(command) => self.command(command),
+            _ => {}
+        }
+    }
+
+    fn handled(&mut self, _: Now, turn: Turn, server: &Server) {
+        let Some(number) = self.step.session else {
+            return;
+        };
+        let received = server.stats().received;
+        let session = &self.sessions[number];
+        let held = session.upgraded_at.is_none();
+        let all = received == self.step.received && turn == Turn::Open;
+        if held || session.paused_at.is_some() || session.behind || !all {
+            self.sessions[number].behind = true;
+            return;
+        }
+        match self.step.what {
+            What::Bytes => self.caught_up(number),
+            What::ReadEnd => {
+                let stamp = self.stamp;
+                self.sessions[number].end_by(stamp);
+                self.changed.fill(true);
+                self.changed_at.fill(self.now);
+            }
+            What::Other => {}
+        }
+    }
+
+    fn polled(&mut self, now: Now, output: &Output<Event>, server: &Server) {
+        self.tick(now);
+        self.coverage.polls += 1;
+        self.poll_counts(output, server);
+        match output {
+            Output::ReadInterest { connection, wanted } => {
+                if let Some(number) = self.session_of(*connection) {
+                    self.sessions[number].paused_at = (!wanted).then_some(self.now);
+                    self.coverage.edge(if *wanted {
+                        "reading goes on"
+                    } else {
+                        "reading is withdrawn"
+                    });
+                    if *wanted {
+                        self.sessions[number].last_input_at = self.now;
+                        self.caught_up(number);
+                    }
+                }
+            }
+            Output::Close { connection, reset } => {
+                if let Some(number) = self.session_of(*connection) {
+                    let session = &self.sessions[number];
+                    if *reset {
+                        let stage = session.stage();
+                        self.coverage
+                            .edge(&format!("cut by the server while {stage}"));
+                    }
+                    self.died(number);
+                }
+            }
+            Output::Event(event) => self.event(event),
+            Output::Transmit { connection } => {
+                self.check_queue(*connection, server);
+            }
+            Output::Idle { deadline } => self.quiet(*deadline, server),
+            _ => {}
+        }
+    }
+
+    fn wrote(&mut self, now: Now, connection: ConnectionId, bytes: &[u8], lent: usize) {
+        self.tick(now);
+        self.totals.bytes_out += bytes.len() as u64;
+        self.bounds.progress(bytes.len());
+        if let Some(number) = self.session_of(connection) {
+            if bytes.len() < lent {
+                self.coverage.fault("a write falls short");
+                self.sessions[number].fell_short = true;
+            }
+            self.stream(number, bytes);
+        }
+    }
+}

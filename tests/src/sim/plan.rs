@@ -1,0 +1,245 @@
+//! What is going to happen, as data: a server's settings, clients and what each does, faults, commands.
+//!
+//! A plan is made from a seed before anything runs, so that it can be printed, changed and made smaller.
+
+use roomwire_core::config::{RoomRule, SlowReader};
+use roomwire_core::{Config, ListenerId, PeerAddr};
+
+use super::host::Driving;
+use super::network::Reading;
+use super::peer::Codec;
+use super::wire::Link;
+
+/// Everything of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What it was made from; also decides how the network behaves.
+    pub seed: u64,
+    /// The server's settings.
+    pub config: Config,
+    /// How the server is driven.
+    pub driving: Driving,
+    /// Who is there.
+    pub clients: Vec<ClientPlan>,
+    /// What the program around the server asks for, and when.
+    pub commands: Vec<(u64, Order)>,
+    /// When everybody leaves, in microseconds from the beginning.
+    pub end_us: u64,
+}
+
+/// One client: what it does, one thing after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientPlan {
+    /// What it is like, for people.
+    pub nature: Nature,
+    /// Its address.
+    pub peer: PeerAddr,
+    /// Where it connects to.
+    pub listener: ListenerId,
+    /// What reads for it.
+    pub codec: Codec,
+    /// Its network.
+    pub link: Link,
+    /// Whether it speaks before it has been told that it may.
+    pub eager: bool,
+    /// In how many frames it sends a message at most.
+    pub fragments: usize,
+    /// Microseconds after the one before (or the beginning), and what it does then.
+    pub acts: Vec<(u64, Act)>,
+}
+
+/// What a client is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Nature {
+    /// Says something now and then.
+    Chatty,
+    /// Breaks off without a word.
+    Crasher,
+    /// Comes and goes.
+    Flapper,
+    /// Says as much as it can.
+    Flooder,
+    /// Breaks the rules.
+    Liar,
+    /// Listens.
+    Lurker,
+    /// Reads little by little.
+    Slow,
+    /// Stops reading.
+    Stopped,
+}
+
+/// One thing that a client does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Connects anew; what it had is reset. The request is what `Head` says.
+    Connect(Head),
+    /// Tries to connect, and is refused by the network.
+    Refused,
+    /// Sends requests in one piece.
+    Say(Vec<Ask>),
+    /// Sends a WebSocket ping.
+    Ping,
+    /// Sends a close frame; without a code if there is none.
+    Close(Option<u16>),
+    /// Finishes writing.
+    Finish,
+    /// Resets the connection.
+    Reset,
+    /// Vanishes without a word.
+    Vanish,
+    /// Its network is dead for so many microseconds.
+    Stall(u64),
+    /// Reads differently from now on.
+    Read(Reading),
+    /// Stops answering pings.
+    Mute,
+    /// Breaks a rule of WebSocket.
+    Lie(Lie),
+    /// The server's driver gives up on the connection.
+    Fail,
+}
+
+/// The first bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Head {
+    /// An upgrade as it should be.
+    Upgrade,
+    /// Another path: 404.
+    Path,
+    /// No upgrade: 426.
+    Plain,
+    /// A method other than GET: 405.
+    Method,
+    /// A page that may not: 403.
+    Origin,
+    /// Too long: 431.
+    Long,
+    /// No HTTP: 400.
+    Garbage,
+    /// A version that is not spoken: 426.
+    Version,
+    /// A request for the server's health.
+    Health,
+    /// Half a request, then nothing: 408.
+    Half,
+}
+
+/// How WebSocket's rules are broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lie {
+    /// A frame that is not masked: 1002.
+    Unmasked,
+    /// Text that is not UTF-8: 1007.
+    Utf8,
+    /// Reserved bits: 1002.
+    Reserved,
+    /// A reserved opcode: 1002.
+    Opcode,
+    /// A close code that nobody may send: 1002.
+    CloseCode,
+    /// A length of more than the server takes: 1009.
+    Huge,
+    /// A continuation of nothing: 1002.
+    Continuation,
+    /// A fragmented ping: 1002.
+    SplitPing,
+}
+
+/// A request, and how it names itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What is asked.
+    pub what: Wish,
+    /// Whether it carries an `id`. One that is answered in any case should, or be no JSON at all: refusals
+    /// without an `id` do not say what they refuse.
+    pub named: bool,
+}
+
+/// What a client asks for. Rooms are numbers of [`ROOMS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// `join`.
+    Join(usize),
+    /// `leave`.
+    Leave(usize),
+    /// `room_message` with so much padding.
+    Room(usize, usize),
+    /// `broadcast` with so much padding.
+    Broadcast(usize),
+    /// `private_message` to a client of the plan, with so much padding.
+    Private(usize, usize),
+    /// `set_metadata`.
+    Metadata,
+    /// `hello`.
+    Hello,
+    /// `members`.
+    Members(usize),
+    /// `typing_start` or `typing_stop`.
+    Typing(usize, bool),
+    /// `ping`.
+    Ping,
+    /// A type of the application, answered by the program around the server.
+    Application,
+    /// A type that nobody knows.
+    Unknown,
+    /// A join of a room whose name is not allowed.
+    BadName,
+    /// Text that is no JSON.
+    BadJson,
+    /// A binary message.
+    Binary,
+}
+
+/// What the program around the server asks for. Clients are numbers of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// A message to a room.
+    Publish(usize),
+    /// A message to a client.
+    Send(usize),
+    /// A client is taken out of a room.
+    Kick(usize, usize),
+    /// A client's connection is closed with a code.
+    Close(usize, u16),
+    /// The server leaves.
+    Drain,
+}
+
+/// The rooms of every plan; number 0 stands for everyone.
+pub const ROOMS: [&str; 9] = [
+    "", "tea", "milk", "old", "new", "last", "linger", "sum", "quo\"te",
+];
+
+/// What the program around the server answers itself.
+pub const APPLICATION_TYPE: &str = "roll";
+
+impl Plan {
+    /// How slow readers of a room are treated; everyone's own messages are never dropped.
+    pub(super) fn policy(&self, room: usize) -> SlowReader {
+        self.rule(room).slow_reader
+    }
+
+    /// From how many members on comings and goings of a room are summed up.
+    pub(super) fn notice_members(&self, room: usize) -> usize {
+        self.rule(room).notice_members as usize
+    }
+
+    /// Over how long, in microseconds.
+    pub(super) fn notice_us(&self, room: usize) -> u64 {
+        self.rule(room).notice_interval_ms * 1_000
+    }
+
+    fn rule(&self, room: usize) -> RoomRule {
+        let fits = |rule: &&RoomRule| room > 0 && matches(&rule.pattern, ROOMS[room]);
+        let rule = self.config.rooms.iter().find(fits);
+        rule.cloned().unwrap_or_default()
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    }
+}

@@ -26,6 +26,8 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_local};
 
+use crate::signal::Signal;
+
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {
     state: RefCell<State<M>>,
@@ -394,32 +396,4 @@ fn write<M: Machine>(
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
     Input::Ended { connection, end }
-}
-
-/// A flag that one task waits for. Raising it twice wakes once.
-#[derive(Default)]
-struct Signal {
-    raised: Cell<bool>,
-    waker: Cell<Option<Waker>>,
-}
-
-impl Signal {
-    fn raise(&self) {
-        if !self.raised.replace(true)
-            && let Some(waker) = self.waker.take()
-        {
-            waker.wake();
-        }
-    }
-
-    async fn wait(&self) {
-        poll_fn(|cx| {
-            if self.raised.replace(false) {
-                return Poll::Ready(());
-            }
-            self.waker.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-        .await;
-    }
 }

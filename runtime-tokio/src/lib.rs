@@ -26,6 +26,7 @@
 
 mod driver;
 mod shard;
+mod signal;
 
 /// The program that the README prints is compiled.
 #[cfg(doctest)]

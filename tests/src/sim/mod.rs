@@ -44,9 +44,9 @@
 //! # Testing the server
 //!
 //! [`Plan::generate`] makes of a seed what is going to happen: settings, some two dozen clients (chatty,
-//! flooding, lying, slow, flapping, vanishing), commands of the program, faults of the network. [`run`] lets
+//! flooding, lying, slow, flapping, vanishing), commands of the program, faults of the network. [`run()`] lets
 //! it happen while an [`Oracle`] compares, after every step and more deeply whenever the machine is idle, what
-//! the server's sockets took with what clients said and `PROTOCOL.md` promises. A plan is data: [`shrink`]
+//! the server's sockets took with what clients said and `PROTOCOL.md` promises. A plan is data: [`shrink()`]
 //! makes one that fails smaller. [`Coverage`] says what runs have hit. Others who watch are [`Observer`]s.
 //!
 //! ```

@@ -114,10 +114,10 @@ impl Audience {
         self.connection(slot)
     }
 
-    /// Appends one message for everyone but the member in `except`. O(size).
+    /// Appends one message of the room with this serial for everyone but the member in `except`. O(size).
     pub(crate) fn publish(
         &mut self,
-        room: u32,
+        serial: u32,
         except: Option<u32>,
         outboxes: &mut Outboxes,
         policy: SlowReader,
@@ -128,7 +128,7 @@ impl Audience {
             self.cut(slot, outboxes, policy);
         }
         if self.open == NONE {
-            self.open = outboxes.buffers.open(room);
+            self.open = outboxes.buffers.open(serial);
         }
         let (start, end) = outboxes.buffers.append(self.open, write);
         outboxes.note_unsealed(end - start);

@@ -32,12 +32,19 @@ impl WireForm {
 
 /// The room of everyone.
 pub(crate) const LOBBY: u32 = 0;
+/// Its serial.
+pub(crate) const LOBBY_SERIAL: u32 = 0;
+/// No room's serial: from here on buffers are marked that belong to none.
+pub(crate) const SERIALS: u32 = u32::MAX - 1;
 
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
     audiences: [Audience; WireForm::ALL.len()],
     pub(crate) rule: Rule,
+    /// Which room it is among all that have been: unlike its number, no later room has it. Marks its buffers,
+    /// which queues hold longer than the room may last.
+    pub(crate) serial: u32,
     /// In the list of rooms that wait for a seal.
     pub(crate) dirty: bool,
     /// Joins and leaves since the last summed-up notice.
@@ -79,10 +86,11 @@ pub(crate) struct Membership {
 }
 
 impl Room {
-    pub(crate) fn new(rule: Rule) -> Self {
+    pub(crate) fn new(rule: Rule, serial: u32) -> Self {
         Self {
             audiences: [const { Audience::new() }; WireForm::ALL.len()],
             rule,
+            serial,
             dirty: false,
             joined: 0,
             left: 0,

@@ -4,13 +4,14 @@ use super::*;
 use crate::session::outbox::Outboxes;
 
 fn room(slow_reader: SlowReader) -> Room {
-    Room::new(Rule {
+    let rule = Rule {
         slow_reader,
         linger: Duration::ZERO,
         notice_members: 10,
         notice_interval: Duration::ZERO,
         metadata_notices: true,
-    })
+    };
+    Room::new(rule, 7)
 }
 
 #[test]

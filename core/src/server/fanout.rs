@@ -131,13 +131,13 @@ impl Server {
     ) -> Option<Range> {
         let except = from.and_then(|index| self.slot_in(index, room, form));
         let (_, entry) = self.rooms.get_mut(room)?;
-        let policy = entry.rule.slow_reader;
+        let (policy, serial) = (entry.rule.slow_reader, entry.serial);
         let audience = entry.audience(form);
         let receivers = audience.len() - usize::from(except.is_some());
         if receivers == 0 {
             return None;
         }
-        let place = audience.publish(room, except, &mut self.outboxes, policy, |out| {
+        let place = audience.publish(serial, except, &mut self.outboxes, policy, |out| {
             put_header(out, TEXT, true, false, payload.len() as u64);
             out.extend_from_slice(payload);
         });

@@ -11,7 +11,7 @@ use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::room::registry::Registry;
-use crate::room::{self, LOBBY, Membership, Room, Rule, WireForm};
+use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, WireForm};
 use crate::session::connection::{Kind, Session};
 use crate::session::facts::Fact;
 use crate::session::outbox::Outboxes;
@@ -44,11 +44,21 @@ impl Server {
         self.admit(index, others)?;
         let room = match room {
             Some(room) => room,
-            None => self.rooms.insert(name, Room::new(self.rule(name))),
+            None => self.make_room(name),
         };
         self.enter(index, room);
         self.reply_joined(index, room, name, id);
         Ok(Outcome::Replied)
+    }
+
+    fn make_room(&mut self, name: &str) -> u32 {
+        // After four thousand million rooms they begin again.
+        self.last_room = match self.last_room + 1 {
+            SERIALS => LOBBY_SERIAL + 1,
+            serial => serial,
+        };
+        let room = Room::new(self.rule(name), self.last_room);
+        self.rooms.insert(name, room)
     }
 
     fn check_join(&self, index: u32, room: Option<u32>) -> Result<(), Refused> {

@@ -38,7 +38,7 @@ use crate::machine::{
     Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
 };
 use crate::room::registry::Registry;
-use crate::room::{LOBBY, Room};
+use crate::room::{LOBBY, LOBBY_SERIAL, Room};
 use crate::session::connection::{Connection, Stage};
 use crate::session::facts::Facts;
 use crate::session::outbox::{Outboxes, flag};
@@ -85,6 +85,8 @@ pub struct Server {
     addresses: Addresses,
 
     rooms: Registry<Room>,
+    /// The serial of the room that was made last.
+    last_room: u32,
     /// Rooms with messages that wait for a seal.
     dirty: Vec<u32>,
     /// Rooms of the seal under way.
@@ -141,7 +143,7 @@ impl Server {
         let mut rng = ChaCha12Rng::from_seed(seed);
         let key = identity::next_u64(&mut rng);
         let mut rooms = Registry::new(identity::next_u64(&mut rng));
-        let lobby = rooms.insert("", Room::new(membership::lobby_rule()));
+        let lobby = rooms.insert("", Room::new(membership::lobby_rule(), LOBBY_SERIAL));
         debug_assert_eq!(lobby, LOBBY);
         let limits = &config.limits;
         let mut outboxes = Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages);
@@ -166,6 +168,7 @@ impl Server {
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
+            last_room: LOBBY_SERIAL,
             dirty: Vec::new(),
             sealing: Vec::new(),
             news: VecDeque::new(),

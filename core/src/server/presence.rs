@@ -308,11 +308,12 @@ impl Server {
         for drop in drops.drain(..) {
             self.steps.one();
             self.stats.dropped += u64::from(drop.messages);
-            let last = self.missed_last(&drop);
+            let room = self.room_of_drop(&drop);
+            let last = room.map_or(0, |room| self.missed_last(&drop, room));
             let connection = self.connections.get_mut(drop.connection);
             if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
                 self.steps.many(session.missed().len());
-                session.miss(drop.room, u64::from(drop.messages), last);
+                session.miss(room, u64::from(drop.messages), last);
                 if self.outboxes.is_idle(drop.connection) {
                     idle.push(drop.connection);
                 }
@@ -325,13 +326,24 @@ impl Server {
         }
     }
 
+    /// The number of the room whose messages were dropped, if the client is still in it. O(rooms of the client).
+    fn room_of_drop(&self, drop: &Drop) -> Option<u32> {
+        let session = self.connections.get(drop.connection)?.session()?;
+        let mut rooms = session.memberships.iter().map(|m| m.room);
+        rooms.find(|&room| {
+            self.steps.one();
+            let room = self.rooms.get(room);
+            room.is_some_and(|room| room.serial == drop.room)
+        })
+    }
+
     /// The number of its room's last message, if a drop took it, and not only notices after it; otherwise 0.
-    fn missed_last(&self, drop: &Drop) -> u64 {
+    fn missed_last(&self, drop: &Drop, room: u32) -> u64 {
         let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
             return 0;
         };
         let dropped = self.outboxes.buffers.place(range);
-        let room = self.rooms.get(drop.room);
+        let room = self.rooms.get(room);
         room.map_or(0, |room| room.last_in(form, dropped))
     }
 

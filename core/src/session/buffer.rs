@@ -83,7 +83,7 @@ impl Place {
 }
 
 impl Buffers {
-    /// A buffer of `room` (or [`NONE`](crate::session::NONE)) to append to, with one reference for the opener. O(1).
+    /// A buffer of the room with this serial (or [`NONE`](crate::session::NONE)) to append to, with one reference for the opener. O(1).
     pub(crate) fn open(&mut self, room: u32) -> u32 {
         let id = self.free.pop().or_else(|| self.free_small.pop());
         let id = self.take(id, room);
@@ -250,7 +250,7 @@ impl Buffers {
         self.buffers[id as usize].bytes.len() as u32
     }
 
-    /// Which room's messages it holds, or [`NONE`](crate::session::NONE).
+    /// The serial of the room whose messages it holds, or [`NONE`](crate::session::NONE).
     pub(crate) fn room(&self, id: u32) -> u32 {
         self.buffers[id as usize].room
     }

@@ -370,14 +370,10 @@ impl Session {
         Some(slot)
     }
 
-    /// Notes what it missed in a room. What it missed in rooms that it has left is told as one with what
-    /// belongs to no room, so that there are no more notes than rooms. O(rooms).
-    pub(crate) fn miss(&mut self, room: u32, messages: u64, last: u64) {
-        if self.slot(room).is_some() {
-            self.note_missed(room, messages, last);
-        } else {
-            self.note_missed(LOBBY, messages, 0);
-        }
+    /// Notes what it missed in one of its rooms. What it missed in rooms that it has left (`None`) is told as one
+    /// with what belongs to no room, so that there are no more notes than rooms. O(rooms).
+    pub(crate) fn miss(&mut self, room: Option<u32>, messages: u64, last: u64) {
+        self.note_missed(room.unwrap_or(LOBBY), messages, last);
     }
 
     fn note_missed(&mut self, room: u32, messages: u64, last: u64) {

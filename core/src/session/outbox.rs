@@ -35,7 +35,7 @@ pub(crate) struct Range {
 pub(crate) struct Drop {
     /// [`NONE`] if it is gone and its slot has another owner.
     pub(crate) connection: u32,
-    /// The buffer's room.
+    /// The serial of the buffer's room.
     pub(crate) room: u32,
     pub(crate) messages: u32,
     /// What went under the policy `latest`, which keeps the room's last message for when the connection drains.

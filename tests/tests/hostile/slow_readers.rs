@@ -346,6 +346,43 @@ fn drops_concern_their_own_room() {
     );
 }
 
+// covers A3-11: a room that is gone keeps its messages, also when another has taken its place
+#[test]
+fn drops_spare_the_messages_of_a_room_that_is_gone() {
+    let (mut world, speaker, reader, witness) = trio(with_policy(SlowReader::DropOldest, 10));
+    world.dam(reader);
+    for number in 0..5 {
+        say(&mut world, speaker, number);
+    }
+    let connection = world.connection(reader);
+    for peer in [speaker, witness] {
+        world.send(peer, &json!({"type": "leave", "room": "tea"}));
+    }
+    let room = "tea".to_owned();
+    world.command(Command::Kick { connection, room });
+    assert_eq!(world.stats().rooms, 0);
+    for peer in [speaker, reader] {
+        world.send(peer, &json!({"type": "join", "room": "milk"}));
+    }
+    for number in 100..130 {
+        let milk = json!({"type": "room_message", "room": "milk", "data": number});
+        world.send(speaker, &milk);
+    }
+    world.release(reader);
+    let messages = world.all(reader);
+    let of = |room: &str| -> Vec<u64> {
+        let said = |m: &&Value| m["type"] == "room_message" && m["room"] == room;
+        let said = messages.iter().filter(said);
+        said.filter_map(|m| m["data"].as_u64()).collect()
+    };
+    assert_eq!(of("tea"), [0, 1, 2, 3, 4], "{messages:#?}");
+    assert!(of("milk").ends_with(&[129]), "{messages:#?}");
+    let told = messages.iter().filter(|m| m["type"] == "messages_dropped");
+    let told: Vec<_> = told.map(|m| (&m["room"], m["count"].as_u64())).collect();
+    let missed = 30 - of("milk").len() as u64;
+    assert_eq!(told, [(&json!("milk"), Some(missed))], "{messages:#?}");
+}
+
 // covers A3-11: broadcasts reach everyone or close who is too slow
 #[test]
 fn broadcasts_close_who_is_too_slow() {

@@ -71,10 +71,12 @@ proptest! {
                     }
                 }
                 Op::Miss(room, count, last) => {
+                    let (room, last) = match session.slot(room) {
+                        Some(_) => (Some(room), last),
+                        None => (None, 0),
+                    };
                     session.miss(room, u64::from(count), last);
-                    let member = places.contains_key(&room);
-                    let told = if member { room } else { LOBBY };
-                    note(&mut missed, told, u64::from(count), if member { last } else { 0 });
+                    note(&mut missed, room.unwrap_or(LOBBY), u64::from(count), last);
                 }
             }
             for room in 0..6 {

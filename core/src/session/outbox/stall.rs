@@ -221,7 +221,7 @@ impl Outboxes {
 }
 
 /// The room number of buffers that hold control frames of a blocked connection.
-pub(super) const CONTROL: u32 = NONE - 1;
+pub(super) const CONTROL: u32 = crate::room::SERIALS;
 
 /// The first byte of a pong frame.
 pub(super) const PONG: u8 = 0x8A;

@@ -4,8 +4,8 @@
 //! cargo run --release -p roomwire-tests --example soak -- MINUTES [FIRST_SEED] [THREADS]
 //! ```
 //!
-//! Prints a line every minute and the whole record at the end. A seed that fails is made smaller and printed;
-//! the exit status is then 1.
+//! Prints a line every minute and the whole record at the end. A seed that fails is made smaller and printed,
+//! and its recording is written to the folder for temporary files; the exit status is then 1.
 #![expect(clippy::print_stdout, reason = "it reports to a terminal")]
 
 use std::env;
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use roomwire_tests::sim::{Coverage, Failure, Plan, run, run_seed, shrink, size};
+use roomwire_tests::sim::{Coverage, Failure, Plan, replay, run, run_seed, shrink, size};
 
 /// What the threads have found together.
 #[derive(Default)]
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     println!("{}", found.coverage);
     println!("violations: {}", found.failures.len());
     for failure in &found.failures {
-        println!("\n{failure}");
+        println!("\n{failure}\n{}", kept(failure));
     }
     if let Some(failure) = found.failures.first() {
         smaller(failure);
@@ -69,15 +69,45 @@ fn main() -> ExitCode {
 fn work(next: &AtomicU64, end: Instant, found: &Mutex<Found>) {
     while Instant::now() < end {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        let result = run_seed(seed);
+        let result = checked(seed);
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(report) => found.coverage.add(&report.coverage),
+            Ok(coverage) => found.coverage.add(&coverage),
             Err(failure) => {
                 println!("{failure}");
                 found.failures.push(*failure);
             }
         }
+    }
+}
+
+/// Runs a seed; now and then also does it again from its recording.
+fn checked(seed: u64) -> Result<Coverage, Box<Failure>> {
+    let report = run_seed(seed)?;
+    if seed.is_multiple_of(REPLAY_EVERY)
+        && let Err(error) = replay(&report.recording)
+    {
+        return Err(Box::new(Failure {
+            plan: Plan::generate(seed),
+            what: format!("its recording: {error}"),
+            recording: report.recording,
+        }));
+    }
+    Ok(report.coverage)
+}
+
+/// Every so many seeds one is done again.
+const REPLAY_EVERY: u64 = 16;
+
+/// Where the recording of a run that failed is.
+fn kept(failure: &Failure) -> String {
+    let folder = env::temp_dir();
+    match failure.keep(&folder) {
+        Ok(path) => format!(
+            "see what the server did: roomwire-tokio replay {}",
+            path.display()
+        ),
+        Err(error) => format!("the recording could not be written: {error}"),
     }
 }
 

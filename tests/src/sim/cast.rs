@@ -1,6 +1,6 @@
 //! The clients of a plan at work: they do what they are to do, and tell the oracle what they have said.
 
-use roomwire_core::Server;
+use roomwire_core::replay::Recorder;
 use serde_json::json;
 
 use super::network::{HostId, Network, Reading, SocketId};
@@ -8,11 +8,12 @@ use super::observer::Fingerprint;
 use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
 use super::peer::{Heard, Peer};
 use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Plan, ROOMS, Wish};
+use super::tape::{Inside, Tape};
 use super::wrong::{lie_bytes, request};
 use crate::frame::Opcode;
 
 /// The network of a run.
-pub(super) type Net = Network<Server, (Oracle, Fingerprint)>;
+pub(super) type Net = Network<Recorder<Tape>, (Inside<Oracle>, Fingerprint)>;
 
 /// All clients of a plan.
 #[derive(Debug)]
@@ -430,7 +431,7 @@ impl<'a> Cast<'a> {
 }
 
 fn watch(net: &mut Net) -> &mut Oracle {
-    &mut net.observer_mut().0
+    &mut net.observer_mut().0.0
 }
 
 fn fault(net: &mut Net, name: &str) {

@@ -48,6 +48,8 @@
 //! it happen while an [`Oracle`] compares, after every step and more deeply whenever the machine is idle, what
 //! the server's sockets took with what clients said and `PROTOCOL.md` promises. A plan is data: [`shrink()`]
 //! makes one that fails smaller. [`Coverage`] says what runs have hit. Others who watch are [`Observer`]s.
+//! Every run is recorded: [`Failure::keep`] writes the recording of one that failed to a file, and
+//! `roomwire-tokio replay FILE` shows what the server did, step by step.
 //!
 //! ```
 //! use roomwire_tests::sim::run_seed;
@@ -70,6 +72,7 @@ mod rig;
 mod run;
 mod shrink;
 mod socket;
+mod tape;
 mod wire;
 mod wrong;
 
@@ -83,6 +86,7 @@ pub use plan::{
     APPLICATION_TYPE, Act, Ask, ClientPlan, Head, Lie, Nature, Order, Plan, ROOMS, Wish,
 };
 pub use rig::{App, Fate, Orders, Rig, RigClient, Ticket};
-pub use run::{Failure, Report, Sabotage, run, run_sabotaged, run_seed};
+pub use run::{Failure, Report, Sabotage, run, run_recorded, run_sabotaged, run_seed};
 pub use shrink::{shrink, size};
+pub use tape::replay;
 pub use wire::Link;

@@ -1,10 +1,14 @@
 //! One run of a plan: the network, the clients, the program around the server, and the oracle that watches.
 
 use core::fmt;
+use std::fs;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 
+use roomwire_core::replay::{Options, Recorder};
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
-use roomwire_core::{Config, ErrorCode, Server};
+use roomwire_core::{Config, ErrorCode};
 use serde_json::json;
 
 use super::cast::{Cast, Net};
@@ -13,6 +17,7 @@ use super::network::{HostId, Network, News};
 use super::observer::Fingerprint;
 use super::oracle::{Editor, Oracle};
 use super::plan::{Order, Plan, ROOMS};
+use super::tape::{Inside, Tape};
 use crate::rng::Rng;
 
 /// What a run came to.
@@ -22,6 +27,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// A hash of everything that the server put out.
     pub fingerprint: u64,
+    /// What went into the server, for [`replay`](super::replay).
+    pub recording: Vec<u8>,
 }
 
 /// A run in which something was wrong.
@@ -31,6 +38,20 @@ pub struct Failure {
     pub plan: Plan,
     /// What was wrong.
     pub what: String,
+    /// What went into the server up to then, for [`replay`](super::replay).
+    pub recording: Vec<u8>,
+}
+
+impl Failure {
+    /// Writes the recording into a folder; returns its path. `roomwire-tokio replay` shows it.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub fn keep(&self, folder: &Path) -> io::Result<PathBuf> {
+        let path = folder.join(format!("seed-{}.roomwire", self.plan.seed));
+        fs::write(&path, &self.recording)?;
+        Ok(path)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -73,16 +94,46 @@ pub struct Sabotage {
 /// # Errors
 /// Says what was wrong, and should.
 pub fn run_sabotaged(plan: &Plan, sabotage: Sabotage) -> Result<Report, Box<Failure>> {
-    let result = catch_unwind(AssertUnwindSafe(|| Run::new(plan, sabotage).run()));
+    run_as(plan, sabotage, WHOLE)
+}
+
+/// Runs a plan, recorded with these options instead of without any bound.
+///
+/// # Errors
+/// Says what was wrong; a panic of the server counts.
+pub fn run_recorded(plan: &Plan, options: Options) -> Result<Report, Box<Failure>> {
+    run_as(plan, Sabotage::default(), options)
+}
+
+/// All is recorded, as it came.
+const WHOLE: Options = Options {
+    masked: false,
+    max_bytes: u64::MAX,
+};
+
+fn run_as(plan: &Plan, sabotage: Sabotage, options: Options) -> Result<Report, Box<Failure>> {
+    let tape = Tape::default();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        Run::new(plan, sabotage, options, tape.clone()).run()
+    }));
     let result = result.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
         Err(format!("panicked: {}", text.unwrap_or_default()))
     });
-    result.map_err(|what| {
-        let plan = plan.clone();
-        Box::new(Failure { plan, what })
-    })
+    let recording = tape.take();
+    match result {
+        Ok((coverage, fingerprint)) => Ok(Report {
+            coverage,
+            fingerprint,
+            recording,
+        }),
+        Err(what) => Err(Box::new(Failure {
+            plan: plan.clone(),
+            what,
+            recording,
+        })),
+    }
 }
 
 struct Run<'a> {
@@ -97,7 +148,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, sabotage: Sabotage) -> Self {
+    fn new(plan: &'a Plan, sabotage: Sabotage, options: Options, tape: Tape) -> Self {
         let config = sabotage.config.unwrap_or_else(|| plan.config.clone());
         let config = config.validate().expect("a valid config");
         let mut rng = Rng::new(plan.seed ^ 0xA5);
@@ -109,9 +160,9 @@ impl<'a> Run<'a> {
         if let Some(editor) = sabotage.editor {
             oracle.set_editor(editor);
         }
-        let watch = (oracle, Fingerprint::default());
+        let watch = (Inside(oracle), Fingerprint::default());
         let mut net = Network::new(plan.seed, watch);
-        net.add(Server::new(config, seed), plan.driving);
+        net.add(Recorder::new(config, seed, options, tape), plan.driving);
         let cast = Cast::new(plan, &mut net);
         let beginning = net.now_us();
         for (number, (at, _)) in plan.commands.iter().enumerate() {
@@ -129,14 +180,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Report, String> {
+    /// What it has hit, and the hash of what the server put out.
+    fn run(mut self) -> Result<(Coverage, u64), String> {
         let beginning = self.net.now_us();
         for _ in 0..MOST_STEPS {
             while let Some(news) = self.net.take_news() {
                 self.news(news)?;
             }
             let more = self.net.step(u64::MAX);
-            if let Some(wrong) = self.net.observer().0.violation() {
+            if let Some(wrong) = self.net.observer().0.0.violation() {
                 return Err(wrong.to_owned());
             }
             if !more {
@@ -146,21 +198,18 @@ impl<'a> Run<'a> {
         Err(format!("not over after {MOST_STEPS} steps"))
     }
 
-    fn finish(mut self, beginning: u64) -> Result<Report, String> {
+    fn finish(mut self, beginning: u64) -> Result<(Coverage, u64), String> {
         if let Some(deadline) = self.net.deadline(HostId(0)) {
             return Err(format!("a deadline at the end: {deadline:?}"));
         }
-        let stats = self.net.machine(HostId(0)).stats();
+        let stats = self.net.machine(HostId(0)).as_ref().stats();
         let (inputs, micros) = (self.net.inputs(), self.net.now_us() - beginning);
-        let (oracle, fingerprint) = self.net.observer_mut();
+        let (Inside(oracle), fingerprint) = self.net.observer_mut();
         oracle.finish(&stats, inputs, micros);
         oracle.coverage.clients = self.plan.clients.len() as u64;
         match oracle.violation() {
             Some(wrong) => Err(wrong.to_owned()),
-            None => Ok(Report {
-                coverage: oracle.coverage.clone(),
-                fingerprint: fingerprint.value(),
-            }),
+            None => Ok((oracle.coverage.clone(), fingerprint.value())),
         }
     }
 
@@ -237,7 +286,7 @@ impl<'a> Run<'a> {
             let name = format!("{order:?}");
             let name = name.split('(').next().unwrap_or_default();
             let name = format!("the program's command: {name}");
-            self.net.observer_mut().0.coverage.fault(&name);
+            self.net.observer_mut().0.0.coverage.fault(&name);
             self.net.command(HostId(0), command);
         }
     }

@@ -3,12 +3,15 @@
 //!
 //! `ROOMWIRE_SIM_SEED` runs one seed instead, and makes it smaller if it fails. `tests/soak` runs many.
 
+mod found;
+mod recording;
 mod sabotage;
 mod shrinking;
 
 use std::env;
+use std::path::Path;
 
-use roomwire_tests::sim::{Coverage, Plan, run, run_seed, shrink, size};
+use roomwire_tests::sim::{Coverage, Failure, Plan, Report, run, run_seed, shrink, size};
 
 /// Seeds of each test; the tests run side by side.
 const SEEDS: u64 = 50;
@@ -22,12 +25,25 @@ fn check(first: u64) {
     }
     let mut all = Coverage::default();
     for seed in first..first + SEEDS {
-        match run_seed(seed) {
-            Ok(report) => all.add(&report.coverage),
-            Err(failure) => panic!("{failure}"),
-        }
+        all.add(&passes(seed).coverage);
     }
     assert_eq!(all.seeds, SEEDS);
+}
+
+/// Runs a seed, which must not fail.
+fn passes(seed: u64) -> Report {
+    run_seed(seed).unwrap_or_else(|failure| panic!("{failure}\n{}", kept(&failure)))
+}
+
+/// Where the recording of a run that failed is.
+fn kept(failure: &Failure) -> String {
+    match failure.keep(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
+        Ok(path) => format!(
+            "see what the server did: roomwire-tokio replay {}",
+            path.display()
+        ),
+        Err(error) => format!("the recording could not be written: {error}"),
+    }
 }
 
 /// Runs one seed; if it fails, makes its plan smaller and shows that.
@@ -39,7 +55,8 @@ fn alone(seed: u64) {
     let small = shrink(&plan, 2_000, |plan| run(plan).is_err());
     let what = run(&small).expect_err("it failed before").what;
     panic!(
-        "{failure}\nsmaller, {} of {}: {what}\n{small:#?}",
+        "{failure}\n{}\nsmaller, {} of {}: {what}\n{small:#?}",
+        kept(&failure),
         size(&small),
         size(&plan)
     );
@@ -68,11 +85,14 @@ fn seeds_from_150() {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     for seed in 1_000..1_010 {
-        let first = run_seed(seed).unwrap_or_else(|failure| panic!("{failure}"));
-        let second = run_seed(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        let (first, second) = (passes(seed), passes(seed));
         assert_eq!(first.fingerprint, second.fingerprint, "seed {seed}");
         assert_eq!(first.coverage, second.coverage, "seed {seed}");
-        let other = run_seed(seed + 1).unwrap_or_else(|failure| panic!("{failure}"));
-        assert_ne!(first.fingerprint, other.fingerprint, "seed {seed}");
+        assert_eq!(first.recording, second.recording, "seed {seed}");
+        assert_ne!(
+            first.fingerprint,
+            passes(seed + 1).fingerprint,
+            "seed {seed}"
+        );
     }
 }

@@ -77,7 +77,9 @@ impl core::fmt::Debug for Editor {
 struct Step {
     session: Option<usize>,
     what: What,
+    /// The server's counters: messages, as they should be afterwards, and pauses before.
     received: u64,
+    throttled: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

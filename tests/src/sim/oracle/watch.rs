@@ -35,6 +35,7 @@ impl Observer<Server> for Oracle {
         self.bounds.input();
         self.step = Step {
             received: server.stats().received,
+            throttled: server.stats().throttled,
             ..Step::default()
         };
         match input {
@@ -80,11 +81,13 @@ impl Observer<Server> for Oracle {
         let Some(number) = self.step.session else {
             return;
         };
-        let received = server.stats().received;
+        let stats = server.stats();
         let session = &self.sessions[number];
         let held = session.upgraded_at.is_none();
-        let all = received == self.step.received && turn == Turn::Open;
-        if held || session.paused_at.is_some() || session.behind || !all {
+        let all = stats.received == self.step.received && turn == Turn::Open;
+        // The last message may have been one too many: what came behind it, a close frame say, then waits.
+        let paused = session.paused_at.is_some() || stats.throttled > self.step.throttled;
+        if held || paused || session.behind || !all {
             self.sessions[number].behind = true;
             return;
         }

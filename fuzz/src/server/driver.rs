@@ -10,7 +10,7 @@ use roomwire_core::{
     ValidConfig,
 };
 
-use super::settings::Manners;
+use super::settings::{Manners, PROXIED};
 use super::stream::{Kind, Stream};
 use crate::input::Choices;
 use crate::replay::Tape;
@@ -57,6 +57,8 @@ pub(super) struct Peer {
     /// Sent by the peer while the server does not read.
     pending: Vec<u8>,
     read_ended: bool,
+    /// It came in behind a proxy, if its address is one.
+    pub(super) proxied: bool,
     pub(super) stream: Stream,
 }
 
@@ -165,6 +167,7 @@ impl Driver {
             finished: false,
             pending: Vec::new(),
             read_ended: false,
+            proxied: listener == PROXIED,
             stream: Stream::new(listener == 1),
         });
     }
@@ -580,7 +583,10 @@ impl Driver {
             if !unread(self) {
                 return;
             }
-            assert!(self.server.as_ref().stats().throttled > 0, "never read again");
+            assert!(
+                self.server.as_ref().stats().throttled > 0,
+                "never read again"
+            );
             self.set_time(self.deadline.expect("never read again"));
             self.drain();
         }

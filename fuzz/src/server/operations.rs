@@ -64,7 +64,13 @@ fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {
         6 => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1), 1)).into(),
         _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into(),
     };
-    driver.accept(address, u16::from(choice >> 3 & 3));
+    // One in eight names a listener that there is not.
+    let listener = if choice >> 5 == 7 {
+        9
+    } else {
+        u16::from(choice >> 3 & 3)
+    };
+    driver.accept(address, listener);
 }
 
 /// Accepts, upgrades and lets the welcome come: what most sequences begin with.
@@ -72,7 +78,8 @@ fn connect(driver: &mut Driver, choices: &mut Choices<'_>) {
     accept(driver, choices);
     let peer = driver.peers.len().wrapping_sub(1);
     if driver.peers.get(peer).is_some_and(|peer| peer.alive) {
-        driver.send(peer, HANDSHAKE);
+        let handshake = handshake(driver, peer, choices);
+        driver.send(peer, &handshake);
         driver.drain();
     }
 }
@@ -194,9 +201,33 @@ fn room(choices: &mut Choices<'_>) -> &'static str {
 
 // ---- what a peer sends
 
+const FIRST_LINE: &[u8] = b"GET /ws HTTP/1.1\r\n";
+
 const HANDSHAKE: &[u8] =
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+/// What a proxy may have added: who the client is, in both ways and none, and what cannot be right.
+const FORWARDED: [&str; 8] = [
+    "",
+    "X-Forwarded-For: 198.51.100.1\r\n",
+    "X-Forwarded-For: 198.51.100.2, 127.0.0.1\r\n",
+    "Forwarded: for=198.51.100.1;proto=https\r\n",
+    "Forwarded: for=\"[2001:db8::1]:80\"\r\n",
+    "Forwarded: for=unknown, for=127.0.0.1\r\n",
+    "X-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.2\r\n",
+    "Forwarded: for=\"198.51.100.1\r\n",
+];
+
+/// A handshake as it arrives.
+fn handshake(driver: &Driver, peer: usize, choices: &mut Choices<'_>) -> Vec<u8> {
+    if !driver.peers[peer].proxied {
+        return HANDSHAKE.to_vec();
+    }
+    let added = FORWARDED[choices.below(FORWARDED.len())];
+    let (request, rest) = HANDSHAKE.split_at(FIRST_LINE.len());
+    [request, added.as_bytes(), rest].concat()
+}
 
 fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     let choice = choices.byte();
@@ -212,8 +243,9 @@ fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     if driver.peers[peer].stream.is_open() {
         driver.peers[peer].stream.clean = false;
     }
-    let cut = HANDSHAKE.len() * usize::from(choice >> 1) / 128;
-    let (front, back) = HANDSHAKE.split_at(cut.min(HANDSHAKE.len()));
+    let request = handshake(driver, peer, choices);
+    let cut = request.len() * usize::from(choice >> 1) / 128;
+    let (front, back) = request.split_at(cut.min(request.len()));
     driver.send(peer, front);
     driver.send(peer, back);
 }

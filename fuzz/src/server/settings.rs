@@ -108,7 +108,10 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
     (config, manners)
 }
 
-/// Everything with its default, bare payloads, and an echo that also takes plain text.
+/// The listener behind a proxy.
+pub(super) const PROXIED: u16 = 3;
+
+/// Everything with its default, bare payloads, an echo that also takes plain text, and [`PROXIED`].
 fn listeners() -> Vec<ListenerConfig> {
     vec![
         ListenerConfig::default(),
@@ -119,6 +122,10 @@ fn listeners() -> Vec<ListenerConfig> {
         ListenerConfig {
             echo: true,
             plain_text: true,
+            ..ListenerConfig::default()
+        },
+        ListenerConfig {
+            trusted_proxies: vec!["local".to_owned(), "127.0.0.0/8".to_owned()],
             ..ListenerConfig::default()
         },
     ]

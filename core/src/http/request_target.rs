@@ -33,7 +33,8 @@ impl<'a> Target<'a> {
         host: Option<&Authority<'_>>,
     ) -> Result<Self, Refusal> {
         if method == Method::Connect {
-            return Err(Refusal::method_not_allowed("GET, HEAD"));
+            // What follows would be the tunnel, not another request (RFC 9110, section 9.3.6).
+            return Err(Refusal::method_not_allowed("GET, HEAD").and_end());
         }
         if !raw.bytes().all(|byte| byte.is_ascii_graphic()) || raw.contains('#') {
             return Err(Refusal::bad_request(

@@ -193,6 +193,8 @@ pub struct Refusal {
     status: Status,
     text: &'static str,
     extra: Extra,
+    /// Whatever the status says, the connection ends.
+    ends: bool,
 }
 
 /// Fields that only some statuses have.
@@ -292,6 +294,7 @@ impl Refusal {
             status,
             text,
             extra: Extra::None,
+            ends: false,
         }
     }
 
@@ -308,13 +311,19 @@ impl Refusal {
     /// Whether the connection can take another request after this refusal: the request was read to its end and
     /// only not served. Otherwise what follows cannot be told from the rest of it, and the connection must end.
     pub const fn keeps_connection(&self) -> bool {
-        matches!(
-            self.status,
-            Status::Forbidden
-                | Status::NotFound
-                | Status::MethodNotAllowed
-                | Status::UpgradeRequired
-        )
+        !self.ends
+            && matches!(
+                self.status,
+                Status::Forbidden
+                    | Status::NotFound
+                    | Status::MethodNotAllowed
+                    | Status::UpgradeRequired
+            )
+    }
+
+    /// The same refusal of a request that was not read to its end: the connection ends.
+    pub(super) const fn and_end(self) -> Self {
+        Self { ends: true, ..self }
     }
 
     /// Appends the response to `out`. It says `Connection: close` unless both `reply` and

@@ -36,6 +36,9 @@ fn verdict(bytes: &[u8]) -> u16 {
 fn check(cases: &[(&[u8], u16)]) {
     for (bytes, expected) in cases {
         assert_eq!(verdict(bytes), *expected, "{}", bytes.escape_ascii());
+        if let Err(refusal) = RequestHead::parse(bytes, &LIMITS, &mut 0) {
+            assert!(!refusal.keeps_connection(), "{}", bytes.escape_ascii());
+        }
         assert_split_invariant(bytes);
     }
 }

@@ -21,6 +21,10 @@ use roomwire_tests::sim::{Coverage, Failure, Plan, replay, run, run_seed, shrink
 #[derive(Default)]
 struct Found {
     coverage: Coverage,
+    /// Clients of each seed.
+    clients: Vec<u64>,
+    /// Kinds of fault of each seed.
+    kinds: Vec<u64>,
     failures: Vec<Failure>,
 }
 
@@ -51,10 +55,16 @@ fn main() -> ExitCode {
         }
     });
 
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let last = next.load(Ordering::Relaxed);
     println!("\nseeds {first} to {}", last.saturating_sub(1));
     println!("{}", found.coverage);
+    println!(
+        "median seed: {} clients, {} kinds of fault",
+        median(&mut found.clients),
+        median(&mut found.kinds)
+    );
+    println!("in less than 1 seed of 20: {:?}", rare(&found.coverage));
     println!("violations: {}", found.failures.len());
     for failure in &found.failures {
         println!("\n{failure}\n{}", kept(failure));
@@ -72,7 +82,11 @@ fn work(next: &AtomicU64, end: Instant, found: &Mutex<Found>) {
         let result = checked(seed);
         let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(coverage) => found.coverage.add(&coverage),
+            Ok(coverage) => {
+                found.coverage.add(&coverage);
+                found.clients.push(coverage.clients);
+                found.kinds.push(coverage.faults.len() as u64);
+            }
             Err(failure) => {
                 println!("{failure}");
                 found.failures.push(*failure);
@@ -109,6 +123,19 @@ fn kept(failure: &Failure) -> String {
         ),
         Err(error) => format!("the recording could not be written: {error}"),
     }
+}
+
+fn median(of: &mut [u64]) -> u64 {
+    of.sort_unstable();
+    of.get(of.len() / 2).copied().unwrap_or_default()
+}
+
+/// Faults and edges that few seeds hit.
+fn rare(coverage: &Coverage) -> Vec<&str> {
+    let all = coverage.faults.iter().chain(&coverage.edges);
+    all.filter(|(_, count)| count.seeds * 20 < coverage.seeds)
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 fn report(minute: u64, found: &Mutex<Found>) {

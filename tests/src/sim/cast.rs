@@ -9,7 +9,7 @@ use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
 use super::peer::{Heard, Peer};
 use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Plan, ROOMS, Wish};
 use super::tape::{Inside, Tape};
-use super::wrong::{lie_bytes, request};
+use super::wrong::{lie_bytes, request, rest};
 use crate::frame::Opcode;
 
 /// The network of a run.
@@ -265,6 +265,7 @@ impl<'a> Cast<'a> {
 
     fn do_to(&mut self, net: &mut Net, number: usize, socket: SocketId, act: &Act) {
         match act {
+            Act::Rest if net.is_writable(socket) => write(net, socket, &rest()),
             Act::Ping => self.frame(net, number, Opcode::Ping, b"are you there?"),
             Act::Close(code) => {
                 fault(net, "a close frame from a client");
@@ -318,7 +319,7 @@ impl<'a> Cast<'a> {
                     net.write(socket, &bytes);
                 }
             }
-            Act::Connect(_) | Act::Refused | Act::Say(_) => {}
+            Act::Connect(_) | Act::Refused | Act::Rest | Act::Say(_) => {}
         }
     }
 

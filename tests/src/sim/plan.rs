@@ -55,14 +55,24 @@ pub enum Nature {
     Chatty,
     /// Breaks off without a word.
     Crasher,
+    /// Does not listen to the answer to its request.
+    Deaf,
     /// Comes and goes.
     Flapper,
     /// Says as much as it can.
     Flooder,
+    /// Breaks off before it is welcomed.
+    Hasty,
+    /// Sends many messages to a room where slow readers miss some.
+    Herald,
+    /// Takes its time over its request.
+    Late,
     /// Breaks the rules.
     Liar,
     /// Listens.
     Lurker,
+    /// Leaves a room whose messages it has not read.
+    Mover,
     /// Reads little by little.
     Slow,
     /// Stops reading.
@@ -74,6 +84,8 @@ pub enum Nature {
 pub enum Act {
     /// Connects anew; what it had is reset. The request is what `Head` says.
     Connect(Head),
+    /// Sends the rest of a request of which it has sent half.
+    Rest,
     /// Tries to connect, and is refused by the network.
     Refused,
     /// Sends requests in one piece.

@@ -32,6 +32,11 @@ pub(super) fn request(head: Head) -> Vec<u8> {
     bytes
 }
 
+/// What comes after [`Head::Half`].
+pub(super) fn rest() -> Vec<u8> {
+    request(Head::Upgrade).split_off(request(Head::Half).len())
+}
+
 /// A frame that breaks a rule.
 pub(super) fn lie_bytes(lie: Lie, max_message_bytes: usize) -> Vec<u8> {
     let key = [1, 2, 3, 4];

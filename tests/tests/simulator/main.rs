@@ -32,7 +32,10 @@ fn check(first: u64) {
 
 /// Runs a seed, which must not fail.
 fn passes(seed: u64) -> Report {
-    run_seed(seed).unwrap_or_else(|failure| panic!("{failure}\n{}", kept(&failure)))
+    let report = run_seed(seed).unwrap_or_else(|failure| panic!("{failure}\n{}", kept(&failure)));
+    // What one client does shows next to nothing.
+    assert!(report.coverage.clients > 1 && report.coverage.connections > 1);
+    report
 }
 
 /// Where the recording of a run that failed is.

@@ -1,5 +1,6 @@
 //! From a seed to a plan: settings, clients by their nature, faults.
 
+mod edges;
 mod server;
 
 use core::net::Ipv4Addr;
@@ -26,14 +27,16 @@ impl Plan {
             .map(|number| client(rng, number, count, end_us, &config))
             .collect();
         let commands = commands(rng, count, end_us);
-        Self {
+        let mut plan = Self {
             seed,
             config,
             driving: driving(rng),
             clients,
             commands,
             end_us,
-        }
+        };
+        edges::add(&mut plan);
+        plan
     }
 }
 
@@ -149,6 +152,8 @@ impl Writer {
             Nature::Flapper => self.flapper(),
             Nature::Liar => self.liar(),
             Nature::Crasher => self.crasher(),
+            // In `edges`.
+            Nature::Deaf | Nature::Hasty | Nature::Herald | Nature::Late | Nature::Mover => {}
         }
     }
 

@@ -112,10 +112,7 @@ impl Server {
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.clear();
         json::encode(&message, None, &mut scratch);
-        let places = WireForm::ALL.map(|form| {
-            let range = self.publish_form(room, None, form, &scratch);
-            range.map(|range| self.outboxes.buffers.place(range))
-        });
+        let places = WireForm::ALL.map(|form| self.publish_kept(room, None, form, &scratch));
         self.scratch = scratch;
         self.stats.published += 1;
         self.number(room, None, places);
@@ -149,7 +146,7 @@ impl Server {
         Some(place)
     }
 
-    /// Publishes a client's data in one form, and keeps it where the room's policy asks for it.
+    /// Publishes data in one form, and keeps it where the room's policy asks for it.
     fn publish_kept(
         &mut self,
         room: u32,

@@ -383,6 +383,26 @@ fn drops_spare_the_messages_of_a_room_that_is_gone() {
     assert_eq!(told, [(&json!("milk"), Some(missed))], "{messages:#?}");
 }
 
+// covers A3-11: what the program says last counts as much as what a client does
+#[test]
+fn the_latest_message_may_be_the_programs() {
+    let (mut world, speaker, reader, _) = trio(with_policy(SlowReader::Latest, 10));
+    world.dam(reader);
+    for number in 0..30 {
+        say(&mut world, speaker, number);
+        world.settle();
+    }
+    let (room, news) = ("tea".to_owned(), json!({"type": "news", "price": 7}));
+    let message = news.to_string();
+    world.command(Command::Publish { room, message });
+    world.release(reader);
+    let messages = world.all(reader);
+    let said = messages.iter().filter(|m| m["type"] != "messages_dropped");
+    assert_eq!(said.last(), Some(&news), "{messages:#?}");
+    let (numbers, missed) = heard(&messages);
+    assert_eq!(numbers.len() as u64 + missed, 30, "{messages:#?}");
+}
+
 // covers A3-11: broadcasts reach everyone or close who is too slow
 #[test]
 fn broadcasts_close_who_is_too_slow() {

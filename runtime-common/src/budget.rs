@@ -14,6 +14,9 @@ pub const READS_PER_SOCKET: u32 = 4;
 /// Connections accepted in one turn, over all listeners of a thread.
 pub const ACCEPTS_PER_TURN: u32 = 64;
 
+/// How long accepting rests when a connection could not be accepted for want of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
 /// Outputs polled in one turn. Large enough for a whole round of a busy room, small enough (some
 /// milliseconds of writes) that pings and new bytes are still looked at in time.
 pub const OUTPUTS_PER_TURN: u32 = 4_096;

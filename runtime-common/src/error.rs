@@ -35,3 +35,8 @@ impl RunError {
         move |source| Self::Io { doing, source }
     }
 }
+
+/// The server has ended; the command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has ended")]
+pub struct Ended;

@@ -4,6 +4,7 @@
 //! With the feature `cli` also the command line, the config file, the environment and the logs of the
 //! binaries. There is no read or write loop here, and no decision of the protocol. UNIX only.
 
+mod bound;
 mod budget;
 mod clock;
 mod error;
@@ -18,12 +19,13 @@ pub mod listen;
 pub mod seed;
 pub mod signals;
 
+pub use bound::Bound;
 pub use budget::{
-    ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE,
-    SLICES_PER_WRITE, TURN_TIME, TurnBudget,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
+    SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
 };
 pub use clock::ClockBase;
-pub use error::RunError;
+pub use error::{Ended, RunError};
 pub use events::log_event;
 pub use listen::BindError;
 pub use record::{FileSink, Recording};

@@ -37,9 +37,10 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::thread;
 
+use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Stats, ValidConfig};
-use roomwire_runtime::{Recording, RunError, Settings, listen, seed};
+pub use roomwire_runtime::Ended;
+use roomwire_runtime::{Bound, RunError, Settings};
 use tokio::sync::{mpsc, oneshot};
 
 use shard::{Letter, Shard};
@@ -47,14 +48,10 @@ use shard::{Letter, Shard};
 /// A server that has its addresses and does not serve yet.
 #[derive(Debug)]
 pub struct Server {
-    config: ValidConfig,
-    seed: [u8; 32],
-    listeners: Vec<std::net::TcpListener>,
-    addresses: Vec<SocketAddr>,
+    bound: Bound,
     handle: Handle,
     mailbox: mpsc::Receiver<Letter>,
     events: Option<mpsc::Sender<Event>>,
-    recording: Option<Recording>,
 }
 
 /// Commands and events that may wait between a program and its server.
@@ -76,38 +73,24 @@ impl Server {
     /// # Errors
     /// As [`bind`](Self::bind).
     pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
-        let config = settings.core_config()?;
-        let seed = seed::from_system().map_err(RunError::io("reading a random seed"))?;
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for listener in &settings.listeners {
-            let socket = listen::bind(listener.address)?;
-            let address = socket.local_addr();
-            addresses.push(address.map_err(RunError::io("reading a listener's address"))?);
-            listeners.push(socket);
-        }
+        let bound = Bound::new(settings)?;
         let (sender, mailbox) = mpsc::channel(MAILBOX);
-        let recording = Recording::create(&settings.record)?;
         Ok(Self {
-            config,
-            seed,
-            listeners,
-            addresses,
+            bound,
             handle: Handle { mailbox: sender },
             mailbox,
             events: None,
-            recording,
         })
     }
 
     /// Where the first listener listens; with port 0, the port that it was given.
     pub fn local_addr(&self) -> SocketAddr {
-        self.addresses[0]
+        self.bound.addresses[0]
     }
 
     /// Where each listener listens, in the order of the settings.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.bound.addresses
     }
 
     /// For talking to the server while it runs.
@@ -169,12 +152,9 @@ impl Server {
 
     fn into_shard(self) -> Shard {
         Shard {
-            config: self.config,
-            seed: self.seed,
-            listeners: self.listeners,
+            bound: self.bound,
             mailbox: self.mailbox,
             events: self.events,
-            recording: self.recording,
         }
     }
 }
@@ -184,18 +164,6 @@ impl Server {
 pub struct Handle {
     mailbox: mpsc::Sender<Letter>,
 }
-
-/// The server has ended; the command was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended;
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the server has ended")
-    }
-}
-
-impl std::error::Error for Ended {}
 
 impl Handle {
     /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.

@@ -1,13 +1,12 @@
 //! One shard: a thread with its own loop, listeners, machine and mailbox.
 
-use std::net::TcpListener as StdListener;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant as StdInstant};
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats, ValidConfig};
-use roomwire_runtime::{ACCEPTS_PER_TURN, ClockBase, Recording, RunError, log_event};
+use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_runtime::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, log_event};
 use tokio::net::TcpListener;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
@@ -17,13 +16,10 @@ use crate::driver::{Driver, TurnEnd};
 
 /// What a shard is made of.
 pub(crate) struct Shard {
-    pub(crate) config: ValidConfig,
-    pub(crate) seed: [u8; 32],
-    pub(crate) listeners: Vec<StdListener>,
+    pub(crate) bound: Bound,
     pub(crate) mailbox: mpsc::Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<mpsc::Sender<Event>>,
-    pub(crate) recording: Option<Recording>,
 }
 
 /// A server, recorded or not.
@@ -42,16 +38,13 @@ pub(crate) enum Letter {
     Abort,
 }
 
-/// After this many connections could not be accepted for want of descriptors or memory, and until others end.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 impl Shard {
     /// Runs on this thread until the shard was drained or aborted.
     pub(crate) fn run(mut self) -> Result<(), RunError> {
         let doing = "starting the tokio runtime";
         let runtime = LocalRuntime::new().map_err(RunError::io(doing))?;
-        let (config, seed) = (self.config.clone(), self.seed);
-        match self.recording.take() {
+        let (config, seed) = (self.bound.config.clone(), self.bound.seed);
+        match self.bound.recording.take() {
             None => runtime.block_on(self.serve(Server::new(config, seed))),
             // The runtime is gone when the closure ends, and the recorder with it.
             Some(recording) => recording.run(config, seed, move |recorder| {
@@ -62,14 +55,13 @@ impl Shard {
 
     async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
         let Self {
-            listeners,
+            bound,
             mut mailbox,
             events,
-            ..
         } = self;
         let driver = Driver::new(machine, ClockBase::new());
         let mut accepting = Vec::new();
-        for (index, listener) in listeners.into_iter().enumerate() {
+        for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
             let listener = TcpListener::from_std(listener).map_err(RunError::io(doing))?;
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));

@@ -1,0 +1,52 @@
+//! What every adapter does before it serves.
+
+use std::net::{SocketAddr, TcpListener};
+
+use roomwire_core::ValidConfig;
+
+use crate::error::RunError;
+use crate::record::Recording;
+use crate::settings::Settings;
+use crate::{listen, seed};
+
+/// Settings that were checked, and what they ask the system for: addresses, a seed, the file of a recording.
+#[derive(Debug)]
+pub struct Bound {
+    /// The core's settings.
+    pub config: ValidConfig,
+    /// The core's randomness.
+    pub seed: [u8; 32],
+    /// One for each listener of the settings. Connections wait there until somebody accepts them.
+    pub listeners: Vec<TcpListener>,
+    /// Where each listens; with port 0, the port that it was given.
+    pub addresses: Vec<SocketAddr>,
+    /// If one is asked for.
+    pub recording: Option<Recording>,
+}
+
+impl Bound {
+    /// Checks the settings and takes the addresses.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do; [`RunError::Io`] when the
+    /// system has no randomness, or the file of a recording is there already or cannot be made.
+    pub fn new(settings: &Settings) -> Result<Self, RunError> {
+        let config = settings.core_config()?;
+        let seed = seed::from_system().map_err(RunError::io("reading a random seed"))?;
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for listener in &settings.listeners {
+            let socket = listen::bind(listener.address)?;
+            let address = socket.local_addr();
+            addresses.push(address.map_err(RunError::io("reading a listener's address"))?);
+            listeners.push(socket);
+        }
+        Ok(Self {
+            config,
+            seed,
+            listeners,
+            addresses,
+            recording: Recording::create(&settings.record)?,
+        })
+    }
+}

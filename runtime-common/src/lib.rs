@@ -16,6 +16,7 @@ mod settings;
 pub mod cli;
 pub mod descriptors;
 pub mod listen;
+pub mod mailbox;
 pub mod seed;
 pub mod signals;
 

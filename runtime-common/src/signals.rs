@@ -6,10 +6,13 @@
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::thread;
 
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::low_level::{pipe, unregister};
+
+use crate::error::RunError;
 
 /// What the signals so far ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,27 @@ pub enum Shutdown {
     Drain,
     /// A second signal: leave now.
     Abort,
+}
+
+/// Calls `act` with what each signal asks for, on a thread of its own that ends after [`Shutdown::Abort`].
+///
+/// # Errors
+/// When the process is out of descriptors or threads.
+pub fn obey(mut act: impl FnMut(Shutdown) + Send + 'static) -> Result<(), RunError> {
+    let signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
+    let serve = move || {
+        let mut signals = signals;
+        while let Ok(asked) = signals.wait() {
+            act(asked);
+            if asked == Shutdown::Abort {
+                return;
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("signals".to_owned());
+    let started = thread.spawn(serve);
+    started.map_err(RunError::io("starting the signal thread"))?;
+    Ok(())
 }
 
 /// The signals of the process that ask it to leave, from when this is made until it is dropped.

@@ -5,7 +5,6 @@
 //! counts is how much of the flood the server takes while it answers the others, and that has to be a small part
 //! of a flood that ends only when everyone has been answered.
 
-#[expect(dead_code, reason = "the other tests need more of it")]
 mod common;
 
 use std::io::Write;
@@ -13,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use common::{Client, Running, settings, soon};
+use common::{Running, settings, soon};
 use roomwire_core::config::RateLimit;
 use roomwire_core::websocket::{Data, OpCode, put_masked_frame};
+use roomwire_tests::tcp::Client;
 use roomwire_tokio::Server;
 use serde_json::json;
 

@@ -3,13 +3,13 @@
 mod common;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::{Client, PATIENCE, Running, settings, soon};
+use common::{Running, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_runtime::{ListenerSettings, RunError};
+use roomwire_tests::tcp::{Client, assert_cut, assert_ends};
 use roomwire_tokio::{Ended, Server};
 use serde_json::json;
 use tokio::sync::mpsc::Receiver;
@@ -20,32 +20,6 @@ async fn bind() -> Server {
 
 async fn next(events: &mut Receiver<Event>) -> Event {
     soon(events.recv()).await.expect("the server runs")
-}
-
-/// Nobody listens at `address` any more, or will not soon.
-fn assert_ends(address: SocketAddr) {
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(address).is_ok() {
-        assert!(Instant::now() < end, "somebody still listens");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The client's connection is cut without a goodbye.
-fn assert_cut(client: &mut Client) {
-    use tungstenite::Error;
-    match client.socket().read() {
-        // A cut connection is an end of the stream or a reset, not silence until the read times out.
-        Err(Error::Protocol(_)) => {}
-        Err(Error::Io(error)) => {
-            let waited = matches!(
-                error.kind(),
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-            );
-            assert!(!waited, "{error}");
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 // ---- binding

@@ -6,7 +6,8 @@ mod common;
 use std::net::TcpStream;
 use std::thread;
 
-use common::{Client, Running, settings, soon};
+use common::{Running, settings, soon};
+use roomwire_tests::tcp::Client;
 use roomwire_tokio::Server;
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest;

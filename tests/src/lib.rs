@@ -1,7 +1,8 @@
 //! What the tests share: a driver over a virtual clock, a WebSocket client of its own, and a world of both.
 //!
-//! Nothing here sleeps, opens a socket or reads a clock. A test says what happens; [`World`] is the usual way
-//! in, [`Driver`] is for other machines and for tests that need to decide about every single poll.
+//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], which the tests of adapters use. A test
+//! says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for tests that need
+//! to decide about every single poll.
 
 mod client;
 mod crowd;
@@ -11,6 +12,7 @@ pub mod model;
 mod pipe;
 mod rng;
 pub mod sim;
+pub mod tcp;
 mod world;
 
 pub use client::{Client, Message};

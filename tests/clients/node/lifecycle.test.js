@@ -106,7 +106,8 @@ describe('start', () => {
   test('it knows its version', TEST_MS, async () => {
     const { code, stdout } = await run(['--version']);
     assert.equal(code, 0);
-    assert.match(stdout, /^roomwire-tokio \d+\.\d+\.\d+/);
+    assert.match(stdout, /^roomwire-[a-z-]+ \d+\.\d+\.\d+/);
+    assert.equal(stdout.split(' ')[0], path.basename(process.env.ROOMWIRE_BIN));
   });
 
   // covers A3-17

@@ -14,7 +14,7 @@ const SECOND_SIGNAL_MS = 300;
 function binary() {
   const file = process.env.ROOMWIRE_BIN;
   if (!file) {
-    throw new Error('ROOMWIRE_BIN is not set: it names the roomwire-tokio binary to test');
+    throw new Error('ROOMWIRE_BIN is not set: it names the binary to test');
   }
   fs.accessSync(file, fs.constants.X_OK);
   return path.resolve(file);

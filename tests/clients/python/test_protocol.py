@@ -26,7 +26,7 @@ class Server:
     def __init__(self, *flags):
         binary = os.environ.get("ROOMWIRE_BIN")
         if not binary:
-            sys.exit("ROOMWIRE_BIN is not set: it names the roomwire-tokio binary to test")
+            sys.exit("ROOMWIRE_BIN is not set: it names the binary to test")
         self.process = subprocess.Popen(
             [binary, "--listen", "127.0.0.1:0", *flags],
             env={name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")},

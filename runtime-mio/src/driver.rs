@@ -1,0 +1,357 @@
+//! Drives one machine with mio's sockets: a loop of its own hands in bytes and does what comes out.
+//!
+//! Generic over [`Machine`]: nothing here knows what the bytes mean. Sockets are registered once, for both
+//! directions and edge-triggered. One that may have more to read waits in a list for its next turn, so that
+//! a busy socket keeps nobody waiting; a socket that is idle costs its descriptor and 16 bytes.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+
+use mio::event::Event as Readiness;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use roomwire_core::{
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+};
+use roomwire_runtime::{
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME,
+    TurnBudget,
+};
+use socket2::SockRef;
+
+/// A machine and the sockets of its connections.
+#[derive(Debug)]
+pub(crate) struct Driver<M: Machine> {
+    machine: M,
+    clock: ClockBase,
+    /// The clock as it was read first in this turn.
+    now: Option<Now>,
+    /// By slot of the connection.
+    sockets: Vec<Option<Socket>>,
+    /// What may be read, in order.
+    ready: VecDeque<ConnectionId>,
+    buffer: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    connection: ConnectionId,
+    stream: TcpStream,
+    /// It is in the list.
+    listed: bool,
+    /// The peer has finished or is gone: what is read short does not mean that there is no more.
+    hung_up: bool,
+    /// The machine was told that the peer has finished.
+    ended: bool,
+    /// The machine wants no bytes.
+    paused: bool,
+    /// A write fell short, and the machine waits until it may go on.
+    blocked: bool,
+}
+
+/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
+/// milliseconds between two rounds of few outputs.
+const OUTPUTS_PER_LOOK: u32 = 8;
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnEnd {
+    /// Sleep until the deadline or the next input.
+    Idle(Option<Instant>),
+    /// The budget is spent or the program that takes events is behind: go on soon.
+    CutShort,
+}
+
+impl<M: Machine> Driver<M> {
+    pub(crate) fn new(machine: M, clock: ClockBase) -> Self {
+        Self {
+            machine,
+            clock,
+            now: None,
+            sockets: Vec::new(),
+            ready: VecDeque::new(),
+            buffer: vec![0; READ_BUFFER_BYTES].into(),
+        }
+    }
+
+    /// Offers an accepted socket to the machine and registers it, its slot counted from `first`.
+    pub(crate) fn accept(
+        &mut self,
+        mut stream: TcpStream,
+        peer: PeerAddr,
+        listener: ListenerId,
+        (registry, first): (&Registry, Token),
+    ) {
+        let now = self.now();
+        let Some(connection) = self.machine.accept(now, peer, listener) else {
+            return; // dropping the stream closes it
+        };
+        let slot = connection.index() as usize;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = registry.register(&mut stream, Token(first.0 + slot), interest);
+        if registered.is_err() {
+            let _ = self.handle(ended(connection, TransportEnd::Failed));
+            return;
+        }
+        if self.sockets.len() <= slot {
+            self.sockets.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.sockets.get_mut(slot) {
+            *place = Some(Socket {
+                connection,
+                stream,
+                listed: false,
+                hung_up: false,
+                ended: false,
+                paused: false,
+                blocked: false,
+            });
+        }
+    }
+
+    /// Hands in something that is not about a socket.
+    pub(crate) fn command(&mut self, command: M::Command) {
+        let _ = self.handle(Input::Command(command));
+    }
+
+    /// Looks at the machine between two turns.
+    pub(crate) fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// The time on the machine's scale, as the standard library's.
+    pub(crate) fn deadline(&self, deadline: Instant) -> Option<std::time::Instant> {
+        self.clock.to_std(deadline)
+    }
+
+    // ---- reading
+
+    /// A socket is ready. It may be another than the one that the system meant, which then finds nothing to do.
+    pub(crate) fn readiness(&mut self, slot: usize, readiness: &Readiness) {
+        let Some(Some(socket)) = self.sockets.get_mut(slot) else {
+            return;
+        };
+        let connection = socket.connection;
+        socket.hung_up |= readiness.is_read_closed() || readiness.is_error();
+        if readiness.is_readable() || socket.hung_up {
+            list(&mut self.ready, socket);
+        }
+        if readiness.is_writable() && std::mem::take(&mut socket.blocked) {
+            let _ = self.handle(Input::Writable { connection });
+        }
+    }
+
+    /// Whether a socket waits to be read.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Reads what is there, from each socket a bounded number of times, until the machine wants to be polled.
+    pub(crate) fn read(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(connection) = self.ready.pop_front() else {
+                return;
+            };
+            let (more, turn) = self.read_socket(connection);
+            if more && let Some(socket) = find(&mut self.sockets, connection) {
+                list(&mut self.ready, socket);
+            }
+            if turn == Turn::Full {
+                return;
+            }
+        }
+    }
+
+    /// Whether there may be more, and whether the machine has room for it.
+    fn read_socket(&mut self, connection: ConnectionId) -> (bool, Turn) {
+        let now = self.now();
+        if let Some(socket) = find(&mut self.sockets, connection) {
+            socket.listed = false;
+        }
+        for _ in 0..READS_PER_SOCKET {
+            let socket = find(&mut self.sockets, connection);
+            let Some(socket) = socket.filter(|socket| !socket.paused && !socket.ended) else {
+                return (false, Turn::Open);
+            };
+            let count = match socket.stream.read(&mut self.buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return (false, Turn::Open);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    self.remove(connection);
+                    let turn = self
+                        .machine
+                        .handle(now, ended(connection, TransportEnd::Reset));
+                    return (false, turn);
+                }
+            };
+            socket.ended = count == 0;
+            // The next edge comes with the next byte, unless the last edge was also that of the end.
+            let more = count > 0 && (count == self.buffer.len() || socket.hung_up);
+            let bytes = self.buffer.get_mut(..count).unwrap_or_default();
+            let input = match count {
+                0 => Input::ReadEnd { connection },
+                _ => Input::Received { connection, bytes },
+            };
+            let turn = self.machine.handle(now, input);
+            if !more || turn == Turn::Full {
+                return (more, turn);
+            }
+        }
+        (true, Turn::Open)
+    }
+
+    // ---- writing
+
+    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// is room for another.
+    pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
+        let mut budget = TurnBudget::new();
+        let over = self.now().mono + TURN_TIME;
+        let _ = self.handle(Input::Tick);
+        let mut polled = 0_u32;
+        let end = loop {
+            polled += 1;
+            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
+            if !budget.output() || late {
+                break TurnEnd::CutShort;
+            }
+            match self.machine.poll() {
+                Output::Transmit { connection } => self.transmit(connection),
+                Output::ReadInterest { connection, wanted } => {
+                    self.read_interest(connection, wanted);
+                }
+                Output::Finish { connection } => self.finish(connection),
+                Output::Close { connection, reset } => self.close(connection, reset),
+                Output::Event(event) => {
+                    let room = sink(event);
+                    if !room {
+                        break TurnEnd::CutShort;
+                    }
+                }
+                Output::Again => {}
+                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
+                // A server of one shard neither connects nor relays.
+                _ => {}
+            }
+        };
+        self.now = None;
+        end
+    }
+
+    fn transmit(&mut self, connection: ConnectionId) {
+        let outcome = match find(&mut self.sockets, connection) {
+            Some(socket) => write(&self.machine, connection, &socket.stream),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let input = match outcome {
+            Ok(bytes) if bytes > 0 => Input::Sent {
+                connection,
+                bytes,
+                blocked: false,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(socket) = find(&mut self.sockets, connection) {
+                    socket.blocked = true;
+                }
+                Input::Sent {
+                    connection,
+                    bytes: 0,
+                    blocked: true,
+                }
+            }
+            Ok(_) | Err(_) => {
+                self.remove(connection);
+                ended(connection, TransportEnd::Reset)
+            }
+        };
+        let now = self.now();
+        let _ = self.machine.handle(now, input);
+    }
+
+    // ---- the rest
+
+    fn read_interest(&mut self, connection: ConnectionId, wanted: bool) {
+        if let Some(socket) = find(&mut self.sockets, connection) {
+            socket.paused = !wanted;
+            if wanted {
+                list(&mut self.ready, socket);
+            }
+        }
+    }
+
+    fn finish(&mut self, connection: ConnectionId) {
+        if let Some(socket) = find(&mut self.sockets, connection) {
+            // It fails if the peer is gone, which the next read sees.
+            let _ = socket.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, reset: bool) {
+        if reset && let Some(socket) = find(&mut self.sockets, connection) {
+            let linger = Some(std::time::Duration::ZERO);
+            let _ = SockRef::from(&socket.stream).set_linger(linger);
+        }
+        self.remove(connection);
+    }
+
+    /// Forgets a socket, which closes it; the system then forgets its registration.
+    fn remove(&mut self, connection: ConnectionId) {
+        if let Some(place) = self.sockets.get_mut(connection.index() as usize) {
+            place.take_if(|socket| socket.connection == connection);
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_, M::Command, M::Relay>) -> Turn {
+        let now = self.now();
+        self.machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(|| self.clock.now())
+    }
+}
+
+fn list(ready: &mut VecDeque<ConnectionId>, socket: &mut Socket) {
+    if !std::mem::replace(&mut socket.listed, true) {
+        ready.push_back(socket.connection);
+    }
+}
+
+fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
+    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
+    (socket.connection == connection).then_some(socket)
+}
+
+/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
+fn write<M: Machine>(
+    machine: &M,
+    connection: ConnectionId,
+    mut stream: &TcpStream,
+) -> io::Result<usize> {
+    let mut unsent = machine.unsent(connection);
+    let last = unsent.is_last();
+    let Some(first) = unsent.next() else {
+        return Err(io::ErrorKind::WouldBlock.into());
+    };
+    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
+        return stream.write(first);
+    };
+    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+    let [one, two, rest @ ..] = &mut slices;
+    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
+    let count = 2 + unsent.fill(rest);
+    let slices = slices.get(..count).unwrap_or_default();
+    if !last {
+        return stream.write_vectored(slices);
+    }
+    SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
+}
+
+fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
+    Input::Ended { connection, end }
+}

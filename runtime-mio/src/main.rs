@@ -1,0 +1,24 @@
+//! The room server on mio, as a program.
+
+use std::process::ExitCode;
+
+use roomwire_mio::Server;
+use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals};
+
+fn main() -> ExitCode {
+    cli::run("roomwire-mio", env!("CARGO_PKG_VERSION"), serve)
+}
+
+fn serve(settings: Settings) -> Result<(), RunError> {
+    let server = Server::bind(&settings)?;
+    let handle = server.handle();
+    // The first signal drains the server, the second one ends it.
+    signals::obey(move |asked| match asked {
+        Shutdown::Drain => handle.drain(),
+        Shutdown::Abort => handle.abort(),
+    })?;
+    for &address in server.local_addrs() {
+        cli::announce(address);
+    }
+    server.run()
+}

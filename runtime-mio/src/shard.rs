@@ -1,0 +1,227 @@
+//! One shard: listeners, machine and mailbox on a loop that may be another program's.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant as StdInstant};
+
+use mio::event::Event as Readiness;
+use mio::net::TcpListener;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox};
+use roomwire_runtime::{ACCEPT_PAUSE, ClockBase, RunError, TurnBudget, log_event};
+
+use crate::driver::{Driver, TurnEnd};
+
+/// A server, recorded or not.
+pub(crate) trait Hosted: Machine<Command = Command, Event = Event> + AsRef<Server> {}
+impl<M: Machine<Command = Command, Event = Event> + AsRef<Server>> Hosted for M {}
+
+/// Letters taken in one turn.
+const LETTERS_PER_TURN: usize = 256;
+
+/// A machine on a loop.
+#[derive(Debug)]
+pub(crate) struct Shard<M: Machine> {
+    driver: Driver<M>,
+    registry: Registry,
+    /// The mailbox has this token, listeners those behind it, then connections.
+    first: Token,
+    listeners: Vec<Listening>,
+    /// Where the tokens of connections begin: also when the listeners are gone.
+    connections: Token,
+    mailbox: Mailbox,
+    /// Letters may be left.
+    mail: bool,
+    /// Where the embedding program gets its events, if it wants them.
+    events: Option<EventSender>,
+    /// One for which there was no room.
+    late: Option<Event>,
+    /// Until when nothing is accepted, for want of descriptors or memory.
+    rest: Option<StdInstant>,
+    /// The last connection could not be accepted.
+    failing: bool,
+    over: bool,
+}
+
+#[derive(Debug)]
+struct Listening {
+    listener: TcpListener,
+    /// Somebody may be waiting.
+    ready: bool,
+}
+
+impl<M: Hosted> Shard<M> {
+    /// Registers listeners and mailbox, with tokens from `first` on.
+    pub(crate) fn new(
+        machine: M,
+        listeners: Vec<std::net::TcpListener>,
+        (mailbox, events): (Mailbox, Option<EventSender>),
+        registry: &Registry,
+        first: Token,
+    ) -> Result<Self, RunError> {
+        let failed = || RunError::io("registering a listener with the loop");
+        let registry = registry.try_clone().map_err(failed())?;
+        let ear = mailbox.ear.as_raw_fd();
+        let registered = registry.register(&mut SourceFd(&ear), first, Interest::READABLE);
+        registered.map_err(failed())?;
+        let mut token = first.0 + 1;
+        let mut listening = Vec::new();
+        for listener in listeners {
+            let mut listener = TcpListener::from_std(listener);
+            let registered = registry.register(&mut listener, Token(token), Interest::READABLE);
+            registered.map_err(failed())?;
+            token += 1;
+            // Connections that came before may have left no edge.
+            let ready = true;
+            listening.push(Listening { listener, ready });
+        }
+        Ok(Self {
+            driver: Driver::new(machine, ClockBase::new()),
+            registry,
+            first,
+            listeners: listening,
+            connections: Token(token),
+            mailbox,
+            mail: true,
+            events,
+            late: None,
+            rest: None,
+            failing: false,
+            over: false,
+        })
+    }
+
+    /// Something with one of this shard's tokens is ready.
+    pub(crate) fn readiness(&mut self, readiness: &Readiness) {
+        let token = readiness.token().0;
+        if token >= self.connections.0 {
+            self.driver.readiness(token - self.connections.0, readiness);
+        } else if token == self.first.0 {
+            self.mail = true;
+        } else if let Some(listening) = self.listeners.get_mut(token - self.first.0 - 1) {
+            listening.ready = true;
+        }
+    }
+
+    /// Does what there is to do, within a budget. How long the loop may sleep then, `None` being until the next
+    /// readiness.
+    pub(crate) fn turn(&mut self) -> Option<Duration> {
+        self.open_mail();
+        self.accept();
+        // An embedding program that is behind holds the server back: events are not dropped.
+        if let (Some(events), Some(event)) = (&self.events, self.late.take()) {
+            self.late = events.send(event);
+        }
+        let end = match self.late {
+            Some(_) => TurnEnd::Idle(None),
+            None => {
+                self.driver.read();
+                self.flush()
+            }
+        };
+        let more = end == TurnEnd::CutShort || self.driver.has_ready();
+        if self.mail || self.may_accept() || (more && self.late.is_none()) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = match end {
+            TurnEnd::Idle(Some(deadline)) => self.driver.deadline(deadline),
+            _ => None,
+        };
+        let next = [deadline, self.rest].into_iter().flatten().min();
+        next.map(|at| at.saturating_duration_since(StdInstant::now()))
+    }
+
+    /// The server was drained or aborted.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Carries out a command. A drain also closes the listeners.
+    pub(crate) fn command(&mut self, command: Command) {
+        if matches!(command, Command::Drain) {
+            self.listeners.clear();
+        }
+        self.driver.command(command);
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.driver.machine().as_ref().stats()
+    }
+
+    fn open_mail(&mut self) {
+        if !std::mem::take(&mut self.mail) {
+            return;
+        }
+        self.mailbox.listen();
+        for _ in 0..LETTERS_PER_TURN {
+            let Ok(letter) = self.mailbox.letters.try_recv() else {
+                return;
+            };
+            match letter {
+                Letter::Command(command) => self.command(command),
+                Letter::Stats(reply) => {
+                    let _ = reply.send(self.stats());
+                }
+                Letter::Abort => self.over = true,
+            }
+        }
+        self.mail = true;
+    }
+
+    /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
+    fn accept(&mut self) {
+        self.rest = self.rest.filter(|&rest| rest > StdInstant::now());
+        let mut budget = TurnBudget::new();
+        let connections = (&self.registry, self.connections);
+        for (index, listening) in self.listeners.iter_mut().enumerate() {
+            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+            while listening.ready && self.rest.is_none() && budget.accept() {
+                match listening.listener.accept() {
+                    Ok((stream, peer)) => {
+                        self.failing = false;
+                        let peer = PeerAddr::Inet(peer);
+                        self.driver.accept(stream, peer, id, connections);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        listening.ready = false;
+                    }
+                    // The peer gave up while it waited: nothing is wrong here.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        if !self.failing {
+                            tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
+                        }
+                        self.failing = true;
+                        self.rest = Some(StdInstant::now() + ACCEPT_PAUSE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether somebody may be waiting who can be let in.
+    fn may_accept(&self) -> bool {
+        self.rest.is_none() && self.listeners.iter().any(|listening| listening.ready)
+    }
+
+    fn flush(&mut self) -> TurnEnd {
+        let Self {
+            driver,
+            events,
+            late,
+            over,
+            ..
+        } = self;
+        driver.turn(&mut |event| {
+            log_event(&event);
+            *over |= event == Event::Drained;
+            if let Some(events) = events {
+                *late = events.send(event);
+            }
+            late.is_none()
+        })
+    }
+}

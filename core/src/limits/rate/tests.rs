@@ -196,6 +196,27 @@ fn only_who_speaks_too_early_is_throttled() {
 }
 
 #[test]
+fn no_wait_is_too_long_to_be_counted() {
+    let quota = Quota::new(10, 60_000);
+    let beyond = Duration::from_micros(u64::MAX) + Duration::from_micros(1);
+    for wait in [beyond, Duration::MAX] {
+        let step = quota.escalate(Bucket::default(), at(0), 0, Some(wait));
+        let Escalation::Throttle(left) = step else {
+            panic!("{step:?}");
+        };
+        assert!(quota.check(left, at(1 << 50), 1).is_err(), "{wait:?}");
+    }
+}
+
+#[test]
+fn a_window_has_at_most_366_days() {
+    let year = 366 * 24 * 60 * 60 * 1_000;
+    assert_eq!(Quota::new(7, u64::MAX), Quota::new(7, year));
+    assert_eq!(Quota::new(7, year + 1), Quota::new(7, year));
+    assert_ne!(Quota::new(7, year - 1), Quota::new(7, year));
+}
+
+#[test]
 fn milliseconds_round_up() {
     for (duration, ms) in [
         (us(0), 0),

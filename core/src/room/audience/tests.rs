@@ -161,6 +161,30 @@ impl Pair {
     }
 }
 
+/// Memory of the list is given back, but not with every one who leaves.
+#[test]
+fn the_list_shrinks_when_three_quarters_are_unused() {
+    let mut outboxes = Outboxes::new(1 << 20, 1 << 20);
+    outboxes.open(0);
+    let mut audience = Audience::new();
+    for _ in 0..1_024 {
+        audience.join(0, &outboxes);
+    }
+    let whole = audience.heap_bytes();
+    assert_eq!(whole, 1_024 * size_of::<Member>());
+    for left in (0..1_024).rev() {
+        audience.leave(0, &mut outboxes, POLICY);
+        let bytes = audience.heap_bytes();
+        match left {
+            256.. => assert_eq!(bytes, whole, "{left} are left"),
+            255 => assert_eq!(bytes, 510 * size_of::<Member>()),
+            // From 64 places on it is not worth while.
+            _ => assert!(bytes <= (4 * left).max(127) * size_of::<Member>(), "{left}"),
+        }
+    }
+    assert!(audience.heap_bytes() > 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod record;
 mod settings;
+mod signal;
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -31,4 +32,5 @@ pub use events::log_event;
 pub use listen::BindError;
 pub use record::{FileSink, Recording};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
+pub use signal::Signal;
 pub use signals::{Shutdown, Signals};

@@ -17,7 +17,7 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME,
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal, TURN_TIME,
     TurnBudget,
 };
 use socket2::SockRef;
@@ -25,8 +25,6 @@ use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::{AbortHandle, spawn_local};
-
-use crate::signal::Signal;
 
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {

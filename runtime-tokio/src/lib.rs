@@ -26,7 +26,6 @@
 
 mod driver;
 mod shard;
-mod signal;
 
 /// The program that the README prints is compiled.
 #[cfg(doctest)]

@@ -1,0 +1,417 @@
+//! Drives one machine with async-io's sockets: read tasks hand in bytes, one flusher does what comes out.
+//!
+//! Generic over [`Machine`]: nothing here knows what the bytes mean. Everything runs on one thread. A task per
+//! connection waits for its socket and lends the thread's one buffer to the machine; it never writes. The
+//! flusher runs after all tasks that were ready with it, walks the machine's outputs and writes straight to
+//! the sockets; a task is woken for writing only where a socket was full.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use async_io::Async;
+use async_std::task::{spawn_local, yield_now};
+use roomwire_core::{
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+};
+use roomwire_runtime::{
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal, TURN_TIME,
+    TurnBudget,
+};
+use socket2::SockRef;
+
+/// A machine and the sockets of its connections.
+pub(crate) struct Driver<M: Machine> {
+    state: RefCell<State<M>>,
+    clock: ClockBase,
+    /// The clock as it was read first in this turn.
+    now: Cell<Option<Now>>,
+    flusher: Signal,
+    /// Nobody reads, as the flusher waits for the program that takes events.
+    held: Cell<bool>,
+    /// Tasks of connections that have not ended.
+    tasks: Cell<usize>,
+}
+
+struct State<M> {
+    machine: M,
+    /// By slot of the connection.
+    sockets: Vec<Option<Socket>>,
+    buffer: Box<[u8]>,
+}
+
+struct Socket {
+    connection: ConnectionId,
+    stream: Async<TcpStream>,
+    /// Its task's.
+    waker: Option<Waker>,
+    /// Nothing was left to read: look only when there is news.
+    drained: bool,
+    /// The machine was told that the peer has finished.
+    ended: bool,
+    /// The machine wants no bytes.
+    paused: bool,
+    /// A write fell short, and the machine waits until it may go on.
+    blocked: bool,
+}
+
+/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
+/// milliseconds between two rounds of few outputs.
+const OUTPUTS_PER_LOOK: u32 = 8;
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnEnd {
+    /// Sleep until the deadline or the next input.
+    Idle(Option<Instant>),
+    /// The budget is spent or the program that takes events is behind: go on soon.
+    CutShort,
+}
+
+impl<M: Machine + 'static> Driver<M> {
+    pub(crate) fn new(machine: M, clock: ClockBase) -> Rc<Self> {
+        let state = State {
+            machine,
+            sockets: Vec::new(),
+            buffer: vec![0; READ_BUFFER_BYTES].into(),
+        };
+        Rc::new(Self {
+            state: RefCell::new(state),
+            clock,
+            now: Cell::new(None),
+            flusher: Signal::default(),
+            held: Cell::new(false),
+            tasks: Cell::new(0),
+        })
+    }
+
+    /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
+    pub(crate) fn accept(
+        self: &Rc<Self>,
+        stream: Async<TcpStream>,
+        peer: PeerAddr,
+        listener: ListenerId,
+    ) {
+        let mut state = self.state.borrow_mut();
+        // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
+        self.flusher.raise();
+        let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
+            return; // dropping the stream closes it
+        };
+        let socket = Socket {
+            connection,
+            stream,
+            waker: None,
+            drained: true,
+            ended: false,
+            paused: false,
+            blocked: false,
+        };
+        let slot = connection.index() as usize;
+        if state.sockets.len() <= slot {
+            state.sockets.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = state.sockets.get_mut(slot) {
+            *place = Some(socket);
+        }
+        self.tasks.set(self.tasks.get() + 1);
+        spawn_local(Rc::clone(self).watch(connection));
+    }
+
+    /// Hands in something that is not about a socket.
+    pub(crate) fn command(&self, command: M::Command) {
+        let _ = self.handle(Input::Command(command));
+        self.flusher.raise();
+    }
+
+    /// Looks at the machine between two turns.
+    pub(crate) fn with_machine<T>(&self, look: impl FnOnce(&M) -> T) -> T {
+        look(&self.state.borrow().machine)
+    }
+
+    /// Stops all reading: without turns the machine cannot ask for it, and would have to keep what is read.
+    pub(crate) fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Goes on with reading. O(connections).
+    pub(crate) fn release(&self) {
+        self.held.set(false);
+        self.now.set(None);
+        self.wake_all();
+    }
+
+    /// Cuts every connection; returns once their tasks are gone.
+    pub(crate) async fn end(&self) {
+        let sockets = std::mem::take(&mut self.state.borrow_mut().sockets);
+        let wakers = sockets.iter().flatten().filter_map(|s| s.waker.as_ref());
+        wakers.for_each(Waker::wake_by_ref);
+        drop(sockets);
+        while self.tasks.get() > 0 {
+            yield_now().await;
+        }
+    }
+
+    /// There is something to do for [`turn`](Self::turn).
+    pub(crate) fn poll_wake(&self, cx: &Context<'_>) -> Poll<()> {
+        self.flusher.poll(cx)
+    }
+
+    /// The time on the machine's scale, as the standard library's.
+    pub(crate) fn deadline(&self, deadline: Instant) -> Option<std::time::Instant> {
+        self.clock.to_std(deadline)
+    }
+
+    fn wake_all(&self) {
+        let state = self.state.borrow();
+        let wakers = state.sockets.iter().flatten();
+        let wakers = wakers.filter_map(|socket| socket.waker.as_ref());
+        wakers.for_each(Waker::wake_by_ref);
+    }
+
+    // ---- reading
+
+    async fn watch(self: Rc<Self>, connection: ConnectionId) {
+        while poll_fn(|cx| self.poll_socket(cx, connection)).await {
+            yield_now().await;
+        }
+        self.tasks.set(self.tasks.get() - 1);
+    }
+
+    /// Reads what is there, a bounded number of times; `true` to be called again after the others. A socket that
+    /// was full is watched too.
+    fn poll_socket(&self, cx: &mut Context<'_>, connection: ConnectionId) -> Poll<bool> {
+        for _ in 0..READS_PER_SOCKET {
+            let mut state = self.state.borrow_mut();
+            let State {
+                machine,
+                sockets,
+                buffer,
+            } = &mut *state;
+            let Some(socket) = find(sockets, connection) else {
+                return Poll::Ready(false);
+            };
+            if !socket
+                .waker
+                .as_ref()
+                .is_some_and(|w| w.will_wake(cx.waker()))
+            {
+                socket.waker = Some(cx.waker().clone());
+            }
+            // An error shows at the next write.
+            if socket.blocked && socket.stream.poll_writable(cx).is_ready() {
+                socket.blocked = false;
+                let _ = machine.handle(self.now(), Input::Writable { connection });
+                self.flusher.raise();
+            }
+            if socket.paused || socket.ended || self.held.get() {
+                return Poll::Pending;
+            }
+            if socket.drained && socket.stream.poll_readable(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let count = match socket.stream.get_ref().read(buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    socket.drained = true;
+                    continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    let _ = machine.handle(self.now(), ended(connection, TransportEnd::Reset));
+                    state.remove(connection);
+                    self.flusher.raise();
+                    return Poll::Ready(false);
+                }
+            };
+            socket.drained = count < buffer.len();
+            socket.ended = count == 0;
+            let bytes = buffer.get_mut(..count).unwrap_or_default();
+            let input = match count {
+                0 => Input::ReadEnd { connection },
+                _ => Input::Received { connection, bytes },
+            };
+            let turn = machine.handle(self.now(), input);
+            self.flusher.raise();
+            if turn == Turn::Full {
+                // The flusher goes first.
+                return Poll::Ready(true);
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    // ---- writing
+
+    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// is room for another.
+    pub(crate) fn turn(&self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
+        let mut budget = TurnBudget::new();
+        let over = self.now().mono + TURN_TIME;
+        let _ = self.handle(Input::Tick);
+        let mut polled = 0_u32;
+        let end = loop {
+            polled += 1;
+            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
+            if !budget.output() || late {
+                break TurnEnd::CutShort;
+            }
+            let output = self.state.borrow_mut().machine.poll();
+            match output {
+                Output::Transmit { connection } => self.transmit(connection),
+                Output::ReadInterest { connection, wanted } => {
+                    self.read_interest(connection, wanted);
+                }
+                Output::Finish { connection } => self.finish(connection),
+                Output::Close { connection, reset } => self.close(connection, reset),
+                Output::Event(event) => {
+                    let room = sink(event);
+                    if !room {
+                        break TurnEnd::CutShort;
+                    }
+                }
+                Output::Again => {}
+                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
+                // A server of one shard neither connects nor relays.
+                _ => {}
+            }
+        };
+        self.now.set(None);
+        end
+    }
+
+    fn transmit(&self, connection: ConnectionId) {
+        let now = self.now();
+        let mut state = self.state.borrow_mut();
+        let State {
+            machine, sockets, ..
+        } = &mut *state;
+        let outcome = match find(sockets, connection) {
+            Some(socket) => write(machine, connection, socket.stream.get_ref()),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let input = match outcome {
+            Ok(bytes) if bytes > 0 => Input::Sent {
+                connection,
+                bytes,
+                blocked: false,
+            },
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Some(socket) = find(sockets, connection) {
+                    socket.blocked = true;
+                    socket.wake();
+                }
+                Input::Sent {
+                    connection,
+                    bytes: 0,
+                    blocked: true,
+                }
+            }
+            Ok(_) | Err(_) => ended(connection, TransportEnd::Reset),
+        };
+        let over = matches!(input, Input::Ended { .. });
+        let _ = machine.handle(now, input);
+        if over {
+            state.remove(connection);
+        }
+    }
+
+    // ---- the rest
+
+    fn read_interest(&self, connection: ConnectionId, wanted: bool) {
+        let mut state = self.state.borrow_mut();
+        if let Some(socket) = find(&mut state.sockets, connection) {
+            socket.paused = !wanted;
+            if wanted {
+                socket.drained = false;
+                socket.wake();
+            }
+        }
+    }
+
+    fn finish(&self, connection: ConnectionId) {
+        let mut state = self.state.borrow_mut();
+        if let Some(socket) = find(&mut state.sockets, connection) {
+            // It fails if the peer is gone, which the next read sees.
+            let _ = socket.stream.get_ref().shutdown(Shutdown::Write);
+        }
+    }
+
+    fn close(&self, connection: ConnectionId, reset: bool) {
+        let mut state = self.state.borrow_mut();
+        if reset && let Some(socket) = find(&mut state.sockets, connection) {
+            let linger = Some(std::time::Duration::ZERO);
+            let _ = SockRef::from(socket.stream.get_ref()).set_linger(linger);
+        }
+        state.remove(connection);
+    }
+
+    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
+        let now = self.now();
+        self.state.borrow_mut().machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&self) -> Now {
+        let now = self.now.get().unwrap_or_else(|| self.clock.now());
+        self.now.set(Some(now));
+        now
+    }
+}
+
+impl<M> State<M> {
+    /// Forgets a socket, which closes it; its task finds that out.
+    fn remove(&mut self, connection: ConnectionId) {
+        let place = self.sockets.get_mut(connection.index() as usize);
+        let taken = place.and_then(|place| place.take_if(|s| s.connection == connection));
+        if let Some(socket) = taken {
+            socket.wake();
+        }
+    }
+}
+
+impl Socket {
+    /// Has its task look at it. One that has not run yet will.
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
+    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
+    (socket.connection == connection).then_some(socket)
+}
+
+/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
+fn write<M: Machine>(
+    machine: &M,
+    connection: ConnectionId,
+    mut stream: &TcpStream,
+) -> io::Result<usize> {
+    let mut unsent = machine.unsent(connection);
+    let last = unsent.is_last();
+    let Some(first) = unsent.next() else {
+        return Err(io::ErrorKind::WouldBlock.into());
+    };
+    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
+        return stream.write(first);
+    };
+    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+    let [one, two, rest @ ..] = &mut slices;
+    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
+    let count = 2 + unsent.fill(rest);
+    let slices = slices.get(..count).unwrap_or_default();
+    if !last {
+        return stream.write_vectored(slices);
+    }
+    SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
+}
+
+fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
+    Input::Ended { connection, end }
+}

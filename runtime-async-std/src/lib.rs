@@ -1,0 +1,231 @@
+//! The roomwire server on async-std.
+//!
+//! **async-std is no longer maintained** (RUSTSEC-2025-0052, which names no successor of its own but smol).
+//! This adapter is for programs that run on it already; choose `roomwire-tokio` or `roomwire-mio` for a new one.
+//! It names `async-io`, on which smol is built too, wherever it can.
+//!
+//! [`Server::bind`] takes the addresses, [`Server::run`] serves until its shutdown future is done and every
+//! client was told goodbye. The server runs on a thread of its own, or on the calling one with
+//! [`Server::run_blocking`].
+//!
+//! ```
+//! use roomwire_async_std::Server;
+//! use roomwire_runtime::{ListenerSettings, Settings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async_std::task::block_on(async {
+//! let settings = Settings {
+//!     listeners: vec![ListenerSettings::at(([127, 0, 0, 1], 0))],
+//!     ..Settings::default()
+//! };
+//! let server = Server::bind(settings).await?;
+//! println!("listening on {}", server.local_addr());
+//! server.run(std::future::ready(())).await?; // a real program waits for a signal here
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! A program that has message types of its own registers them in the config, takes [`Server::events`] before
+//! it runs the server, and answers through a [`Handle`].
+
+mod driver;
+mod shard;
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::thread;
+
+use async_std::channel::{Receiver, Sender, TrySendError, bounded};
+use roomwire_core::Stats;
+use roomwire_core::server::{Command, Event};
+pub use roomwire_runtime::Ended;
+use roomwire_runtime::{Bound, RunError, Settings};
+
+use shard::{Letter, Shard};
+
+/// A server that has its addresses and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    bound: Bound,
+    handle: Handle,
+    mailbox: Receiver<Letter>,
+    events: Option<Sender<Event>>,
+}
+
+/// Commands and events that may wait between a program and its server.
+const MAILBOX: usize = 1_024;
+
+impl Server {
+    /// Checks the settings and takes the addresses. Connections that come from now on wait until
+    /// [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do; [`RunError::Io`] when the
+    /// system has no randomness, or the file of a recording is there already or cannot be made.
+    pub async fn bind(settings: Settings) -> Result<Self, RunError> {
+        Self::bind_now(&settings)
+    }
+
+    /// [`bind`](Self::bind) outside a runtime.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
+        let bound = Bound::new(settings)?;
+        let (sender, mailbox) = bounded(MAILBOX);
+        Ok(Self {
+            bound,
+            handle: Handle { mailbox: sender },
+            mailbox,
+            events: None,
+        })
+    }
+
+    /// Where the first listener listens; with port 0, the port that it was given.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.bound.addresses[0]
+    }
+
+    /// Where each listener listens, in the order of the settings.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.bound.addresses
+    }
+
+    /// For talking to the server while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The server's events from here on. Take them and keep receiving: they are never dropped, so a program
+    /// that stops receiving stops the server once 1,024 wait. Dropping the receiver unsubscribes.
+    pub fn events(&mut self) -> Receiver<Event> {
+        let (sender, receiver) = bounded(MAILBOX);
+        self.events = Some(sender);
+        receiver
+    }
+
+    /// Serves until `shutdown` is done, then drains: no new connections, `closing` and a close frame for every
+    /// client, at most [`drain.timeout_ms`](roomwire_core::config::Drain::timeout_ms). Dropping the future ends the
+    /// server at once.
+    ///
+    /// # Errors
+    /// When the server's thread cannot be started, or panics, which is a bug.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let (done, over) = bounded::<()>(1);
+        let guard = AbortOnDrop(self.handle());
+        let thread = self.spawn(done)?;
+        {
+            // Nothing is ever sent: it ends with its sender, and that with the thread.
+            let mut over = pin!(over.recv());
+            let mut shutdown = pin!(shutdown);
+            let asked = poll_fn(|cx| match over.as_mut().poll(cx) {
+                Poll::Ready(_) => Poll::Ready(false),
+                Poll::Pending => shutdown.as_mut().poll(cx).map(|()| true),
+            });
+            if asked.await {
+                guard.0.drain().await;
+                let _ = over.await;
+            }
+        }
+        join(thread)
+    }
+
+    /// [`run`](Self::run) on this thread, until [`Handle::drain`] or [`Handle::abort`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_blocking(self) -> Result<(), RunError> {
+        self.into_shard().run()
+    }
+
+    fn spawn(self, done: Sender<()>) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
+        let run = move || {
+            let outcome = self.into_shard().run();
+            drop(done);
+            outcome
+        };
+        let builder = thread::Builder::new().name("roomwire-0".to_owned());
+        builder
+            .spawn(run)
+            .map_err(RunError::io("starting the server's thread"))
+    }
+
+    fn into_shard(self) -> Shard {
+        Shard {
+            bound: self.bound,
+            mailbox: self.mailbox,
+            events: self.events,
+        }
+    }
+}
+
+/// Talks to a running server from any thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    mailbox: Sender<Letter>,
+}
+
+impl Handle {
+    /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub async fn command(&self, command: Command) -> Result<(), Ended> {
+        let sent = self.mailbox.send(Letter::Command(command)).await;
+        sent.map_err(|_| Ended)
+    }
+
+    /// Counters and gauges as they stand.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub async fn stats(&self) -> Result<Stats, Ended> {
+        let (reply, stats) = bounded(1);
+        let sent = self.mailbox.send(Letter::Stats(reply)).await;
+        sent.map_err(|_| Ended)?;
+        stats.recv().await.map_err(|_| Ended)
+    }
+
+    /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
+    pub async fn drain(&self) {
+        let _ = self.mailbox.send(Letter::Drain).await;
+    }
+
+    /// [`drain`](Self::drain) outside a runtime: blocks while the mailbox is full.
+    pub fn drain_blocking(&self) {
+        let _ = self.mailbox.send_blocking(Letter::Drain);
+    }
+
+    /// [`abort`](Self::abort) outside a runtime: blocks while the mailbox is full.
+    pub fn abort_blocking(&self) {
+        let _ = self.mailbox.send_blocking(Letter::Abort);
+    }
+
+    /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
+    pub async fn abort(&self) {
+        let _ = self.mailbox.send(Letter::Abort).await;
+    }
+}
+
+/// Ends the server when the future that runs it is dropped.
+struct AbortOnDrop(Handle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        let sent = self.0.mailbox.try_send(Letter::Abort);
+        // A drop must not wait until a busy shard has emptied its mailbox.
+        if let Err(TrySendError::Full(abort)) = sent {
+            let mailbox = self.0.mailbox.clone();
+            let _ = thread::Builder::new().spawn(move || mailbox.send_blocking(abort));
+        }
+    }
+}
+
+fn join(thread: thread::JoinHandle<Result<(), RunError>>) -> Result<(), RunError> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(RunError::Thread("the server's thread panicked".to_owned())))
+}

@@ -1,0 +1,24 @@
+//! The room server on async-std, as a program.
+
+use std::process::ExitCode;
+
+use roomwire_async_std::Server;
+use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals};
+
+fn main() -> ExitCode {
+    cli::run("roomwire-async-std", env!("CARGO_PKG_VERSION"), serve)
+}
+
+fn serve(settings: Settings) -> Result<(), RunError> {
+    let server = Server::bind_now(&settings)?;
+    let handle = server.handle();
+    // The first signal drains the server, the second one ends it.
+    signals::obey(move |asked| match asked {
+        Shutdown::Drain => handle.drain_blocking(),
+        Shutdown::Abort => handle.abort_blocking(),
+    })?;
+    for &address in server.local_addrs() {
+        cli::announce(address);
+    }
+    server.run_blocking()
+}

@@ -1,0 +1,181 @@
+//! One shard: a thread with its own loop, listeners, machine and mailbox.
+
+use std::future::{Future, poll_fn};
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant as StdInstant;
+
+use async_io::{Async, Timer};
+use async_std::channel::{Receiver, Sender, TrySendError};
+use async_std::stream::Stream;
+use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_runtime::{
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, Signal, log_event,
+};
+
+use crate::driver::{Driver, TurnEnd};
+
+/// What a shard is made of.
+pub(crate) struct Shard {
+    pub(crate) bound: Bound,
+    pub(crate) mailbox: Receiver<Letter>,
+    /// Where the embedding program gets its events, if it wants them.
+    pub(crate) events: Option<Sender<Event>>,
+}
+
+/// A server, recorded or not.
+pub(crate) trait Hosted:
+    Machine<Command = Command, Event = Event> + AsRef<Server> + 'static
+{
+}
+impl<M: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static> Hosted for M {}
+
+/// What a shard is sent from other threads.
+pub(crate) enum Letter {
+    Command(Command),
+    Drain,
+    Stats(Sender<Stats>),
+    /// End at once.
+    Abort,
+}
+
+impl Shard {
+    /// Runs on this thread until the shard was drained or aborted.
+    pub(crate) fn run(mut self) -> Result<(), RunError> {
+        let (config, seed) = (self.bound.config.clone(), self.bound.seed);
+        match self.bound.recording.take() {
+            None => block_on(self.serve(Server::new(config, seed))),
+            Some(recording) => {
+                recording.run(config, seed, |recorder| block_on(self.serve(recorder)))
+            }
+        }
+    }
+
+    async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
+        let Self {
+            bound,
+            mut mailbox,
+            events,
+        } = self;
+        let driver = Driver::new(machine, ClockBase::new());
+        let mut accepting = Vec::new();
+        for (index, listener) in bound.listeners.into_iter().enumerate() {
+            let doing = "registering a listener with the runtime";
+            let listener = Async::new(listener).map_err(RunError::io(doing))?;
+            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+            accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
+        }
+        let drained = Rc::new(Signal::default());
+        let flusher = spawn_local(flush(Rc::clone(&driver), events, Rc::clone(&drained)));
+        loop {
+            let letter = poll_fn(|cx| match drained.poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
+            });
+            match letter.await {
+                Some(Letter::Command(command)) => driver.command(command),
+                Some(Letter::Drain) => {
+                    stop(accepting.drain(..)).await;
+                    driver.command(Command::Drain);
+                }
+                Some(Letter::Stats(reply)) => {
+                    let stats = driver.with_machine(|machine| machine.as_ref().stats());
+                    let _ = reply.try_send(stats);
+                }
+                // Drained, or nobody is left who could ask for an end.
+                Some(Letter::Abort) | None => break,
+            }
+        }
+        stop(accepting.into_iter().chain([flusher])).await;
+        driver.end().await;
+        Ok(())
+    }
+}
+
+/// Ends tasks; returns once they have.
+async fn stop(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+    for task in tasks {
+        let _ = task.cancel().await;
+    }
+}
+
+/// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
+async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Async<TcpListener>, id: ListenerId) {
+    let mut failing = false;
+    loop {
+        for _ in 0..ACCEPTS_PER_TURN {
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    driver.accept(stream, PeerAddr::Inet(peer), id);
+                }
+                // The peer gave up while it waited: nothing is wrong here.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
+                    }
+                    failing = true;
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        yield_now().await;
+    }
+}
+
+/// The flusher: one turn whenever something happened or is due.
+async fn flush(
+    driver: Rc<Driver<impl Hosted>>,
+    events: Option<Sender<Event>>,
+    drained: Rc<Signal>,
+) {
+    let mut late = None;
+    let mut timer = Timer::never();
+    let mut wake_at: Option<StdInstant> = None;
+    loop {
+        let end = driver.turn(&mut |event| {
+            log_event(&event);
+            if event == Event::Drained {
+                drained.raise();
+            }
+            if let Some(events) = &events
+                && let Err(TrySendError::Full(event)) = events.try_send(event)
+            {
+                late = Some(event);
+            }
+            late.is_none()
+        });
+        // An embedding program that is behind holds the server back: events are not dropped.
+        if let (Some(events), Some(event)) = (&events, late.take()) {
+            driver.hold();
+            let _ = events.send(event).await;
+            driver.release();
+        }
+        let TurnEnd::Idle(deadline) = end else {
+            yield_now().await;
+            continue;
+        };
+        let deadline = deadline.and_then(|deadline| driver.deadline(deadline));
+        if deadline != wake_at {
+            wake_at = deadline;
+            if let Some(at) = deadline {
+                timer.set_at(at);
+            }
+        }
+        let woken = poll_fn(|cx| match driver.poll_wake(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending if wake_at.is_some() => Pin::new(&mut timer).poll(cx).map(|_| false),
+            Poll::Pending => Poll::Pending,
+        });
+        if woken.await {
+            yield_now().await;
+        } else {
+            wake_at = None;
+        }
+    }
+}

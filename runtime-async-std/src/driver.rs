@@ -8,11 +8,10 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use async_io::Async;
 use async_std::task::{spawn_local, yield_now};
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
@@ -21,7 +20,9 @@ use roomwire_runtime::{
     ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal, TURN_TIME,
     TurnBudget,
 };
-use socket2::SockRef;
+use socket2::Socket as Raw;
+
+use crate::stream::Stream;
 
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {
@@ -45,7 +46,7 @@ struct State<M> {
 
 struct Socket {
     connection: ConnectionId,
-    stream: Async<TcpStream>,
+    stream: Stream,
     /// Its task's.
     waker: Option<Waker>,
     /// Nothing was left to read: look only when there is news.
@@ -89,12 +90,7 @@ impl<M: Machine + 'static> Driver<M> {
     }
 
     /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
-    pub(crate) fn accept(
-        self: &Rc<Self>,
-        stream: Async<TcpStream>,
-        peer: PeerAddr,
-        listener: ListenerId,
-    ) {
+    pub(crate) fn accept(self: &Rc<Self>, stream: Stream, peer: PeerAddr, listener: ListenerId) {
         let mut state = self.state.borrow_mut();
         // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
         self.flusher.raise();
@@ -213,7 +209,7 @@ impl<M: Machine + 'static> Driver<M> {
             if socket.drained && socket.stream.poll_readable(cx).is_pending() {
                 return Poll::Pending;
             }
-            let count = match socket.stream.get_ref().read(buffer) {
+            let count = match (&*socket.stream.socket()).read(buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     socket.drained = true;
@@ -290,7 +286,7 @@ impl<M: Machine + 'static> Driver<M> {
             machine, sockets, ..
         } = &mut *state;
         let outcome = match find(sockets, connection) {
-            Some(socket) => write(machine, connection, socket.stream.get_ref()),
+            Some(socket) => write(machine, connection, &socket.stream.socket()),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
         let input = match outcome {
@@ -336,7 +332,7 @@ impl<M: Machine + 'static> Driver<M> {
         let mut state = self.state.borrow_mut();
         if let Some(socket) = find(&mut state.sockets, connection) {
             // It fails if the peer is gone, which the next read sees.
-            let _ = socket.stream.get_ref().shutdown(Shutdown::Write);
+            let _ = socket.stream.socket().shutdown(Shutdown::Write);
         }
     }
 
@@ -344,7 +340,7 @@ impl<M: Machine + 'static> Driver<M> {
         let mut state = self.state.borrow_mut();
         if reset && let Some(socket) = find(&mut state.sockets, connection) {
             let linger = Some(std::time::Duration::ZERO);
-            let _ = SockRef::from(socket.stream.get_ref()).set_linger(linger);
+            let _ = socket.stream.socket().set_linger(linger);
         }
         state.remove(connection);
     }
@@ -388,11 +384,7 @@ fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut
 }
 
 /// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
-fn write<M: Machine>(
-    machine: &M,
-    connection: ConnectionId,
-    mut stream: &TcpStream,
-) -> io::Result<usize> {
+fn write<M: Machine>(machine: &M, connection: ConnectionId, mut stream: &Raw) -> io::Result<usize> {
     let mut unsent = machine.unsent(connection);
     let last = unsent.is_last();
     let Some(first) = unsent.next() else {
@@ -409,7 +401,7 @@ fn write<M: Machine>(
     if !last {
         return stream.write_vectored(slices);
     }
-    SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
+    stream.send_vectored_with_flags(slices, SEND_MORE)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

@@ -31,9 +31,9 @@
 
 mod driver;
 mod shard;
+mod stream;
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 use std::thread;
@@ -42,7 +42,7 @@ use async_std::channel::{Receiver, Sender, TrySendError, bounded};
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
 pub use roomwire_runtime::Ended;
-use roomwire_runtime::{Bound, RunError, Settings};
+use roomwire_runtime::{Address, Bound, RunError, Settings};
 
 use shard::{Letter, Shard};
 
@@ -85,12 +85,12 @@ impl Server {
     }
 
     /// Where the first listener listens; with port 0, the port that it was given.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.bound.addresses[0]
+    pub fn local_addr(&self) -> &Address {
+        &self.bound.addresses[0]
     }
 
     /// Where each listener listens, in the order of the settings.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> &[Address] {
         &self.bound.addresses
     }
 

@@ -17,7 +17,7 @@ fn serve(settings: Settings) -> Result<(), RunError> {
         Shutdown::Drain => handle.drain_blocking(),
         Shutdown::Abort => handle.abort_blocking(),
     })?;
-    for &address in server.local_addrs() {
+    for address in server.local_addrs() {
         cli::announce(address);
     }
     server.run_blocking()

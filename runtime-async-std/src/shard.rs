@@ -1,23 +1,23 @@
 //! One shard: a thread with its own loop, listeners, machine and mailbox.
 
 use std::future::{Future, poll_fn};
-use std::net::TcpListener;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Instant as StdInstant;
 
-use async_io::{Async, Timer};
+use async_io::Timer;
 use async_std::channel::{Receiver, Sender, TrySendError};
 use async_std::stream::Stream;
 use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_core::{ListenerId, Machine, Server, Stats};
 use roomwire_runtime::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, Signal, log_event,
 };
 
 use crate::driver::{Driver, TurnEnd};
+use crate::stream::Acceptor;
 
 /// What a shard is made of.
 pub(crate) struct Shard {
@@ -57,7 +57,7 @@ impl Shard {
 
     async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
         let Self {
-            bound,
+            mut bound,
             mut mailbox,
             events,
         } = self;
@@ -65,7 +65,7 @@ impl Shard {
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
-            let listener = Async::new(listener).map_err(RunError::io(doing))?;
+            let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
         }
@@ -80,6 +80,7 @@ impl Shard {
                 Some(Letter::Command(command)) => driver.command(command),
                 Some(Letter::Drain) => {
                     stop(accepting.drain(..)).await;
+                    bound.files.clear();
                     driver.command(Command::Drain);
                 }
                 Some(Letter::Stats(reply)) => {
@@ -104,14 +105,14 @@ async fn stop(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
 }
 
 /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
-async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Async<TcpListener>, id: ListenerId) {
+async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: ListenerId) {
     let mut failing = false;
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     failing = false;
-                    driver.accept(stream, PeerAddr::Inet(peer), id);
+                    driver.accept(stream, peer, id);
                 }
                 // The peer gave up while it waited: nothing is wrong here.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}

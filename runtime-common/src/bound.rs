@@ -1,13 +1,12 @@
 //! What every adapter does before it serves.
 
-use std::net::{SocketAddr, TcpListener};
-
 use roomwire_core::ValidConfig;
 
 use crate::error::RunError;
+use crate::listen::{self, Address, Listener, SocketFile};
 use crate::record::Recording;
+use crate::seed;
 use crate::settings::Settings;
-use crate::{listen, seed};
 
 /// Settings that were checked, and what they ask the system for: addresses, a seed, the file of a recording.
 #[derive(Debug)]
@@ -17,11 +16,13 @@ pub struct Bound {
     /// The core's randomness.
     pub seed: [u8; 32],
     /// One for each listener of the settings. Connections wait there until somebody accepts them.
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<Listener>,
     /// Where each listens; with port 0, the port that it was given.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// If one is asked for.
     pub recording: Option<Recording>,
+    /// Those of UNIX sockets: they are gone when this is dropped.
+    pub files: Vec<SocketFile>,
 }
 
 impl Bound {
@@ -35,8 +36,10 @@ impl Bound {
         let seed = seed::from_system().map_err(RunError::io("reading a random seed"))?;
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
+        let mut files = Vec::new();
         for listener in &settings.listeners {
-            let socket = listen::bind(listener.address)?;
+            let socket = listen::bind(&listener.address)?;
+            files.extend(SocketFile::of(&listener.address));
             let address = socket.local_addr();
             addresses.push(address.map_err(RunError::io("reading a listener's address"))?);
             listeners.push(socket);
@@ -47,6 +50,7 @@ impl Bound {
             listeners,
             addresses,
             recording: Recording::create(&settings.record)?,
+            files,
         })
     }
 }

@@ -29,7 +29,7 @@ pub use budget::{
 pub use clock::ClockBase;
 pub use error::{Ended, RunError};
 pub use events::log_event;
-pub use listen::BindError;
+pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
 pub use signal::Signal;

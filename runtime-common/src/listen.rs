@@ -1,36 +1,162 @@
-//! Listening sockets.
+//! Listening sockets: TCP and UNIX.
 
+use std::fmt;
+use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that wait to be accepted. The kernel may cap it (`net.core.somaxconn`, 4,096 on Linux).
 pub const BACKLOG: i32 = 4_096;
 
+/// Where to listen. In text `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/roomwire.sock`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// TCP; port 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A UNIX socket, whose file is made here.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// The address in a network, if it is in one.
+    pub const fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Whether any number of listeners may have it: each then gets a port of its own.
+    pub(crate) const fn is_any(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.port() == 0)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for Address {
+    fn from(address: (I, u16)) -> Self {
+        Self::Tcp(address.into())
+    }
+}
+
+impl From<PathBuf> for Address {
+    fn from(path: PathBuf) -> Self {
+        Self::Unix(path)
+    }
+}
+
+/// What is no [`Address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "allowed is an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080 (port 0: a free \
+     one), or a UNIX socket, such as unix:/run/roomwire.sock"
+)]
+pub struct NoAddress;
+
+impl FromStr for Address {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err(NoAddress),
+            Some(path) => Ok(Self::Unix(path.into())),
+            None => text.parse().map(Self::Tcp).map_err(|_| NoAddress),
+        }
+    }
+}
+
+#[cfg(feature = "cli")]
+impl serde::Serialize for Address {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(feature = "cli")]
+impl<'de> serde::Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A socket that listens and does not block.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP. What is accepted sends at once (`TCP_NODELAY`).
+    Tcp(TcpListener),
+    /// UNIX.
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// Where it listens; with port 0, the port that it was given.
+    ///
+    /// # Errors
+    /// As the system says; one that was made elsewhere may have no name.
+    pub fn local_addr(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Self::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or_else(|| Path::new(""));
+                Ok(Address::Unix(path.to_owned()))
+            }
+        }
+    }
+}
+
 /// Listens at `address`, without blocking. Port 0 takes a free one: ask the listener which.
 ///
 /// The address can be bound again at once after a restart (`SO_REUSEADDR`). An IPv6 address takes IPv6 only:
 /// mapped IPv4 addresses would all share one /64, and with it the quota of one client. Listen at `0.0.0.0`
-/// and `[::]` for both.
+/// and `[::]` for both. The file of a UNIX socket on which nobody listens any more is replaced; who may
+/// connect is decided by the process's umask and the folder's permissions.
 ///
 /// # Errors
 /// Names the address, the cause and what can be done.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
-    open(address).map_err(|source| BindError { address, source })
+pub fn bind(address: &Address) -> Result<Listener, BindError> {
+    let listener = match address {
+        Address::Tcp(address) => open_tcp(*address).map(Listener::Tcp),
+        Address::Unix(path) => open_unix(path).map(Listener::Unix),
+    };
+    listener.map_err(|source| BindError {
+        address: address.clone(),
+        source,
+    })
 }
 
 /// An address where nothing can listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}{}", advice(.source))]
+#[error("cannot listen on {address}: {source}{}", advice(.address, .source))]
 pub struct BindError {
     /// Where.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Why not.
     pub source: io::Error,
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpListener> {
+fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -48,17 +174,68 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn advice(error: &io::Error) -> &'static str {
+fn open_unix(path: &Path) -> io::Result<UnixListener> {
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Removes a socket's file if nobody listens there any more.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && UnixStream::connect(path).is_err_and(refused) {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+/// The file of a UNIX socket, removed when this is dropped.
+#[derive(Debug)]
+pub struct SocketFile(PathBuf);
+
+impl SocketFile {
+    /// The file of the listener at `address`, if it has one.
+    pub fn of(address: &Address) -> Option<Self> {
+        match address {
+            Address::Unix(path) => Some(Self(path.clone())),
+            Address::Tcp(_) => None,
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // One that is gone already, or in a folder that may not be written any more, does no harm.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn advice(address: &Address, error: &io::Error) -> &'static str {
+    let tcp = matches!(address, Address::Tcp(_));
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
+        io::ErrorKind::AddrInUse if tcp => {
             "; another program listens there: stop it, or choose another port (0 takes a free one)"
+        }
+        io::ErrorKind::AddrInUse => {
+            "; a program listens there, or the file is no socket: choose another path"
         }
         io::ErrorKind::AddrNotAvailable => {
             "; this machine does not have that address: 127.0.0.1 is only reached from here, 0.0.0.0 is \
              every IPv4 address of the machine"
         }
-        io::ErrorKind::PermissionDenied => {
+        io::ErrorKind::PermissionDenied if tcp => {
             "; ports below 1024 need a privilege (CAP_NET_BIND_SERVICE): choose a higher port"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; this user may not write in that folder: choose another"
+        }
+        io::ErrorKind::NotFound => "; that folder is not there: make it, or choose another",
+        io::ErrorKind::InvalidInput => {
+            "; the path of a socket has at most 107 bytes: choose a shorter one"
         }
         io::ErrorKind::Unsupported => "; this machine has no such network: choose another address",
         _ => "",

@@ -1,11 +1,12 @@
 //! What a server process is told at its start. Plain data: where it comes from is the business of `cli`, or of
 //! the embedding program.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use roomwire_core::config::ListenerConfig;
 use roomwire_core::{Config, ConfigError, ValidConfig};
+
+use crate::listen::Address;
 
 /// Everything a server process is configured with.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,7 @@ impl Settings {
         for (index, listener) in self.listeners.iter().enumerate() {
             let mut earlier = self.listeners.iter().take(index);
             let taken = earlier.position(|e| e.address == listener.address);
-            if let Some(first) = taken.filter(|_| listener.address.port() != 0) {
+            if let Some(first) = taken.filter(|_| !listener.address.is_any()) {
                 return Err(ConfigError {
                     key: format!("listener[{index}].address"),
                     value: listener.address.to_string(),
@@ -65,14 +66,14 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// The address; port 0 takes a free one.
-    pub address: SocketAddr,
+    pub address: Address,
     /// What is offered.
     pub options: ListenerConfig,
 }
 
 impl ListenerSettings {
     /// Default options at `address`.
-    pub fn at(address: impl Into<SocketAddr>) -> Self {
+    pub fn at(address: impl Into<Address>) -> Self {
         Self {
             address: address.into(),
             options: ListenerConfig::default(),

@@ -29,9 +29,9 @@ fn serve(settings: Settings) -> Result<(), RunError> {
     let mut signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
     let mut listeners = Vec::new();
     for listener in &settings.listeners {
-        let listener = listen::bind(listener.address)?;
+        let listener = listen::bind(&listener.address)?;
         let address = listener.local_addr();
-        cli::announce(address.map_err(RunError::io("asking for the address"))?);
+        cli::announce(&address.map_err(RunError::io("asking for the address"))?);
         listeners.push(listener);
     }
     let until = match settings.core.drain.timeout_ms {
@@ -218,7 +218,7 @@ fn mistakes_exit_with_2_and_say_what_is_allowed() {
 
 #[test]
 fn a_taken_address_exits_with_1_and_says_what_to_do() {
-    let taken = listen::bind(LOOPBACK.parse().expect("address")).expect("bind");
+    let taken = listen::bind(&LOOPBACK.parse().expect("address")).expect("bind");
     let address = taken.local_addr().expect("address").to_string();
     for level in ["off", "info"] {
         let (code, out, errors) = finish(&["--listen", &address, "--log-level", level], &[]);

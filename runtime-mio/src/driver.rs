@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 
 use mio::event::Event as Readiness;
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
@@ -18,7 +19,7 @@ use roomwire_runtime::{
     ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME,
     TurnBudget,
 };
-use socket2::SockRef;
+use socket2::Socket as Stream;
 
 /// A machine and the sockets of its connections.
 #[derive(Debug)]
@@ -37,7 +38,8 @@ pub(crate) struct Driver<M: Machine> {
 #[derive(Debug)]
 struct Socket {
     connection: ConnectionId,
-    stream: TcpStream,
+    /// Of any kind: TCP or UNIX.
+    stream: Stream,
     /// It is in the list.
     listed: bool,
     /// The peer has finished or is gone: what is read short does not mean that there is no more.
@@ -78,7 +80,7 @@ impl<M: Machine> Driver<M> {
     /// Offers an accepted socket to the machine and registers it, its slot counted from `first`.
     pub(crate) fn accept(
         &mut self,
-        mut stream: TcpStream,
+        stream: Stream,
         peer: PeerAddr,
         listener: ListenerId,
         (registry, first): (&Registry, Token),
@@ -89,7 +91,9 @@ impl<M: Machine> Driver<M> {
         };
         let slot = connection.index() as usize;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = registry.register(&mut stream, Token(first.0 + slot), interest);
+        let descriptor = stream.as_raw_fd();
+        let mut source = SourceFd(&descriptor);
+        let registered = registry.register(&mut source, Token(first.0 + slot), interest);
         if registered.is_err() {
             let _ = self.handle(ended(connection, TransportEnd::Failed));
             return;
@@ -293,7 +297,7 @@ impl<M: Machine> Driver<M> {
     fn close(&mut self, connection: ConnectionId, reset: bool) {
         if reset && let Some(socket) = find(&mut self.sockets, connection) {
             let linger = Some(std::time::Duration::ZERO);
-            let _ = SockRef::from(&socket.stream).set_linger(linger);
+            let _ = socket.stream.set_linger(linger);
         }
         self.remove(connection);
     }
@@ -331,7 +335,7 @@ fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut
 fn write<M: Machine>(
     machine: &M,
     connection: ConnectionId,
-    mut stream: &TcpStream,
+    mut stream: &Stream,
 ) -> io::Result<usize> {
     let mut unsent = machine.unsent(connection);
     let last = unsent.is_last();
@@ -349,7 +353,7 @@ fn write<M: Machine>(
     if !last {
         return stream.write_vectored(slices);
     }
-    SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
+    stream.send_vectored_with_flags(slices, SEND_MORE)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

@@ -28,9 +28,9 @@
 
 mod driver;
 mod shard;
+mod stream;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ use roomwire_core::server::Command;
 pub use roomwire_runtime::Ended;
 pub use roomwire_runtime::mailbox::Events;
 use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox, Sender, events, mailbox};
-use roomwire_runtime::{Bound, RunError, Settings};
+use roomwire_runtime::{Address, Bound, RunError, Settings};
 
 use shard::{Hosted, Shard};
 
@@ -76,12 +76,12 @@ impl Server {
     }
 
     /// Where the first listener listens; with port 0, the port that it was given.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.bound.addresses[0]
+    pub fn local_addr(&self) -> &Address {
+        &self.bound.addresses[0]
     }
 
     /// Where each listener listens, in the order of the settings.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> &[Address] {
         &self.bound.addresses
     }
 
@@ -136,7 +136,8 @@ impl Server {
         first: Token,
     ) -> Result<Shard<M>, RunError> {
         let mail = (self.mailbox, self.events);
-        Shard::new(machine, self.bound.listeners, mail, registry, first)
+        let listeners = (self.bound.listeners, self.bound.files);
+        Shard::new(machine, listeners, mail, registry, first)
     }
 
     /// Serves on the loop of another program, whose tokens from `first` on then belong to the server. It is not

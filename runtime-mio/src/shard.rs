@@ -5,15 +5,16 @@ use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant as StdInstant};
 
 use mio::event::Event as Readiness;
-use mio::net::TcpListener;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_core::{ListenerId, Machine, Server, Stats};
+use roomwire_runtime::listen::SocketFile;
 use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox};
-use roomwire_runtime::{ACCEPT_PAUSE, ClockBase, RunError, TurnBudget, log_event};
+use roomwire_runtime::{ACCEPT_PAUSE, ClockBase, Listener, RunError, TurnBudget, log_event};
 
 use crate::driver::{Driver, TurnEnd};
+use crate::stream::Acceptor;
 
 /// A server, recorded or not.
 pub(crate) trait Hosted: Machine<Command = Command, Event = Event> + AsRef<Server> {}
@@ -30,6 +31,8 @@ pub(crate) struct Shard<M: Machine> {
     /// The mailbox has this token, listeners those behind it, then connections.
     first: Token,
     listeners: Vec<Listening>,
+    /// Those of UNIX sockets: they go with their listeners.
+    files: Vec<SocketFile>,
     /// Where the tokens of connections begin: also when the listeners are gone.
     connections: Token,
     mailbox: Mailbox,
@@ -48,7 +51,7 @@ pub(crate) struct Shard<M: Machine> {
 
 #[derive(Debug)]
 struct Listening {
-    listener: TcpListener,
+    listener: Acceptor,
     /// Somebody may be waiting.
     ready: bool,
 }
@@ -57,7 +60,7 @@ impl<M: Hosted> Shard<M> {
     /// Registers listeners and mailbox, with tokens from `first` on.
     pub(crate) fn new(
         machine: M,
-        listeners: Vec<std::net::TcpListener>,
+        (listeners, files): (Vec<Listener>, Vec<SocketFile>),
         (mailbox, events): (Mailbox, Option<EventSender>),
         registry: &Registry,
         first: Token,
@@ -70,8 +73,9 @@ impl<M: Hosted> Shard<M> {
         let mut token = first.0 + 1;
         let mut listening = Vec::new();
         for listener in listeners {
-            let mut listener = TcpListener::from_std(listener);
-            let registered = registry.register(&mut listener, Token(token), Interest::READABLE);
+            let mut listener = Acceptor::from(listener);
+            let source = listener.source();
+            let registered = registry.register(source, Token(token), Interest::READABLE);
             registered.map_err(failed())?;
             token += 1;
             // Connections that came before may have left no edge.
@@ -83,6 +87,7 @@ impl<M: Hosted> Shard<M> {
             registry,
             first,
             listeners: listening,
+            files,
             connections: Token(token),
             mailbox,
             mail: true,
@@ -143,6 +148,7 @@ impl<M: Hosted> Shard<M> {
     pub(crate) fn command(&mut self, command: Command) {
         if matches!(command, Command::Drain) {
             self.listeners.clear();
+            self.files.clear();
         }
         self.driver.command(command);
     }
@@ -182,7 +188,6 @@ impl<M: Hosted> Shard<M> {
                 match listening.listener.accept() {
                     Ok((stream, peer)) => {
                         self.failing = false;
-                        let peer = PeerAddr::Inet(peer);
                         self.driver.accept(stream, peer, id, connections);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -3,6 +3,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,8 @@ use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_mio::{Ended, Events, Handle, Server};
 use roomwire_runtime::{ListenerSettings, RunError, Settings};
 use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends};
-use serde_json::json;
+use serde_json::{Value, json};
+use tungstenite::Message;
 
 /// Defaults at a free port of loopback.
 fn settings() -> Settings {
@@ -26,6 +28,12 @@ fn bind() -> Server {
     Server::bind(&settings()).expect("a free port")
 }
 
+/// Where a server listens.
+fn at(server: &Server) -> SocketAddr {
+    let address = server.local_addr().socket_addr();
+    address.expect("TCP")
+}
+
 /// A server that runs.
 struct Running {
     address: SocketAddr,
@@ -36,7 +44,7 @@ struct Running {
 impl Running {
     fn start(server: Server) -> Self {
         Self {
-            address: server.local_addr(),
+            address: at(&server),
             handle: server.handle(),
             thread: thread::spawn(|| server.run()),
         }
@@ -217,12 +225,38 @@ fn an_abort_overtakes_a_drain_and_cuts_everyone() {
 #[test]
 fn connections_wait_for_the_server_to_run() {
     let server = bind();
-    let address = server.local_addr();
+    let address = at(&server);
     let early = thread::spawn(move || Client::connect(address));
     thread::sleep(Duration::from_millis(20));
     let running = Running::start(server);
     early.join().expect("welcomed");
     running.stop();
+}
+
+// covers A3-01: a UNIX socket serves as TCP does, and its file is gone afterwards
+#[test]
+fn a_unix_socket_serves() {
+    let path = std::env::temp_dir().join(format!("roomwire-mio-{}.sock", std::process::id()));
+    let mut settings = settings();
+    settings.listeners.push(ListenerSettings::at(path.clone()));
+    let running = Running::start(Server::bind(&settings).expect("free"));
+    let stream = UnixStream::connect(&path).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let (mut socket, _) = tungstenite::client("ws://localhost/", stream).expect("a handshake");
+    let mut next = || match socket.read().expect("a message") {
+        Message::Text(text) => serde_json::from_str::<Value>(&text).expect("JSON"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next()["type"], "welcome");
+    let mut tcp = Client::connect(running.address);
+    tcp.send(&json!({"type": "broadcast", "data": 1}));
+    assert_eq!(next()["type"], "broadcast");
+    running.handle.drain();
+    assert_eq!(next()["type"], "closing");
+    drop(socket);
+    drop(tcp);
+    running.join();
+    assert!(!path.exists());
 }
 
 /// The program's own token comes first.
@@ -264,7 +298,7 @@ fn a_program_with_a_loop_of_its_own_takes_the_server_in() {
     let datagrams = UdpSocket::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
     let program = datagrams.local_addr().expect("an address");
     let server = bind();
-    let (address, handle) = (server.local_addr(), server.handle());
+    let (address, handle) = (at(&server), server.handle());
     let thread = thread::spawn(|| guest(server, datagrams));
     let mut client = Client::connect(address);
     client.send(&json!({"type": "join", "room": "tea"}));

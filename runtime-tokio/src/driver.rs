@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -17,14 +16,12 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal, TURN_TIME,
-    TurnBudget,
+    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, Signal, TURN_TIME, TurnBudget,
 };
-use socket2::SockRef;
-use tokio::io::{AsyncRead, Interest, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::ReadBuf;
 use tokio::task::{AbortHandle, spawn_local};
+
+use crate::stream::{Reader, Writer};
 
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {
@@ -46,7 +43,7 @@ struct State<M> {
 
 struct Socket {
     connection: ConnectionId,
-    writer: OwnedWriteHalf,
+    writer: Writer,
     reader: AbortHandle,
     /// The machine wants no bytes.
     paused: bool,
@@ -86,14 +83,18 @@ impl<M: Machine + 'static> Driver<M> {
     }
 
     /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
-    pub(crate) fn accept(self: &Rc<Self>, stream: TcpStream, peer: PeerAddr, listener: ListenerId) {
+    pub(crate) fn accept(
+        self: &Rc<Self>,
+        (reader, writer): (Reader, Writer),
+        peer: PeerAddr,
+        listener: ListenerId,
+    ) {
         let mut state = self.state.borrow_mut();
         // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
         self.flusher.raise();
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
-            return; // dropping the stream closes it
+            return; // dropping both halves closes the socket
         };
-        let (reader, writer) = stream.into_split();
         let task = spawn_local(Rc::clone(self).read(connection, reader));
         let socket = Socket {
             connection,
@@ -151,7 +152,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     // ---- reading
 
-    async fn read(self: Rc<Self>, connection: ConnectionId, mut reader: OwnedReadHalf) {
+    async fn read(self: Rc<Self>, connection: ConnectionId, mut reader: Reader) {
         while poll_fn(|cx| self.poll_read(cx, connection, &mut reader)).await {
             tokio::task::yield_now().await;
         }
@@ -162,7 +163,7 @@ impl<M: Machine + 'static> Driver<M> {
         &self,
         cx: &mut Context<'_>,
         connection: ConnectionId,
-        reader: &mut OwnedReadHalf,
+        reader: &mut Reader,
     ) -> Poll<bool> {
         for _ in 0..READS_PER_SOCKET {
             let mut state = self.state.borrow_mut();
@@ -179,7 +180,7 @@ impl<M: Machine + 'static> Driver<M> {
                 return Poll::Pending;
             }
             let mut lent = ReadBuf::new(buffer);
-            let Poll::Ready(outcome) = Pin::new(&mut *reader).poll_read(cx, &mut lent) else {
+            let Poll::Ready(outcome) = reader.poll_read(cx, &mut lent) else {
                 return Poll::Pending;
             };
             let bytes = lent.filled_mut();
@@ -287,7 +288,7 @@ impl<M: Machine + 'static> Driver<M> {
         poll_fn(
             |cx| match find(&mut self.state.borrow_mut().sockets, connection) {
                 // An error shows at the next write.
-                Some(socket) => socket.stream().poll_write_ready(cx).map(drop),
+                Some(socket) => socket.writer.poll_write_ready(cx).map(drop),
                 None => Poll::Ready(()),
             },
         )
@@ -312,14 +313,15 @@ impl<M: Machine + 'static> Driver<M> {
         let mut state = self.state.borrow_mut();
         if let Some(socket) = find(&mut state.sockets, connection) {
             // It fails if the peer is gone, which the read task sees.
-            let _ = SockRef::from(socket.stream()).shutdown(Shutdown::Write);
+            let _ = socket.writer.socket().shutdown(Shutdown::Write);
         }
     }
 
     fn close(&self, connection: ConnectionId, reset: bool) {
         let mut state = self.state.borrow_mut();
         if reset && let Some(socket) = find(&mut state.sockets, connection) {
-            let _ = SockRef::from(socket.stream()).set_linger(Some(std::time::Duration::ZERO));
+            let linger = Some(std::time::Duration::ZERO);
+            let _ = socket.writer.socket().set_linger(linger);
         }
         state.remove(connection);
     }
@@ -347,15 +349,8 @@ impl<M> State<M> {
             if let Some(writable) = socket.writable {
                 writable.abort();
             }
-            // Without this the half would shut the socket down, one system call more.
             socket.writer.forget();
         }
-    }
-}
-
-impl Socket {
-    fn stream(&self) -> &TcpStream {
-        self.writer.as_ref()
     }
 }
 
@@ -365,11 +360,7 @@ fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut
 }
 
 /// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
-fn write<M: Machine>(
-    machine: &M,
-    connection: ConnectionId,
-    writer: &OwnedWriteHalf,
-) -> io::Result<usize> {
+fn write<M: Machine>(machine: &M, connection: ConnectionId, writer: &Writer) -> io::Result<usize> {
     let mut unsent = machine.unsent(connection);
     let last = unsent.is_last();
     let Some(first) = unsent.next() else {
@@ -386,10 +377,7 @@ fn write<M: Machine>(
     if !last {
         return writer.try_write_vectored(slices);
     }
-    let stream: &TcpStream = writer.as_ref();
-    stream.try_io(Interest::WRITABLE, || {
-        SockRef::from(stream).send_vectored_with_flags(slices, SEND_MORE)
-    })
+    writer.try_write_last(slices)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

@@ -26,6 +26,7 @@
 
 mod driver;
 mod shard;
+mod stream;
 
 /// The program that the README prints is compiled.
 #[cfg(doctest)]
@@ -33,13 +34,12 @@ mod shard;
 struct Readme;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::thread;
 
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
 pub use roomwire_runtime::Ended;
-use roomwire_runtime::{Bound, RunError, Settings};
+use roomwire_runtime::{Address, Bound, RunError, Settings};
 use tokio::sync::{mpsc, oneshot};
 
 use shard::{Letter, Shard};
@@ -83,12 +83,12 @@ impl Server {
     }
 
     /// Where the first listener listens; with port 0, the port that it was given.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.bound.addresses[0]
+    pub fn local_addr(&self) -> &Address {
+        &self.bound.addresses[0]
     }
 
     /// Where each listener listens, in the order of the settings.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> &[Address] {
         &self.bound.addresses
     }
 

@@ -5,14 +5,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant as StdInstant};
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, PeerAddr, Server, Stats};
+use roomwire_core::{ListenerId, Machine, Server, Stats};
 use roomwire_runtime::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, log_event};
-use tokio::net::TcpListener;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
 
 use crate::driver::{Driver, TurnEnd};
+use crate::stream::Acceptor;
 
 /// What a shard is made of.
 pub(crate) struct Shard {
@@ -55,7 +55,7 @@ impl Shard {
 
     async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
         let Self {
-            bound,
+            mut bound,
             mut mailbox,
             events,
         } = self;
@@ -63,7 +63,7 @@ impl Shard {
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
-            let listener = TcpListener::from_std(listener).map_err(RunError::io(doing))?;
+            let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
         }
@@ -77,6 +77,7 @@ impl Shard {
                     Some(Letter::Command(command)) => driver.command(command),
                     Some(Letter::Drain) => {
                         accepting.drain(..).for_each(|task: AbortHandle| task.abort());
+                        bound.files.clear();
                         driver.command(Command::Drain);
                     }
                     Some(Letter::Stats(reply)) => {
@@ -93,14 +94,14 @@ impl Shard {
 }
 
 /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
-async fn accept(driver: Rc<Driver<impl Hosted>>, listener: TcpListener, id: ListenerId) {
+async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: ListenerId) {
     let mut failing = false;
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
             match listener.accept().await {
-                Ok((stream, peer)) => {
+                Ok((reader, writer, peer)) => {
                     failing = false;
-                    driver.accept(stream, PeerAddr::Inet(peer), id);
+                    driver.accept((reader, writer), peer, id);
                 }
                 // The peer gave up while it waited: nothing is wrong here.
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}

@@ -3,16 +3,18 @@
 mod common;
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use common::{Running, settings, soon};
+use common::{Running, at, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_runtime::{ListenerSettings, RunError};
-use roomwire_tests::tcp::{Client, assert_cut, assert_ends};
+use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends};
 use roomwire_tokio::{Ended, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
+use tungstenite::Message;
 
 async fn bind() -> Server {
     Server::bind(settings()).await.expect("a free port")
@@ -32,9 +34,10 @@ async fn every_listener_gets_a_free_port_and_serves() {
         .listeners
         .push(ListenerSettings::at(([127, 0, 0, 1], 0)));
     let server = Server::bind(settings).await.expect("free ports");
-    let addresses = server.local_addrs().to_vec();
+    let addresses = server.local_addrs().iter();
+    let addresses: Vec<_> = addresses.filter_map(|a| a.socket_addr()).collect();
     assert_eq!(addresses.len(), 2);
-    assert_eq!(addresses[0], server.local_addr());
+    assert_eq!(addresses[0], at(&server));
     assert!(addresses.iter().all(|address| address.port() != 0));
     assert_ne!(addresses[0], addresses[1]);
     let running = Running::start(server);
@@ -49,15 +52,15 @@ async fn every_listener_gets_a_free_port_and_serves() {
 async fn an_address_in_use_is_an_error_that_says_so() {
     let first = bind().await;
     let mut settings = settings();
-    settings.listeners = vec![ListenerSettings::at(first.local_addr())];
+    settings.listeners = vec![ListenerSettings::at(at(&first))];
     let error = Server::bind(settings).await.expect_err("taken");
     let RunError::Bind(bind) = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(bind.address, first.local_addr());
+    assert_eq!(bind.address, at(&first).into());
     assert_eq!(bind.source.kind(), std::io::ErrorKind::AddrInUse);
     let text = error.to_string();
-    let address = first.local_addr().to_string();
+    let address = at(&first).to_string();
     assert!(text.contains(&address) && text.contains("choose another port"));
 }
 
@@ -76,11 +79,37 @@ async fn settings_that_cannot_work_are_an_error_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn connections_wait_for_the_server_to_run() {
     let server = bind().await;
-    let address = server.local_addr();
+    let address = at(&server);
     let early = std::thread::spawn(move || Client::connect(address));
     let running = Running::start(server);
     early.join().expect("welcomed");
     running.stop().await;
+}
+
+// covers A3-01: a UNIX socket serves as TCP does, and its file is gone afterwards
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_unix_socket_serves() {
+    let path = std::env::temp_dir().join(format!("roomwire-tokio-{}.sock", std::process::id()));
+    let mut settings = settings();
+    settings.listeners.push(ListenerSettings::at(path.clone()));
+    let running = Running::start(Server::bind(settings).await.expect("free"));
+    let stream = UnixStream::connect(&path).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let (mut socket, _) = tungstenite::client("ws://localhost/", stream).expect("a handshake");
+    let mut next = || match socket.read().expect("a message") {
+        Message::Text(text) => serde_json::from_str::<Value>(&text).expect("JSON"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next()["type"], "welcome");
+    let mut tcp = Client::connect(running.address);
+    tcp.send(&json!({"type": "broadcast", "data": 1}));
+    assert_eq!(next()["type"], "broadcast");
+    running.handle.drain().await;
+    assert_eq!(next()["type"], "closing");
+    drop(socket);
+    drop(tcp);
+    running.stop().await;
+    assert!(!path.exists());
 }
 
 // ---- events and commands
@@ -366,7 +395,7 @@ async fn dropping_the_future_ends_the_server() {
 #[test]
 fn a_program_needs_no_runtime_of_its_own() {
     let server = Server::bind_now(&settings()).expect("a free port");
-    let (address, handle) = (server.local_addr(), server.handle());
+    let (address, handle) = (at(&server), server.handle());
     let thread = std::thread::spawn(move || server.run_blocking());
     let mut client = Client::connect(address);
     handle.drain_blocking();

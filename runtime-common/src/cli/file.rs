@@ -1,7 +1,5 @@
 //! The config file: the core's sections, `[[listener]]`, `[log]` and `[record]`. Unknown keys are refused everywhere.
 
-use std::net::SocketAddr;
-
 use roomwire_core::Config;
 use roomwire_core::config::{ListenerConfig, RateLimit};
 use serde::{Deserialize, Serialize};
@@ -9,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::options::Preset;
+use crate::listen::Address;
 use crate::settings::{ListenerSettings, LogSettings, RecordSettings, Settings};
 
 /// What a config file says.
@@ -183,7 +182,7 @@ const PROCESS_SECTIONS: [&str; 3] = ["listener", "log", "record"];
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Listener {
-    address: SocketAddr,
+    address: Address,
     raw_payloads: bool,
     echo: bool,
     health: bool,
@@ -207,7 +206,7 @@ impl From<&ListenerSettings> for Listener {
             trusted_proxies,
         } = settings.options.clone();
         Self {
-            address: settings.address,
+            address: settings.address.clone(),
             raw_payloads,
             echo,
             health,

@@ -12,13 +12,13 @@ mod settings;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::descriptors;
 use crate::error::RunError;
+use crate::listen::Address;
 use crate::settings::{LogLevel, Settings};
 use options::{Cli, Command, Options};
 
@@ -67,9 +67,9 @@ pub fn run_from(
     }
 }
 
-/// Tells stdout, at once, that `address` takes connections: `listening on ADDR:PORT` on a line of its own. With
+/// Tells stdout, at once, that `address` takes connections: `listening on ADDR:PORT` (or `unix:PATH`) on a line of its own. With
 /// port 0 this is how a caller learns the port. A closed stdout is no failure.
-pub fn announce(address: SocketAddr) {
+pub fn announce(address: &Address) {
     let _ = print(format_args!("listening on {address}\n"));
 }
 
@@ -149,7 +149,8 @@ fn fit_descriptors(settings: &mut Settings) {
 
 fn warn_if_public(settings: &Settings) {
     for listener in &settings.listeners {
-        if !listener.address.ip().is_loopback() {
+        let address = listener.address.socket_addr();
+        if address.is_some_and(|address| !address.ip().is_loopback()) {
             tracing::warn!(
                 address = %listener.address,
                 "listening on a public address without authentication: whoever reaches it may join every \

@@ -1,13 +1,13 @@
 //! The flags and their environment variables. Only what was given is set: everything else is left to the config
 //! file and the defaults.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
+use crate::listen::Address;
 use crate::settings::{LogFormat, LogLevel};
 
 /// Real-time WebSocket room server
@@ -58,10 +58,11 @@ pub(super) struct Replay {
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Options {
-    /// Listen here; repeat it for more. Replaces the listeners of the config file [default: 127.0.0.1:8080]
+    /// Listen here, or at unix:PATH; repeat it for more. Replaces the listeners of the config file
+    /// [default: 127.0.0.1:8080]
     #[arg(long, global = true, env = "ROOMWIRE_LISTEN", value_name = "ADDR:PORT")]
-    #[arg(value_delimiter = ',', value_parser = address)]
-    pub(super) listen: Option<Vec<SocketAddr>>,
+    #[arg(value_delimiter = ',')]
+    pub(super) listen: Option<Vec<Address>>,
 
     /// Read settings from a TOML file
     #[arg(long, global = true, env = "ROOMWIRE_CONFIG", value_name = "FILE")]
@@ -282,13 +283,6 @@ fn custom_rate(text: &str) -> Option<RateLimitOption> {
     Some(RateLimitOption::Custom {
         messages,
         per_ms: seconds.checked_mul(1_000)?,
-    })
-}
-
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| {
-        "allowed is an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080 (port 0: a \
-         free one)"
     })
 }
 

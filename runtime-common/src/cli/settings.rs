@@ -168,7 +168,7 @@ impl Given {
             self.0.push(("listener.trusted_proxies", "--trusted-proxy"));
         }
         if let Some(addresses) = &options.listen {
-            let addresses = addresses.iter().copied();
+            let addresses = addresses.iter().cloned();
             settings.listeners = addresses.map(ListenerSettings::at).collect();
             self.0.push(("listener", "--listen"));
         }

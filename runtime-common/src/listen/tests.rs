@@ -8,6 +8,19 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
+/// A TCP listener.
+fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    match super::bind(&address.into())? {
+        Listener::Tcp(listener) => Ok(listener),
+        Listener::Unix(_) => panic!("asked for TCP"),
+    }
+}
+
+/// A path of this test's own.
+fn path(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("roomwire-{}-{name}", std::process::id()))
+}
+
 #[test]
 fn port_0_takes_a_free_port() {
     let listener = bind(loopback(0)).expect("bind");
@@ -76,4 +89,88 @@ fn what_is_accepted_sends_at_once() {
     });
     let (accepted, _) = accepted.expect("a connection");
     assert!(accepted.nodelay().expect("an option"));
+}
+
+#[test]
+fn addresses_are_read_as_they_are_shown() {
+    for text in [
+        "127.0.0.1:8080",
+        "[::1]:0",
+        "unix:/run/roomwire.sock",
+        "unix:here",
+    ] {
+        let address: Address = text.parse().expect(text);
+        assert_eq!(address.to_string(), text);
+    }
+    for text in [
+        "",
+        "8080",
+        "localhost:1",
+        "unix:",
+        "/run/roomwire.sock",
+        "127.0.0.1",
+    ] {
+        let error = text.parse::<Address>().expect_err(text).to_string();
+        assert!(error.contains("unix:/run/roomwire.sock"), "{error}");
+    }
+}
+
+#[test]
+fn a_unix_socket_takes_connections_and_its_file_goes_with_it() {
+    let path = path("goes");
+    let address = Address::from(path.clone());
+    let listener = super::bind(&address).expect("bind");
+    let file = SocketFile::of(&address);
+    assert_eq!(listener.local_addr().expect("a name"), address);
+    UnixStream::connect(&path).expect("connect");
+    let Listener::Unix(listener) = listener else {
+        panic!("asked for UNIX");
+    };
+    listener.accept().expect("somebody is there");
+    let error = listener.accept().expect_err("nobody else");
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    drop(file);
+    assert!(!path.exists());
+    assert!(SocketFile::of(&loopback(1).into()).is_none());
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_one_in_use_is_not() {
+    let path = path("stale");
+    let address = Address::from(path.clone());
+    let first = super::bind(&address).expect("bind");
+    let error = super::bind(&address).expect_err("in use").to_string();
+    assert!(error.starts_with(&format!("cannot listen on unix:{}", path.display())));
+    assert!(error.ends_with("choose another path"), "{error}");
+    drop(first);
+    // As after a kill: the file is there, and nobody listens.
+    assert!(path.exists());
+    super::bind(&address).expect("replaced");
+    drop(SocketFile::of(&address));
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let path = path("precious");
+    fs::write(&path, "precious").expect("written");
+    super::bind(&path.clone().into()).expect_err("not a socket");
+    assert_eq!(fs::read_to_string(&path).expect("there"), "precious");
+    fs::remove_file(&path).expect("there");
+}
+
+#[test]
+fn what_is_wrong_with_a_path_is_said() {
+    for (path, advice) in [
+        (
+            PathBuf::from("/nowhere/roomwire.sock"),
+            "that folder is not there",
+        ),
+        (
+            PathBuf::from("/tmp/".to_owned() + &"x".repeat(120)),
+            "at most 107 bytes",
+        ),
+    ] {
+        let error = super::bind(&path.into()).expect_err("no such place");
+        assert!(error.to_string().contains(advice), "{error}");
+    }
 }

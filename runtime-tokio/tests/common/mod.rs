@@ -23,6 +23,12 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// Where a server listens.
+pub(crate) fn at(server: &Server) -> SocketAddr {
+    let address = server.local_addr().socket_addr();
+    address.expect("TCP")
+}
+
 /// A server that runs.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -38,7 +44,7 @@ impl Running {
             let _ = stopped.await;
         };
         Self {
-            address: server.local_addr(),
+            address: at(&server),
             handle: server.handle(),
             stop,
             task: tokio::spawn(server.run(shutdown)),

@@ -138,7 +138,10 @@ fn a_wrong_type_is_named_with_key_value_and_line() {
     );
     let (line, message) = refused("[[listener]]\naddress = \"localhost\"");
     assert_eq!(line, Some(2));
-    assert!(message.contains("socket address"), "{message}");
+    assert!(
+        message.contains("allowed is an IP address and a port"),
+        "{message}"
+    );
     assert!(message.ends_with("in `listener.address`"), "{message}");
     let (line, message) = refused("[log]\nlevel = \"loud\"");
     assert_eq!(line, Some(2));

@@ -1,0 +1,117 @@
+//! Sockets of both kinds: TCP and UNIX.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use roomwire_core::PeerAddr;
+use roomwire_runtime::{Listener, SEND_MORE};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::net::{TcpListener, UnixListener, tcp, unix};
+
+/// A listener that the runtime watches.
+pub(crate) enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    pub(crate) fn new(listener: Listener) -> io::Result<Self> {
+        match listener {
+            Listener::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Listener::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+        }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<(Reader, Writer, PeerAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                let (reader, writer) = stream.into_split();
+                Ok((
+                    Reader::Tcp(reader),
+                    Writer::Tcp(writer),
+                    PeerAddr::Inet(peer),
+                ))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let (reader, writer) = stream.into_split();
+                Ok((Reader::Unix(reader), Writer::Unix(writer), PeerAddr::Local))
+            }
+        }
+    }
+}
+
+/// What a read task has of a connection.
+pub(crate) enum Reader {
+    Tcp(tcp::OwnedReadHalf),
+    Unix(unix::OwnedReadHalf),
+}
+
+impl Reader {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(reader) => Pin::new(reader).poll_read(cx, buffer),
+            Self::Unix(reader) => Pin::new(reader).poll_read(cx, buffer),
+        }
+    }
+}
+
+/// What the driver has of a connection.
+pub(crate) enum Writer {
+    Tcp(tcp::OwnedWriteHalf),
+    Unix(unix::OwnedWriteHalf),
+}
+
+impl Writer {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(writer) => writer.try_write(bytes),
+            Self::Unix(writer) => writer.try_write(bytes),
+        }
+    }
+
+    pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(writer) => writer.try_write_vectored(slices),
+            Self::Unix(writer) => writer.try_write_vectored(slices),
+        }
+    }
+
+    /// Writes what comes last, and tells the system that the end follows.
+    pub(crate) fn try_write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let send = || self.socket().send_vectored_with_flags(slices, SEND_MORE);
+        match self {
+            Self::Tcp(writer) => writer.as_ref().try_io(Interest::WRITABLE, send),
+            Self::Unix(writer) => writer.as_ref().try_io(Interest::WRITABLE, send),
+        }
+    }
+
+    pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(writer) => writer.as_ref().poll_write_ready(cx),
+            Self::Unix(writer) => writer.as_ref().poll_write_ready(cx),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(writer) => SockRef::from(writer.as_ref()),
+            Self::Unix(writer) => SockRef::from(writer.as_ref()),
+        }
+    }
+
+    /// Dropping the half would shut the socket down: one system call more.
+    pub(crate) fn forget(self) {
+        match self {
+            Self::Tcp(writer) => writer.forget(),
+            Self::Unix(writer) => writer.forget(),
+        }
+    }
+}

@@ -32,6 +32,8 @@ struct Pair {
     outboxes: Outboxes,
     slots: [Option<u32>; CONNECTIONS as usize],
     expected: [Vec<u8>; CONNECTIONS as usize],
+    /// Where each message was written, and where it ends in what a connection should have been sent, if it should.
+    published: Vec<(Place, [Option<usize>; CONNECTIONS as usize])>,
     next: u16,
 }
 
@@ -49,6 +51,7 @@ impl Pair {
             outboxes,
             slots: [None; CONNECTIONS as usize],
             expected: Default::default(),
+            published: Vec::new(),
             next: 0,
         }
     }
@@ -90,11 +93,15 @@ impl Pair {
             &message[..]
         );
         prop_assert_eq!(buffers.room(range.buffer), ROOM);
+        let mut ends = [None; CONNECTIONS as usize];
         for connection in 0..CONNECTIONS {
             if self.slots[connection as usize].is_some() && except != Some(connection) {
-                self.expected[connection as usize].extend_from_slice(&message);
+                let expected = &mut self.expected[connection as usize];
+                expected.extend_from_slice(&message);
+                ends[connection as usize] = Some(expected.len());
             }
         }
+        self.published.push((buffers.place(range), ends));
         except.map_or(Ok(()), |connection| self.is_complete(connection))
     }
 
@@ -135,6 +142,12 @@ impl Pair {
             prop_assert!(expected.starts_with(&self.received(connection)));
             if let Some(slot) = self.slots[connection as usize] {
                 prop_assert_eq!(self.audience.connection(slot), Some(connection));
+                let received = self.received(connection).len();
+                for (place, ends) in &self.published {
+                    let waits = ends[connection as usize].is_some_and(|end| end > received);
+                    let said = self.audience.waits(slot, *place, &self.outboxes);
+                    prop_assert_eq!(said, waits);
+                }
             } else {
                 self.is_complete(connection)?;
             }

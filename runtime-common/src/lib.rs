@@ -20,6 +20,7 @@ pub mod listen;
 pub mod mailbox;
 pub mod seed;
 pub mod signals;
+pub mod systemd;
 
 pub use bound::Bound;
 pub use budget::{

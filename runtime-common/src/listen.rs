@@ -11,16 +11,20 @@ use std::str::FromStr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::systemd;
+
 /// Connections that wait to be accepted. The kernel may cap it (`net.core.somaxconn`, 4,096 on Linux).
 pub const BACKLOG: i32 = 4_096;
 
-/// Where to listen. In text `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/roomwire.sock`.
+/// Where to listen. In text `127.0.0.1:8080`, `[::1]:8080`, `unix:/run/roomwire.sock` or `fd:0`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// TCP; port 0 takes a free one.
     Tcp(SocketAddr),
     /// A UNIX socket, whose file is made here.
     Unix(PathBuf),
+    /// A socket that the process was started with, counted from 0: TCP or UNIX. See [`systemd`].
+    Inherited(u16),
 }
 
 impl Address {
@@ -28,7 +32,7 @@ impl Address {
     pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(address) => Some(*address),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Inherited(_) => None,
         }
     }
 
@@ -43,6 +47,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inherited(number) => write!(f, "fd:{number}"),
         }
     }
 }
@@ -69,7 +74,7 @@ impl From<PathBuf> for Address {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "allowed is an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080 (port 0: a free \
-     one), or a UNIX socket, such as unix:/run/roomwire.sock"
+     one), a UNIX socket, such as unix:/run/roomwire.sock, or a socket of the service manager's, such as fd:0"
 )]
 pub struct NoAddress;
 
@@ -77,10 +82,11 @@ impl FromStr for Address {
     type Err = NoAddress;
 
     fn from_str(text: &str) -> Result<Self, NoAddress> {
-        match text.strip_prefix("unix:") {
-            Some("") => Err(NoAddress),
-            Some(path) => Ok(Self::Unix(path.into())),
-            None => text.parse().map(Self::Tcp).map_err(|_| NoAddress),
+        match text.split_once(':') {
+            Some(("unix", "")) => Err(NoAddress),
+            Some(("unix", path)) => Ok(Self::Unix(path.into())),
+            Some(("fd", number)) => number.parse().map(Self::Inherited).map_err(|_| NoAddress),
+            _ => text.parse().map(Self::Tcp).map_err(|_| NoAddress),
         }
     }
 }
@@ -139,6 +145,7 @@ pub fn bind(address: &Address) -> Result<Listener, BindError> {
     let listener = match address {
         Address::Tcp(address) => open_tcp(*address).map(Listener::Tcp),
         Address::Unix(path) => open_unix(path).map(Listener::Unix),
+        Address::Inherited(number) => systemd::inherited(*number),
     };
     listener.map_err(|source| BindError {
         address: address.clone(),
@@ -202,7 +209,7 @@ impl SocketFile {
     pub fn of(address: &Address) -> Option<Self> {
         match address {
             Address::Unix(path) => Some(Self(path.clone())),
-            Address::Tcp(_) => None,
+            Address::Tcp(_) | Address::Inherited(_) => None,
         }
     }
 }
@@ -215,6 +222,9 @@ impl Drop for SocketFile {
 }
 
 fn advice(address: &Address, error: &io::Error) -> &'static str {
+    if matches!(address, Address::Inherited(_)) {
+        return "; the service manager passes sockets (LISTEN_FDS), and each can be used once: fd:0 is the first";
+    }
     let tcp = matches!(address, Address::Tcp(_));
     match error.kind() {
         io::ErrorKind::AddrInUse if tcp => {

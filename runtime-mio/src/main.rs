@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use roomwire_mio::Server;
-use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals};
+use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals, systemd};
 
 fn main() -> ExitCode {
     cli::run("roomwire-mio", env!("CARGO_PKG_VERSION"), serve)
@@ -14,11 +14,15 @@ fn serve(settings: Settings) -> Result<(), RunError> {
     let handle = server.handle();
     // The first signal drains the server, the second one ends it.
     signals::obey(move |asked| match asked {
-        Shutdown::Drain => handle.drain(),
+        Shutdown::Drain => {
+            systemd::notify_stopping();
+            handle.drain();
+        }
         Shutdown::Abort => handle.abort(),
     })?;
     for address in server.local_addrs() {
         cli::announce(address);
     }
+    systemd::notify_ready();
     server.run()
 }

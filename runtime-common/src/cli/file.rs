@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) sets_queued_bytes: bool,
     /// It sets `limits.max_buffered_bytes` itself.
     pub(super) sets_buffered_bytes: bool,
+    /// It says where to listen.
+    pub(super) sets_listeners: bool,
 }
 
 /// What is wrong with a config file.
@@ -62,13 +64,15 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
         record: process.record,
         ..Settings::default()
     };
-    if !process.listener.is_empty() {
+    let sets_listeners = !process.listener.is_empty();
+    if sets_listeners {
         settings.listeners = process.listener.into_iter().map(Into::into).collect();
     }
     Ok(File {
         settings,
         sets_queued_bytes,
         sets_buffered_bytes,
+        sets_listeners,
     })
 }
 

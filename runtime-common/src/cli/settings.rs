@@ -7,7 +7,9 @@ use roomwire_core::config::RateLimit;
 
 use super::file::{self, File};
 use super::options::{Options, Preset, RateLimitOption};
+use crate::listen::Address;
 use crate::settings::{ListenerSettings, Settings};
+use crate::systemd;
 
 /// The settings in force, checked.
 ///
@@ -41,6 +43,9 @@ fn resolve(
     place: impl FnOnce(&str) -> String,
 ) -> Result<Settings, String> {
     let mut settings = file.settings.clone();
+    if !file.sets_listeners {
+        inherit(&mut settings, systemd::inherited_count());
+    }
     let given = Given::apply(options, &mut settings);
     grow_queues(&mut settings, file);
     match settings.core_config() {
@@ -49,6 +54,15 @@ fn resolve(
             Some(flag) => format!("{flag}: {error}"),
             None => format!("{}{error}", place(&error.key)),
         }),
+    }
+}
+
+/// Sockets that the process was started with are its listeners, unless others are asked for.
+fn inherit(settings: &mut Settings, count: usize) {
+    let numbers = (0..count).filter_map(|number| u16::try_from(number).ok());
+    let inherited = numbers.map(|number| ListenerSettings::at(Address::Inherited(number)));
+    if count > 0 {
+        settings.listeners = inherited.collect();
     }
 }
 

@@ -98,6 +98,7 @@ fn addresses_are_read_as_they_are_shown() {
         "[::1]:0",
         "unix:/run/roomwire.sock",
         "unix:here",
+        "fd:0",
     ] {
         let address: Address = text.parse().expect(text);
         assert_eq!(address.to_string(), text);
@@ -107,6 +108,8 @@ fn addresses_are_read_as_they_are_shown() {
         "8080",
         "localhost:1",
         "unix:",
+        "fd:",
+        "fd:x",
         "/run/roomwire.sock",
         "127.0.0.1",
     ] {

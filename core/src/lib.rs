@@ -97,6 +97,8 @@ pub mod server;
 mod session;
 mod stats;
 mod steps;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod websocket;
 
 pub use config::{Config, ConfigError, ValidConfig};

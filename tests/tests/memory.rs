@@ -41,6 +41,7 @@ impl Books<'_> {
 fn the_account_of_memory_is_the_allocators() {
     sessions();
     requests();
+    rooms();
 }
 
 fn sessions() {
@@ -91,4 +92,21 @@ fn requests() {
     }
     crowd.drain();
     books.compare(&crowd, 100, "a body");
+}
+
+/// Rooms come and go; what is kept for the next ones is counted, too.
+fn rooms() {
+    let mut crowd = Crowd::new(Config::default(), CONNECTIONS);
+    let books = Books::open(&crowd);
+    crowd.accept(CONNECTIONS);
+    crowd.upgrade_all();
+    crowd.join_all(1);
+    books.compare(&crowd, 0, "a room each");
+    for member in 0..CONNECTIONS {
+        let leave = text(&format!(r#"{{"type":"leave","room":"room {member}"}}"#));
+        crowd.receive(member, &leave);
+    }
+    crowd.drain();
+    books.compare(&crowd, 0, "no rooms");
+    assert_eq!(crowd.server().stats().rooms, 0);
 }

@@ -107,3 +107,10 @@ fn another_key_gives_other_hashes() {
     assert_eq!(hash(1), hash(1));
     assert_ne!(hash(1), hash(2));
 }
+
+#[test]
+fn a_registry_shows_how_large_it_is() {
+    let mut registry = Registry::new(7);
+    registry.insert("tea", ());
+    assert_eq!(format!("{registry:?}"), "Registry { len: 1, .. }");
+}

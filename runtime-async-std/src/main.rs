@@ -20,6 +20,8 @@ fn serve(settings: Settings) -> Result<(), RunError> {
         }
         Shutdown::Abort => handle.abort_blocking(),
     })?;
+    #[cfg(feature = "tls")]
+    cli::reload_at_hangup(server.certificates())?;
     for address in server.local_addrs() {
         cli::announce(address);
     }

@@ -11,9 +11,9 @@ use async_std::channel::{Receiver, Sender, TrySendError};
 use async_std::stream::Stream;
 use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, Server, Stats};
+use roomwire_core::{ListenerId, Stats};
 use roomwire_runtime::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, Signal, log_event,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, Hosted, RunError, Serve, Signal, log_event,
 };
 
 use crate::driver::{Driver, TurnEnd};
@@ -21,18 +21,10 @@ use crate::stream::Acceptor;
 
 /// What a shard is made of.
 pub(crate) struct Shard {
-    pub(crate) bound: Bound,
     pub(crate) mailbox: Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<Sender<Event>>,
 }
-
-/// A server, recorded or not.
-pub(crate) trait Hosted:
-    Machine<Command = Command, Event = Event> + AsRef<Server> + 'static
-{
-}
-impl<M: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static> Hosted for M {}
 
 /// What a shard is sent from other threads.
 pub(crate) enum Letter {
@@ -43,21 +35,22 @@ pub(crate) enum Letter {
     Abort,
 }
 
+impl Serve for Shard {
+    type Outcome = Result<(), RunError>;
+
+    fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
+        block_on(self.serve_on(machine, bound))
+    }
+}
+
 impl Shard {
     /// Runs on this thread until the shard was drained or aborted.
-    pub(crate) fn run(mut self) -> Result<(), RunError> {
-        let (config, seed) = (self.bound.config.clone(), self.bound.seed);
-        match self.bound.recording.take() {
-            None => block_on(self.serve(Server::new(config, seed))),
-            Some(recording) => {
-                recording.run(config, seed, |recorder| block_on(self.serve(recorder)))
-            }
-        }
+    pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
+        bound.host(self)
     }
 
-    async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
+    async fn serve_on(self, machine: impl Hosted, mut bound: Bound) -> Result<(), RunError> {
         let Self {
-            mut bound,
             mut mailbox,
             events,
         } = self;

@@ -16,6 +16,10 @@ pub enum RunError {
     /// A listener's address cannot be had.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A certificate cannot be had.
+    #[cfg(feature = "tls")]
+    #[error(transparent)]
+    Certificate(#[from] crate::tls::CertificateError),
     /// The operating system refused something else.
     #[error("{doing}: {source}")]
     Io {

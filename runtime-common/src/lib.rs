@@ -9,6 +9,7 @@ mod budget;
 mod clock;
 mod error;
 mod events;
+mod host;
 mod record;
 mod settings;
 mod signal;
@@ -21,6 +22,8 @@ pub mod mailbox;
 pub mod seed;
 pub mod signals;
 pub mod systemd;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use bound::Bound;
 pub use budget::{
@@ -30,6 +33,7 @@ pub use budget::{
 pub use clock::ClockBase;
 pub use error::{Ended, RunError};
 pub use events::log_event;
+pub use host::{Hosted, Serve};
 pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};

@@ -7,6 +7,8 @@ use roomwire_core::config::ListenerConfig;
 use roomwire_core::{Config, ConfigError, ValidConfig};
 
 use crate::listen::Address;
+#[cfg(feature = "tls")]
+use crate::tls::CertificateFiles;
 
 /// Everything a server process is configured with.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +21,9 @@ pub struct Settings {
     pub log: LogSettings,
     /// Whether everything that goes in is recorded.
     pub record: RecordSettings,
+    /// The certificates of listeners that speak TLS.
+    #[cfg(feature = "tls")]
+    pub certificates: Vec<CertificateFiles>,
 }
 
 impl Settings {
@@ -28,10 +33,34 @@ impl Settings {
     /// Names the first key that is off, its value and what is allowed.
     pub fn core_config(&self) -> Result<ValidConfig, ConfigError> {
         self.check_addresses()?;
+        self.check_tls()?;
         let listeners = self.listeners.iter().map(|l| l.options.clone()).collect();
         let mut core = self.core.clone();
         core.listeners = listeners;
         core.validate()
+    }
+
+    /// Who speaks TLS has certificates, and who has certificates speaks TLS.
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        #[cfg(feature = "tls")]
+        let certificates = self.certificates.len();
+        #[cfg(not(feature = "tls"))]
+        let certificates = 0;
+        let speaker = self.listeners.iter().position(|listener| listener.tls);
+        match speaker {
+            Some(index) if certificates == 0 => Err(ConfigError {
+                key: format!("listener[{index}].address"),
+                value: format!("tls://{}", self.listeners[index].address),
+                allowed: "one without tls:// where there is no certificate: --tls-cert and --tls-key name one"
+                    .to_owned(),
+            }),
+            None if certificates > 0 => Err(ConfigError {
+                key: "tls".to_owned(),
+                value: format!("{certificates} certificates"),
+                allowed: "none where no listener speaks TLS: --listen tls://127.0.0.1:8443 does".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// No address is listed twice; any number of listeners may take a free port of their own.
@@ -58,6 +87,8 @@ impl Default for Settings {
             listeners: vec![ListenerSettings::default()],
             log: LogSettings::default(),
             record: RecordSettings::default(),
+            #[cfg(feature = "tls")]
+            certificates: Vec::new(),
         }
     }
 }
@@ -67,6 +98,8 @@ impl Default for Settings {
 pub struct ListenerSettings {
     /// The address; port 0 takes a free one.
     pub address: Address,
+    /// Whether TLS is spoken there. Needs the feature `tls`, and certificates.
+    pub tls: bool,
     /// What is offered.
     pub options: ListenerConfig,
 }
@@ -76,6 +109,7 @@ impl ListenerSettings {
     pub fn at(address: impl Into<Address>) -> Self {
         Self {
             address: address.into(),
+            tls: false,
             options: ListenerConfig::default(),
         }
     }

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use signal_hook::SigId;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::{pipe, unregister};
 
 use crate::error::RunError;
@@ -39,6 +39,30 @@ pub fn obey(mut act: impl FnMut(Shutdown) + Send + 'static) -> Result<(), RunErr
         }
     };
     let thread = thread::Builder::new().name("signals".to_owned());
+    let started = thread.spawn(serve);
+    started.map_err(RunError::io("starting the signal thread"))?;
+    Ok(())
+}
+
+/// Calls `act` at each SIGHUP, on a thread of its own, for as long as the process lives.
+///
+/// # Errors
+/// When the process is out of descriptors or threads.
+pub fn on_hangup(mut act: impl FnMut() + Send + 'static) -> Result<(), RunError> {
+    let install = || {
+        let (receiver, sender) = UnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        pipe::register(SIGHUP, sender)?;
+        Ok(receiver)
+    };
+    let mut receiver = install().map_err(RunError::io("installing a signal handler"))?;
+    let serve = move || {
+        let mut bytes = [0; 16];
+        while receiver.read(&mut bytes).is_ok_and(|count| count > 0) {
+            act();
+        }
+    };
+    let thread = thread::Builder::new().name("hangup".to_owned());
     let started = thread.spawn(serve);
     started.map_err(RunError::io("starting the signal thread"))?;
     Ok(())

@@ -30,6 +30,7 @@ mod driver;
 mod shard;
 mod stream;
 
+use std::fmt;
 use std::io;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -41,9 +42,11 @@ use roomwire_core::server::Command;
 pub use roomwire_runtime::Ended;
 pub use roomwire_runtime::mailbox::Events;
 use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox, Sender, events, mailbox};
-use roomwire_runtime::{Address, Bound, RunError, Settings};
+#[cfg(feature = "tls")]
+use roomwire_runtime::tls::Certificates;
+use roomwire_runtime::{Address, Bound, Hosted, RunError, Serve, Settings};
 
-use shard::{Hosted, Shard};
+use shard::{Shard, Turning};
 
 /// A server that has its addresses and does not serve yet.
 #[derive(Debug)]
@@ -85,6 +88,12 @@ impl Server {
         &self.bound.addresses
     }
 
+    /// The certificates of listeners that speak TLS: to read their files again while the server runs.
+    #[cfg(feature = "tls")]
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.bound.certificates.clone()
+    }
+
     /// For talking to the server while it runs.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -102,19 +111,42 @@ impl Server {
     ///
     /// # Errors
     /// When the system has no descriptors for the loop, or fails it.
-    pub fn run(mut self) -> Result<(), RunError> {
-        let (config, seed) = (self.bound.config.clone(), self.bound.seed);
-        match self.bound.recording.take() {
-            None => self.serve(roomwire_core::Server::new(config, seed)),
-            // The loop is gone when the closure ends, and the recorder with it.
-            Some(recording) => recording.run(config, seed, |recorder| self.serve(recorder)),
-        }
+    pub fn run(self) -> Result<(), RunError> {
+        let (mail, bound) = self.into_parts();
+        bound.host(OwnLoop(mail))
     }
 
-    fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
+    /// Serves on the loop of another program, whose tokens from `first` on then belong to the server.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left, or the settings ask for a recording, which only
+    /// [`run`](Self::run) makes.
+    pub fn attach(self, registry: &Registry, first: Token) -> Result<Attached, RunError> {
+        let (mail, bound) = self.into_parts();
+        if bound.recording.is_some() {
+            let why = "only a server with a loop of its own is recorded: unset record.file";
+            let error = io::Error::new(io::ErrorKind::Unsupported, why);
+            return Err(RunError::io("attaching a server")(error));
+        }
+        let shard = bound.host(Guest(mail, registry, first))?;
+        Ok(Attached { shard, first })
+    }
+
+    fn into_parts(self) -> ((Mailbox, Option<EventSender>), Bound) {
+        ((self.mailbox, self.events), self.bound)
+    }
+}
+
+/// A server on a loop of its own.
+struct OwnLoop((Mailbox, Option<EventSender>));
+
+impl Serve for OwnLoop {
+    type Outcome = Result<(), RunError>;
+
+    fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         let mut poll = Poll::new().map_err(RunError::io("starting the loop"))?;
         let mut readinesses = mio::Events::with_capacity(READINESSES);
-        let mut shard = self.into_shard(machine, poll.registry(), Token(0))?;
+        let mut shard = Shard::new(machine, bound, self.0, poll.registry(), Token(0))?;
         loop {
             let sleep = shard.turn();
             if shard.is_over() {
@@ -128,35 +160,33 @@ impl Server {
             }
         }
     }
+}
 
-    fn into_shard<M: Hosted>(
-        self,
-        machine: M,
-        registry: &Registry,
-        first: Token,
-    ) -> Result<Shard<M>, RunError> {
-        let mail = (self.mailbox, self.events);
-        let listeners = (self.bound.listeners, self.bound.files);
-        Shard::new(machine, listeners, mail, registry, first)
-    }
+/// A server on another program's loop.
+struct Guest<'a>((Mailbox, Option<EventSender>), &'a Registry, Token);
 
-    /// Serves on the loop of another program, whose tokens from `first` on then belong to the server. It is not
-    /// recorded.
-    ///
-    /// # Errors
-    /// When the system has no descriptors left.
-    pub fn attach(self, registry: &Registry, first: Token) -> Result<Attached, RunError> {
-        let machine = roomwire_core::Server::new(self.bound.config.clone(), self.bound.seed);
-        let shard = self.into_shard(machine, registry, first)?;
-        Ok(Attached { shard, first })
+impl Serve for Guest<'_> {
+    type Outcome = Result<Box<dyn Turning>, RunError>;
+
+    fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
+        let Self(mail, registry, first) = self;
+        let shard = Shard::new(machine, bound, mail, registry, first)?;
+        Ok(Box::new(shard))
     }
 }
 
 /// A server on another program's loop.
-#[derive(Debug)]
 pub struct Attached {
-    shard: Shard<roomwire_core::Server>,
+    shard: Box<dyn Turning>,
     first: Token,
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attached")
+            .field("first", &self.first)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Attached {

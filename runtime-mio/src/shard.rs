@@ -8,17 +8,13 @@ use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, Server, Stats};
+use roomwire_core::{ListenerId, Machine, Stats};
 use roomwire_runtime::listen::SocketFile;
 use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox};
-use roomwire_runtime::{ACCEPT_PAUSE, ClockBase, Listener, RunError, TurnBudget, log_event};
+use roomwire_runtime::{ACCEPT_PAUSE, Bound, ClockBase, Hosted, RunError, TurnBudget, log_event};
 
 use crate::driver::{Driver, TurnEnd};
 use crate::stream::Acceptor;
-
-/// A server, recorded or not.
-pub(crate) trait Hosted: Machine<Command = Command, Event = Event> + AsRef<Server> {}
-impl<M: Machine<Command = Command, Event = Event> + AsRef<Server>> Hosted for M {}
 
 /// Letters taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
@@ -56,51 +52,18 @@ struct Listening {
     ready: bool,
 }
 
-impl<M: Hosted> Shard<M> {
-    /// Registers listeners and mailbox, with tokens from `first` on.
-    pub(crate) fn new(
-        machine: M,
-        (listeners, files): (Vec<Listener>, Vec<SocketFile>),
-        (mailbox, events): (Mailbox, Option<EventSender>),
-        registry: &Registry,
-        first: Token,
-    ) -> Result<Self, RunError> {
-        let failed = || RunError::io("registering a listener with the loop");
-        let registry = registry.try_clone().map_err(failed())?;
-        let ear = mailbox.ear.as_raw_fd();
-        let registered = registry.register(&mut SourceFd(&ear), first, Interest::READABLE);
-        registered.map_err(failed())?;
-        let mut token = first.0 + 1;
-        let mut listening = Vec::new();
-        for listener in listeners {
-            let mut listener = Acceptor::from(listener);
-            let source = listener.source();
-            let registered = registry.register(source, Token(token), Interest::READABLE);
-            registered.map_err(failed())?;
-            token += 1;
-            // Connections that came before may have left no edge.
-            let ready = true;
-            listening.push(Listening { listener, ready });
-        }
-        Ok(Self {
-            driver: Driver::new(machine, ClockBase::new()),
-            registry,
-            first,
-            listeners: listening,
-            files,
-            connections: Token(token),
-            mailbox,
-            mail: true,
-            events,
-            late: None,
-            rest: None,
-            failing: false,
-            over: false,
-        })
-    }
+/// A shard, whatever its machine.
+pub(crate) trait Turning {
+    fn readiness(&mut self, readiness: &Readiness);
+    fn turn(&mut self) -> Option<Duration>;
+    fn is_over(&self) -> bool;
+    fn command(&mut self, command: Command);
+    fn stats(&self) -> Stats;
+}
 
+impl<M: Hosted> Turning for Shard<M> {
     /// Something with one of this shard's tokens is ready.
-    pub(crate) fn readiness(&mut self, readiness: &Readiness) {
+    fn readiness(&mut self, readiness: &Readiness) {
         let token = readiness.token().0;
         if token >= self.connections.0 {
             self.driver.readiness(token - self.connections.0, readiness);
@@ -113,7 +76,7 @@ impl<M: Hosted> Shard<M> {
 
     /// Does what there is to do, within a budget. How long the loop may sleep then, `None` being until the next
     /// readiness.
-    pub(crate) fn turn(&mut self) -> Option<Duration> {
+    fn turn(&mut self) -> Option<Duration> {
         self.open_mail();
         self.accept();
         // An embedding program that is behind holds the server back: events are not dropped.
@@ -140,12 +103,12 @@ impl<M: Hosted> Shard<M> {
     }
 
     /// The server was drained or aborted.
-    pub(crate) fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.over
     }
 
     /// Carries out a command. A drain also closes the listeners.
-    pub(crate) fn command(&mut self, command: Command) {
+    fn command(&mut self, command: Command) {
         if matches!(command, Command::Drain) {
             self.listeners.clear();
             self.files.clear();
@@ -153,8 +116,52 @@ impl<M: Hosted> Shard<M> {
         self.driver.command(command);
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    fn stats(&self) -> Stats {
         self.driver.machine().as_ref().stats()
+    }
+}
+
+impl<M: Hosted> Shard<M> {
+    /// Registers listeners and mailbox, with tokens from `first` on.
+    pub(crate) fn new(
+        machine: M,
+        bound: Bound,
+        (mailbox, events): (Mailbox, Option<EventSender>),
+        registry: &Registry,
+        first: Token,
+    ) -> Result<Self, RunError> {
+        let failed = || RunError::io("registering a listener with the loop");
+        let registry = registry.try_clone().map_err(failed())?;
+        let ear = mailbox.ear.as_raw_fd();
+        let registered = registry.register(&mut SourceFd(&ear), first, Interest::READABLE);
+        registered.map_err(failed())?;
+        let mut token = first.0 + 1;
+        let mut listening = Vec::new();
+        for listener in bound.listeners {
+            let mut listener = Acceptor::from(listener);
+            let source = listener.source();
+            let registered = registry.register(source, Token(token), Interest::READABLE);
+            registered.map_err(failed())?;
+            token += 1;
+            // Connections that came before may have left no edge.
+            let ready = true;
+            listening.push(Listening { listener, ready });
+        }
+        Ok(Self {
+            driver: Driver::new(machine, ClockBase::new()),
+            registry,
+            first,
+            listeners: listening,
+            files: bound.files,
+            connections: Token(token),
+            mailbox,
+            mail: true,
+            events,
+            late: None,
+            rest: None,
+            failing: false,
+            over: false,
+        })
     }
 
     fn open_mail(&mut self) {

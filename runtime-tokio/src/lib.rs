@@ -39,6 +39,8 @@ use std::thread;
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
 pub use roomwire_runtime::Ended;
+#[cfg(feature = "tls")]
+use roomwire_runtime::tls::Certificates;
 use roomwire_runtime::{Address, Bound, RunError, Settings};
 use tokio::sync::{mpsc, oneshot};
 
@@ -92,6 +94,12 @@ impl Server {
         &self.bound.addresses
     }
 
+    /// The certificates of listeners that speak TLS: to read their files again while the server runs.
+    #[cfg(feature = "tls")]
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.bound.certificates.clone()
+    }
+
     /// For talking to the server while it runs.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
@@ -131,7 +139,8 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
-        self.into_shard().run()
+        let (shard, bound) = self.into_shard();
+        shard.run(bound)
     }
 
     fn spawn(
@@ -139,7 +148,8 @@ impl Server {
         done: oneshot::Sender<()>,
     ) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
         let run = move || {
-            let outcome = self.into_shard().run();
+            let (shard, bound) = self.into_shard();
+            let outcome = shard.run(bound);
             let _ = done.send(());
             outcome
         };
@@ -149,12 +159,12 @@ impl Server {
             .map_err(RunError::io("starting the server's thread"))
     }
 
-    fn into_shard(self) -> Shard {
-        Shard {
-            bound: self.bound,
+    fn into_shard(self) -> (Shard, Bound) {
+        let shard = Shard {
             mailbox: self.mailbox,
             events: self.events,
-        }
+        };
+        (shard, self.bound)
     }
 }
 

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant as StdInstant};
 
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Machine, Server, Stats};
-use roomwire_runtime::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, RunError, log_event};
+use roomwire_core::{ListenerId, Stats};
+use roomwire_runtime::{
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, Hosted, RunError, Serve, log_event,
+};
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
@@ -16,18 +18,10 @@ use crate::stream::Acceptor;
 
 /// What a shard is made of.
 pub(crate) struct Shard {
-    pub(crate) bound: Bound,
     pub(crate) mailbox: mpsc::Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<mpsc::Sender<Event>>,
 }
-
-/// A server, recorded or not.
-pub(crate) trait Hosted:
-    Machine<Command = Command, Event = Event> + AsRef<Server> + 'static
-{
-}
-impl<M: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static> Hosted for M {}
 
 /// What a shard is sent from other threads.
 pub(crate) enum Letter {
@@ -38,24 +32,25 @@ pub(crate) enum Letter {
     Abort,
 }
 
-impl Shard {
-    /// Runs on this thread until the shard was drained or aborted.
-    pub(crate) fn run(mut self) -> Result<(), RunError> {
+impl Serve for Shard {
+    type Outcome = Result<(), RunError>;
+
+    fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         let doing = "starting the tokio runtime";
         let runtime = LocalRuntime::new().map_err(RunError::io(doing))?;
-        let (config, seed) = (self.bound.config.clone(), self.bound.seed);
-        match self.bound.recording.take() {
-            None => runtime.block_on(self.serve(Server::new(config, seed))),
-            // The runtime is gone when the closure ends, and the recorder with it.
-            Some(recording) => recording.run(config, seed, move |recorder| {
-                runtime.block_on(self.serve(recorder))
-            }),
-        }
+        // The runtime is gone when this ends, and the machine with it.
+        runtime.block_on(self.serve_on(machine, bound))
+    }
+}
+
+impl Shard {
+    /// Runs on this thread until the shard was drained or aborted.
+    pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
+        bound.host(self)
     }
 
-    async fn serve(self, machine: impl Hosted) -> Result<(), RunError> {
+    async fn serve_on(self, machine: impl Hosted, mut bound: Bound) -> Result<(), RunError> {
         let Self {
-            mut bound,
             mut mailbox,
             events,
         } = self;

@@ -59,6 +59,8 @@ ensure_tools() {
   command -v node >/dev/null || install nodejs
   command -v npm >/dev/null || install npm
   command -v python3 >/dev/null || install python3
+  command -v openssl >/dev/null || install openssl
+  command -v curl >/dev/null || install curl
   python3 -c 'import ensurepip, venv' 2>/dev/null || install python3-venv
   node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' || {
     echo "node $(node --version) is too old: 20 or later is needed" >&2

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
+use super::endpoint::Endpoint;
 use super::options::Preset;
-use crate::listen::Address;
 use crate::settings::{ListenerSettings, LogSettings, RecordSettings, Settings};
 
 /// What a config file says.
@@ -62,6 +62,8 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
         core,
         log: process.log,
         record: process.record,
+        #[cfg(feature = "tls")]
+        certificates: process.certificate,
         ..Settings::default()
     };
     let sets_listeners = !process.listener.is_empty();
@@ -82,6 +84,8 @@ pub(super) fn print(settings: &Settings) -> Result<String, toml::ser::Error> {
         listener: settings.listeners.iter().map(Into::into).collect(),
         log: settings.log,
         record: settings.record.clone(),
+        #[cfg(feature = "tls")]
+        certificate: settings.certificates.clone(),
     };
     // Only tables follow the core's part, so the two texts are one document.
     let core = toml::to_string(&settings.core)?;
@@ -161,7 +165,9 @@ fn explain(text: &str, mut error: toml::de::Error) -> FileError {
 /// The core's list of sections does not know ours.
 fn with_process_sections(mut error: FileError) -> FileError {
     if error.message.starts_with("unknown field") && error.message.contains("`room_names`") {
-        error.message.push_str(", `listener`, `log`, `record`");
+        error
+            .message
+            .push_str(", `certificate`, `listener`, `log`, `record`");
     }
     error
 }
@@ -178,15 +184,19 @@ struct Process {
     listener: Vec<Listener>,
     log: LogSettings,
     record: RecordSettings,
+    #[cfg(feature = "tls")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certificate: Vec<crate::tls::CertificateFiles>,
 }
 
-const PROCESS_SECTIONS: [&str; 3] = ["listener", "log", "record"];
+/// `certificate` is known to all, so that a program without TLS says what it lacks.
+const PROCESS_SECTIONS: [&str; 4] = ["certificate", "listener", "log", "record"];
 
 /// A listener's address and options on one level.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Listener {
-    address: Address,
+    address: Endpoint,
     raw_payloads: bool,
     echo: bool,
     health: bool,
@@ -210,7 +220,7 @@ impl From<&ListenerSettings> for Listener {
             trusted_proxies,
         } = settings.options.clone();
         Self {
-            address: settings.address.clone(),
+            address: settings.into(),
             raw_payloads,
             echo,
             health,
@@ -223,7 +233,8 @@ impl From<&ListenerSettings> for Listener {
 impl From<Listener> for ListenerSettings {
     fn from(listener: Listener) -> Self {
         Self {
-            address: listener.address,
+            tls: listener.address.tls,
+            address: listener.address.address,
             options: ListenerConfig {
                 raw_payloads: listener.raw_payloads,
                 echo: listener.echo,

@@ -3,6 +3,7 @@
 //! A flag beats its environment variable, which beats the config file, which beats the default. Knows settings
 //! and nothing of how a server runs: that is a closure of the binary.
 
+mod endpoint;
 mod file;
 mod logging;
 mod options;
@@ -20,6 +21,10 @@ use crate::descriptors;
 use crate::error::RunError;
 use crate::listen::Address;
 use crate::settings::{LogLevel, Settings};
+#[cfg(feature = "tls")]
+use crate::signals;
+#[cfg(feature = "tls")]
+use crate::tls::Certificates;
 use options::{Cli, Command, Options};
 
 /// The whole `main` of a server binary: reads the settings, starts the logs, raises the descriptor limit, and
@@ -73,6 +78,22 @@ pub fn announce(address: &Address) {
     let _ = print(format_args!("listening on {address}\n"));
 }
 
+/// Reads the files of certificates again at each SIGHUP. Connections that stand keep theirs; if the files are wrong,
+/// nothing changes but the log.
+///
+/// # Errors
+/// When the process is out of descriptors or threads.
+#[cfg(feature = "tls")]
+pub fn reload_at_hangup(certificates: Option<Certificates>) -> Result<(), RunError> {
+    let Some(certificates) = certificates else {
+        return Ok(());
+    };
+    signals::on_hangup(move || match certificates.reload() {
+        Ok(()) => tracing::info!("the certificates were read again"),
+        Err(error) => tracing::error!("the certificates stay as they were: {error}"),
+    })
+}
+
 fn replay(name: &str, asked: &options::Replay) -> u8 {
     match replay::run(asked, &mut io::stdout().lock()) {
         Ok(true) => SUCCESS,
@@ -117,6 +138,8 @@ fn act(
             }
             match error {
                 RunError::Config(_) => USAGE,
+                #[cfg(feature = "tls")]
+                RunError::Certificate(_) => USAGE,
                 _ => FAILURE,
             }
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::listen::Address;
+use super::endpoint::Endpoint;
 use crate::settings::{LogFormat, LogLevel};
 
 /// Real-time WebSocket room server
@@ -58,11 +58,23 @@ pub(super) struct Replay {
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Options {
-    /// Listen here, or at unix:PATH; repeat it for more. Replaces the listeners of the config file
+    /// Listen here, or at unix:PATH, with tls:// before it for TLS; repeat it for more. Replaces the listeners of the config file
     /// [default: 127.0.0.1:8080]
     #[arg(long, global = true, env = "ROOMWIRE_LISTEN", value_name = "ADDR:PORT")]
     #[arg(value_delimiter = ',')]
-    pub(super) listen: Option<Vec<Address>>,
+    pub(super) listen: Option<Vec<Endpoint>>,
+
+    /// A certificate in PEM, for listeners that speak TLS; repeat it, with its key, for other names
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, env = "ROOMWIRE_TLS_CERT", value_name = "FILE")]
+    #[arg(value_delimiter = ',', requires = "tls_key")]
+    pub(super) tls_cert: Option<Vec<PathBuf>>,
+
+    /// Its key in PEM
+    #[cfg(feature = "tls")]
+    #[arg(long, global = true, env = "ROOMWIRE_TLS_KEY", value_name = "FILE")]
+    #[arg(value_delimiter = ',', requires = "tls_cert")]
+    pub(super) tls_key: Option<Vec<PathBuf>>,
 
     /// Read settings from a TOML file
     #[arg(long, global = true, env = "ROOMWIRE_CONFIG", value_name = "FILE")]

@@ -47,6 +47,8 @@ fn resolve(
         inherit(&mut settings, systemd::inherited_count());
     }
     let given = Given::apply(options, &mut settings);
+    #[cfg(feature = "tls")]
+    certificates(options, &mut settings)?;
     grow_queues(&mut settings, file);
     match settings.core_config() {
         Ok(_) => Ok(settings),
@@ -55,6 +57,25 @@ fn resolve(
             None => format!("{}{error}", place(&error.key)),
         }),
     }
+}
+
+/// Each certificate has the key that is given in the same place.
+#[cfg(feature = "tls")]
+fn certificates(options: &Options, settings: &mut Settings) -> Result<(), String> {
+    let (Some(certs), Some(keys)) = (&options.tls_cert, &options.tls_key) else {
+        return Ok(());
+    };
+    if certs.len() != keys.len() {
+        return Err(format!(
+            "--tls-cert: {} certificates and {} keys: allowed is one key for each, in the same order",
+            certs.len(),
+            keys.len()
+        ));
+    }
+    let pairs = certs.iter().cloned().zip(keys.iter().cloned());
+    let pairs = pairs.map(|(cert, key)| crate::tls::CertificateFiles { cert, key });
+    settings.certificates = pairs.collect();
+    Ok(())
 }
 
 /// Sockets that the process was started with are its listeners, unless others are asked for.
@@ -182,8 +203,8 @@ impl Given {
             self.0.push(("listener.trusted_proxies", "--trusted-proxy"));
         }
         if let Some(addresses) = &options.listen {
-            let addresses = addresses.iter().cloned();
-            settings.listeners = addresses.map(ListenerSettings::at).collect();
+            let endpoints = addresses.iter().cloned();
+            settings.listeners = endpoints.map(ListenerSettings::from).collect();
             self.0.push(("listener", "--listen"));
         }
         for listener in &mut settings.listeners {

@@ -3,6 +3,7 @@
 Run as a plain script with ROOMWIRE_BIN naming the server binary.
 """
 
+import atexit
 import json
 import os
 import re
@@ -48,6 +49,7 @@ def end(process):
 
 def listening():
     one = socket.create_server(("127.0.0.1", 0))
+    atexit.register(one.close)
     return one, "127.0.0.1:%d" % one.getsockname()[1]
 
 

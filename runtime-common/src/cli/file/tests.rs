@@ -77,6 +77,7 @@ fn every_section_is_read() {
     let listeners = [
         ListenerSettings {
             address: "127.0.0.1:1".parse().expect("address"),
+            tls: false,
             options: ListenerConfig {
                 echo: true,
                 ..ListenerConfig::default()
@@ -84,6 +85,7 @@ fn every_section_is_read() {
         },
         ListenerSettings {
             address: "[::1]:2".parse().expect("address"),
+            tls: false,
             options: ListenerConfig {
                 raw_payloads: true,
                 echo: false,
@@ -254,4 +256,27 @@ fn what_is_printed_is_read_back() {
         let text = print(&before).expect("text");
         assert_eq!(settings(&text), before, "{text}");
     }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn listeners_that_speak_tls_and_their_certificates_are_read_and_printed() {
+    let text = "[[listener]]\naddress = \"tls://127.0.0.1:8443\"\necho = true\n[[listener]]\naddress = \"unix:here\"\n\
+        [[certificate]]\ncert = \"one.crt\"\nkey = \"one.key\"";
+    let settings = parse(text).expect("right").settings;
+    let endpoints = settings
+        .listeners
+        .iter()
+        .map(|l| (l.tls, l.address.to_string()));
+    let expected = [(true, "127.0.0.1:8443"), (false, "unix:here")];
+    assert!(endpoints.eq(expected.map(|(tls, address)| (tls, address.to_owned()))));
+    assert_eq!(settings.certificates.len(), 1);
+    let printed = print(&settings).expect("printed");
+    assert!(
+        printed.contains("address = \"tls://127.0.0.1:8443\""),
+        "{printed}"
+    );
+    assert_eq!(parse(&printed).expect("right").settings, settings);
+    let (_, message) = refused("[[certificate]]\ncert = \"one.crt\"");
+    assert!(message.contains("key"), "{message}");
 }

@@ -1,0 +1,264 @@
+"""Listeners that speak TLS, as clients nobody here wrote see them: Python's `ssl` and `websockets`, curl, openssl.
+
+Run as a plain script with ROOMWIRE_BIN naming the server binary. The certificates come from an authority of the
+test's own, made with openssl.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from websockets.sync.client import connect
+
+WAIT_S = 5.0
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=30)
+
+
+class Authority:
+    """Signs certificates that only its own root vouches for."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.root = self.folder / "root.crt"
+        self.key = self.folder / "root.key"
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *curve, "-keyout", self.key, "-out", self.root, "-days", 2, "-subj", "/CN=the authority")
+
+    def sign(self, file, *names):
+        """A certificate for these names; returns its file and that of its key."""
+        cert, key, request = (self.folder / f"{file}.{kind}" for kind in ("crt", "key", "csr"))
+        extensions = self.folder / f"{file}.ext"
+        extensions.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", *curve, "-keyout", key, "-out", request, "-subj", f"/CN={names[0]}")
+        openssl(
+            "x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self.key, "-CAcreateserial",
+            "-days", 2, "-extfile", extensions, "-out", cert,
+        )
+        return cert, key
+
+
+class Server:
+    """A server with a listener that speaks TLS and a plain one."""
+
+    def __init__(self, *certificates):
+        binary = os.environ.get("ROOMWIRE_BIN")
+        if not binary:
+            sys.exit("ROOMWIRE_BIN is not set: it names the binary to test")
+        files = [f"--tls-{kind}={file}" for pair in certificates for kind, file in zip(("cert", "key"), pair)]
+        listeners = ["--listen=tls://127.0.0.1:0", "--listen=127.0.0.1:0"]
+        self.process = subprocess.Popen(
+            [binary, *listeners, *files, "--welcome-delay-ms=0"],
+            env={name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.port, self.plain = self.listening(), self.listening()
+
+    def listening(self):
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on (?:tls://)?127\.0\.0\.1:(\d+)\n", line)
+        if not match:
+            raise RuntimeError(f"expected 'listening on', got {line!r} {self.process.communicate()}")
+        return int(match[1])
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=WAIT_S)
+        return self.process.returncode
+
+
+class Tls(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.authority = Authority(cls.folder.name)
+        cls.files = [cls.authority.sign("one", "localhost"), cls.authority.sign("two", "other.example")]
+        cls.server = Server(*cls.files)
+        cls.addClassCleanup(cls.server.end)
+
+    def context(self, **limits):
+        context = ssl.create_default_context(cafile=self.authority.root)
+        for name, value in limits.items():
+            setattr(context, name, value)
+        return context
+
+    def dial(self, name="localhost", **limits):
+        raw = socket.create_connection(("127.0.0.1", self.server.port), timeout=WAIT_S)
+        return self.context(**limits).wrap_socket(raw, server_hostname=name)
+
+    def websocket(self, name="localhost"):
+        return connect(
+            f"wss://{name}:{self.server.port}/",
+            sock=socket.create_connection(("127.0.0.1", self.server.port)),
+            ssl=self.context(),
+            server_hostname=name,
+        )
+
+    def test_websocket_clients_talk_to_each_other(self):
+        plain = connect(f"ws://127.0.0.1:{self.server.plain}/")
+        with self.websocket() as ada, plain as bob:
+            for client in (ada, bob):
+                self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+            long = "x" * 50_000
+            ada.send(json.dumps({"type": "broadcast", "data": long}))
+            self.assertEqual(json.loads(bob.recv(timeout=WAIT_S))["data"], long)
+            bob.send(json.dumps({"type": "broadcast", "data": long}))
+            self.assertEqual(json.loads(ada.recv(timeout=WAIT_S))["data"], long)
+
+    def test_both_versions_are_spoken_and_no_older_one(self):
+        for version, name in ((ssl.TLSVersion.TLSv1_2, "TLSv1.2"), (ssl.TLSVersion.TLSv1_3, "TLSv1.3")):
+            with self.dial(minimum_version=version, maximum_version=version) as client:
+                self.assertEqual(client.version(), name)
+        old = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-tls1_1"],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=30,
+        )
+        self.assertNotEqual(old.returncode, 0)
+
+    def test_http_1_1_is_agreed_on(self):
+        context = self.context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        raw = socket.create_connection(("127.0.0.1", self.server.port), timeout=WAIT_S)
+        with context.wrap_socket(raw, server_hostname="localhost") as client:
+            self.assertEqual(client.selected_alpn_protocol(), "http/1.1")
+
+    def test_each_name_has_its_certificate(self):
+        for name in ("localhost", "other.example"):
+            with self.dial(name) as client:
+                names = client.getpeercert()["subjectAltName"]
+                self.assertEqual(names, (("DNS", name),))
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.dial("third.example")
+
+    def test_curl_and_openssl_are_served(self):
+        port = self.server.port
+        curl = subprocess.run(
+            ["curl", "-sS", "--cacert", self.authority.root, "--resolve", f"localhost:{port}:127.0.0.1",
+             f"https://localhost:{port}/health"],
+            capture_output=True, text=True, timeout=30,
+        )
+        self.assertEqual((curl.returncode, curl.stderr), (0, ""))
+        self.assertEqual(json.loads(curl.stdout)["status"], "healthy")
+        head = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        client = subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", self.authority.root,
+             "-verify_hostname", "localhost", "-verify_return_error", "-quiet", "-ign_eof"],
+            input=head, capture_output=True, text=True, timeout=30,
+        )
+        self.assertIn('"status":"healthy"', client.stdout, client.stderr)
+
+    def test_http_at_the_port_of_tls_is_told_so(self):
+        curl = subprocess.run(
+            ["curl", "-sS", "-i", f"http://127.0.0.1:{self.server.port}/health"],
+            capture_output=True, text=True, timeout=30,
+        )
+        self.assertEqual(curl.returncode, 0, curl.stderr)
+        self.assertTrue(curl.stdout.startswith("HTTP/1.1 400 "), curl.stdout)
+        self.assertIn("This port speaks TLS", curl.stdout)
+
+    def test_tls_at_the_plain_port_is_told_so(self):
+        raw = socket.create_connection(("127.0.0.1", self.server.plain), timeout=WAIT_S)
+        with raw, self.assertRaises(ssl.SSLError):
+            self.context().wrap_socket(raw, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", self.server.plain), timeout=WAIT_S) as raw:
+            raw.sendall(b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(200))
+            answer = raw.recv(4096)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 "), answer)
+        self.assertIn(b"TLS", answer)
+
+    def test_who_says_nothing_is_cut_with_the_others_served(self):
+        with socket.create_connection(("127.0.0.1", self.server.port)) as silent:
+            silent.sendall(b"\x16\x03\x01")
+            with self.websocket() as client:
+                self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+
+    def test_garbage_ends_the_connection_with_an_alert(self):
+        with self.dial() as client:
+            os.write(client.fileno(), b"\x17\x03\x03\x00\x28" + bytes(40))
+            with self.assertRaises((ssl.SSLError, ConnectionResetError)):
+                while client.recv(4096):
+                    pass
+                raise ConnectionResetError
+
+
+class Reload(unittest.TestCase):
+    def test_sighup_reads_the_files_again_and_drops_nobody(self):
+        with tempfile.TemporaryDirectory() as folder:
+            authority = Authority(folder)
+            server = Server(authority.sign("one", "before.example"))
+            self.addCleanup(server.process.kill)
+
+            def dial(name):
+                raw = socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S)
+                context = ssl.create_default_context(cafile=authority.root)
+                return context.wrap_socket(raw, server_hostname=name)
+
+            context = ssl.create_default_context(cafile=authority.root)
+            with connect(
+                f"wss://before.example:{server.port}/",
+                sock=socket.create_connection(("127.0.0.1", server.port)),
+                ssl=context,
+                server_hostname="before.example",
+            ) as client:
+                self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+                authority.sign("one", "after.example")
+                server.process.send_signal(signal.SIGHUP)
+                end = time.monotonic() + WAIT_S
+                while True:
+                    try:
+                        dial("after.example").close()
+                        break
+                    except ssl.SSLCertVerificationError:
+                        self.assertLess(time.monotonic(), end, "the certificate is the old one")
+                        time.sleep(0.02)
+                # Wrong files change nothing.
+                Path(folder, "one.crt").write_text("half a certificate")
+                server.process.send_signal(signal.SIGHUP)
+                time.sleep(0.2)
+                dial("after.example").close()
+                client.send('{"type":"ping"}')
+                self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "pong")
+            self.assertEqual(server.end(), 0)
+
+
+class Refused(unittest.TestCase):
+    def run_with(self, *flags):
+        binary = os.environ["ROOMWIRE_BIN"]
+        done = subprocess.run([binary, *flags], capture_output=True, text=True, timeout=WAIT_S)
+        return done.returncode, done.stderr
+
+    def test_what_is_wrong_with_the_settings_is_said(self):
+        code, said = self.run_with("--listen=tls://127.0.0.1:0")
+        self.assertEqual(code, 2)
+        self.assertIn("--tls-cert", said)
+        with tempfile.TemporaryDirectory() as folder:
+            cert, key = Authority(folder).sign("one", "localhost")
+            pair = (f"--tls-cert={cert}", f"--tls-key={key}")
+            code, said = self.run_with("--listen=127.0.0.1:0", *pair)
+            self.assertEqual(code, 2)
+            self.assertIn("--listen tls://", said)
+            code, said = self.run_with("--listen=tls://127.0.0.1:0", f"--tls-cert={cert}", f"--tls-key={cert}")
+            self.assertEqual(code, 2)
+            self.assertIn("no private key", said)
+            code, said = self.run_with("--listen=tls://127.0.0.1:0", f"--tls-cert={cert}")
+            self.assertEqual(code, 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use roomwire_core::config::Drain;
 use roomwire_core::server::{CloseCause, Command, Event};
-use roomwire_core::{Config, Input};
+use roomwire_core::{Config, Input, Machine};
 use roomwire_tests::{Ending, Message, Opcode, Upgrade, World, masked};
 use serde_json::json;
 
@@ -29,6 +29,36 @@ fn a_close_frame_is_answered_and_the_socket_follows() {
         assert_eq!(world.ending(client), Some(Ending::Closed));
         world.assert_empty();
     }
+}
+
+/// Whether what waits for a client is said to be the last of it, and whether anything waits.
+fn says_last(world: &mut World, client: roomwire_tests::Peer) -> (bool, bool) {
+    let connection = world.connection(client);
+    let unsent = world.driver().machine().unsent(connection);
+    (unsent.is_last(), unsent.count() > 0)
+}
+
+/// Drivers let the last bytes and the end share a packet, and hold the end back until they have left.
+#[test]
+fn the_last_bytes_of_a_connection_are_said_to_be_the_last() {
+    let mut world = World::default();
+    let client = world.connect();
+    let connection = world.connection(client);
+    world.dam(client);
+    world.command(Command::Send {
+        connection,
+        message: r#"{"type":"news"}"#.to_owned(),
+    });
+    assert_eq!(says_last(&mut world, client), (false, true));
+    world.command(Command::Close {
+        connection,
+        code: 4000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    });
+    assert_eq!(says_last(&mut world, client), (true, true));
+    world.release(client);
+    assert_eq!(world.close_frame(client), Some((4000, "")));
 }
 
 // covers A0-13, A0-14

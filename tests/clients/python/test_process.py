@@ -4,9 +4,11 @@ Run as a plain script with ROOMWIRE_BIN naming the server binary.
 """
 
 import atexit
+import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -106,6 +108,17 @@ class Notified(unittest.TestCase):
             self.assertEqual(manager.recv(64), b"STOPPING=1")
 
 
+class Listeners(unittest.TestCase):
+    def test_ipv6_has_listeners_of_its_own(self):
+        if not socket.has_dualstack_ipv6():
+            self.fail("this machine has no IPv6")
+        process = start("--listen=[::1]:0", "--listen=127.0.0.1:0")
+        for host in (r"\[::1\]", r"127\.0\.0\.1"):
+            match = re.fullmatch(rf"listening on ({host}:\d+)\n", process.stdout.readline())
+            self.assertTrue(is_welcome(connect(f"ws://{match[1]}/")))
+        self.assertEqual(end(process), 0)
+
+
 class Unix(unittest.TestCase):
     def test_a_unix_socket_serves_and_its_file_is_gone_afterwards(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -134,6 +147,65 @@ class Unix(unittest.TestCase):
             self.assertEqual(third.returncode, 1)
             self.assertIn("a program listens there", errors)
             self.assertEqual(end(second), 0)
+
+
+class Descriptors(unittest.TestCase):
+    """A server that has fewer descriptors than it thinks."""
+
+    def setUp(self):
+        limit = 128
+        held = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]
+        self.process = subprocess.Popen(
+            [os.environ["ROOMWIRE_BIN"], "--listen=127.0.0.1:0", "--welcome-delay-ms=0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=held,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+        )
+        for one in held:
+            os.close(one)
+        self.addCleanup(self.stop)
+        self.stack = self.enterContext(contextlib.ExitStack())
+        self.url = "ws://" + self.process.stdout.readline().removeprefix("listening on ").strip()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+    def join(self):
+        """A client that was welcomed, or None."""
+        try:
+            client = self.stack.enter_context(connect(self.url, open_timeout=0.5))
+            self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+            return client
+        except TimeoutError:
+            return None
+
+    def test_accepting_rests_until_there_are_some_again(self):
+        clients = []
+        while (client := self.join()) is not None:
+            clients.append(client)
+            self.assertLess(len(clients), 60)
+        self.assertGreater(len(clients), 4)
+        # Those that are there notice nothing.
+        for client in clients:
+            client.send('{"type":"ping"}')
+            self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "pong")
+        for client in clients[:3]:
+            client.close()
+        late = self.join() or self.join() or self.join()
+        self.assertIsNotNone(late, "nobody is let in again")
+        for client in [late, *clients[3:]]:
+            client.close()
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=WAIT_S)
+        self.assertEqual(self.process.returncode, 0, errors)
+        self.assertIn("accepting pauses until descriptors or memory are free", errors)
+        # Once for each time that it happens, not for each try.
+        self.assertLess(errors.count("accepting pauses"), 5, errors)
 
 
 if __name__ == "__main__":

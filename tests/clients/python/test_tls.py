@@ -4,9 +4,11 @@ Run as a plain script with ROOMWIRE_BIN naming the server binary. The certificat
 test's own, made with openssl.
 """
 
+import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -187,6 +189,27 @@ class Tls(unittest.TestCase):
             silent.sendall(b"\x16\x03\x01")
             with self.websocket() as client:
                 self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+
+    def test_a_thousand_clients_are_served(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        request = (
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        with contextlib.ExitStack() as stack:
+            context = self.context()
+            clients = []
+            for _ in range(1_000):
+                raw = socket.create_connection(("127.0.0.1", self.server.port), timeout=WAIT_S)
+                clients.append(stack.enter_context(context.wrap_socket(raw, server_hostname="localhost")))
+                clients[-1].sendall(request)
+            for client in clients:
+                heard = b""
+                while b'"type":"welcome"' not in heard:
+                    heard += client.recv(4096)
+                self.assertTrue(heard.startswith(b"HTTP/1.1 101 "))
 
     def test_garbage_ends_the_connection_with_an_alert(self):
         with self.dial() as client:

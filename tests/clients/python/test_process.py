@@ -96,6 +96,7 @@ class Inherited(unittest.TestCase):
 
 
 class Notified(unittest.TestCase):
+    # covers A11-01
     def test_the_manager_is_told_of_both_ends(self):
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{folder}/notify")

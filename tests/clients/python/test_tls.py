@@ -112,6 +112,7 @@ class Tls(unittest.TestCase):
             server_hostname=name,
         )
 
+    # covers A9-09
     def test_websocket_clients_talk_to_each_other(self):
         plain = connect(f"ws://127.0.0.1:{self.server.plain}/")
         with self.websocket() as ada, plain as bob:

@@ -26,3 +26,12 @@ fn a_close_frame_of_a_client_that_is_throttled() {
         passes(&old(seed));
     }
 }
+
+/// The response to an upgrade that leaves late is where the time of pings begins; the oracle counted from the
+/// request.
+#[test]
+fn a_response_that_is_not_read_for_a_while() {
+    for seed in [8_000_923, 8_000_975] {
+        passes(&Plan::generate(seed));
+    }
+}

@@ -89,7 +89,8 @@ impl Oracle {
         });
         let lingers = session.closed_at.is_some_and(|at| since(at) > linger);
         let beats = heartbeat.interval_ms > 0 && session.welcomed && session.paused_at.is_none();
-        let quiet = since(session.last_input_at);
+        // Whoever has not had its response yet is not pinged.
+        let quiet = since(session.last_input_at.max(session.upgraded_at.unwrap_or(0)));
         let undead = beats && session.over.is_none() && drained && quiet > dead;
         let stuck = beats && quiet > dead + linger;
         let what = [

@@ -1,8 +1,9 @@
 //! TLS as a machine around a machine: what goes in and out of it is ciphertext, what the machine inside sees is not.
 //!
 //! A driver needs no code for it: [`Tls`] is driven like the machine that it holds. Connections of listeners that
-//! speak plain text pass through. The bytes of one transmit are encrypted when it is about to be made, 64 KiB
-//! at most, so that what waits stays plain: it is shared with others, and may still be dropped.
+//! speak plain text pass through. The bytes of one transmit are encrypted when it is about to be made, 16 KiB
+//! at most, so that what waits stays plain: it is shared with others, and may still be dropped. Those of a
+//! socket that is full are the only ones that no limit of the machine's counts.
 //!
 //! The rules of TLS are [`rustls`]'s, as is its configuration: certificates, versions, ALPN, randomness. A
 //! recording is made inside ([`Recorder`](crate::replay::Recorder)) and knows nothing of it.
@@ -77,6 +78,10 @@ struct Session {
     held_back: usize,
     /// The machine has finished: say so once everything has been sent.
     finishing: bool,
+    /// The peer has said that it is done.
+    read_ended: bool,
+    /// It was told that we are.
+    notified: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +98,13 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 struct Made {
     bytes: usize,
-    /// Nothing follows: when the machine is told that all has been sent, it ends the connection.
-    last: bool,
 }
 
-/// Plain bytes that are encrypted for one transmit, at most.
-const MOST_BYTES: usize = 64 * 1024;
+/// Plain bytes that are encrypted for one transmit, at most: a record (RFC 8446, section 5.1).
+const MOST_BYTES: usize = 16 * 1024;
 
 /// Ciphertext that waits for a socket, at most: that of one transmit, and what TLS itself has to say.
-const MOST_WAITING: usize = 4 * MOST_BYTES;
+const MOST_WAITING: usize = 16 * MOST_BYTES;
 
 /// Handshakes that are worked at between two polls: each takes some tenths of a millisecond.
 const HANDSHAKES_PER_TURN: u32 = 16;
@@ -189,9 +192,9 @@ impl<M: Machine> Tls<M> {
         }
         let mut input = None;
         if let Some(made) = session.made.take() {
-            // What has been encrypted cannot be taken back, so the machine is told that it has left; but it must
-            // not end the connection before it really has.
-            let kept = usize::from(made.last && !all);
+            // What has been encrypted cannot be taken back, so the machine is told that it has left: all but a
+            // byte, so that it does not end the connection before it really has.
+            let kept = usize::from(!all);
             session.held_back = kept;
             session.inner_waits = blocked || !all;
             input = Some(Input::Sent {
@@ -236,11 +239,10 @@ impl<M: Machine> Tls<M> {
                     session.out = self.pool.pop().unwrap_or_default();
                 }
                 let (bytes, all) = session.encrypt(unsent);
-                let made = Made {
-                    bytes,
-                    last: last && all,
-                };
-                (bytes, false, Some(made))
+                if last && all {
+                    session.say_done();
+                }
+                (bytes, false, Some(Made { bytes }))
             }
             // Nobody can read it.
             _ => (unsent.map(<[u8]>::len).sum(), false, None),
@@ -264,10 +266,7 @@ impl<M: Machine> Tls<M> {
         let Some(session) = find(&mut self.sessions, connection) else {
             return true;
         };
-        if session.stage == Stage::Open {
-            session.tls.send_close_notify();
-            session.take_ciphertext();
-        }
+        session.say_done();
         session.finishing = session.sent < session.out.len();
         list(&mut self.ready, session);
         !session.finishing
@@ -348,7 +347,7 @@ impl<M: Machine> Machine for Tls<M> {
             Input::Writable { connection } if self.session(connection).is_some() => {
                 self.writable(connection)
             }
-            Input::ReadEnd { connection } if self.is_broken(connection) => Turn::Open,
+            Input::ReadEnd { connection } if self.has_ended(connection) => Turn::Open,
             Input::Ended { connection, end } => {
                 self.forget(connection);
                 self.inner.handle(now, Input::Ended { connection, end })
@@ -400,9 +399,9 @@ impl<M: Machine> Machine for Tls<M> {
 
 impl<M: Machine> Tls<M> {
     /// The machine inside was told that nothing more is read.
-    fn is_broken(&mut self, connection: ConnectionId) -> bool {
+    fn has_ended(&mut self, connection: ConnectionId) -> bool {
         let session = self.session(connection);
-        session.is_some_and(|session| session.stage == Stage::Broken)
+        session.is_some_and(|session| session.stage == Stage::Broken || session.read_ended)
     }
 }
 
@@ -425,7 +424,9 @@ struct Heard {
 }
 
 impl Session {
-    fn new(connection: ConnectionId, tls: ServerConnection) -> Self {
+    fn new(connection: ConnectionId, mut tls: ServerConnection) -> Self {
+        // What is encrypted is taken out at once.
+        tls.set_buffer_limit(None);
         Self {
             connection,
             tls,
@@ -438,6 +439,8 @@ impl Session {
             made: None,
             held_back: 0,
             finishing: false,
+            read_ended: false,
+            notified: false,
         }
     }
 
@@ -455,13 +458,11 @@ impl Session {
             }
         }
         let mut rest = bytes;
-        while !rest.is_empty() && self.stage != Stage::Broken {
+        while !rest.is_empty() && self.stage != Stage::Broken && !self.read_ended {
             match self.step(&mut rest, plain) {
                 Ok(true) => {}
-                Ok(false) => {
-                    self.stage = Stage::Broken;
-                    heard.ended = true;
-                }
+                // This direction is done (RFC 8446, section 6.1); ours goes on.
+                Ok(false) => (self.read_ended, heard.ended) = (true, true),
                 Err(()) => {
                     self.stage = Stage::Broken;
                     (heard.failed, heard.ended) = (true, true);
@@ -504,15 +505,23 @@ impl Session {
         for slice in unsent {
             let room = MOST_BYTES - bytes;
             let part = slice.get(..room.min(slice.len())).unwrap_or_default();
-            // The buffer has no limit of its own.
-            bytes += self.tls.writer().write(part).unwrap_or(0);
-            if part.len() < slice.len() {
+            let written = self.tls.writer().write(part).unwrap_or(0);
+            bytes += written;
+            if written < slice.len() {
                 all = false;
                 break;
             }
         }
         self.take_ciphertext();
         (bytes, all)
+    }
+
+    /// Tells the peer that nothing follows, once.
+    fn say_done(&mut self) {
+        if self.stage == Stage::Open && !core::mem::replace(&mut self.notified, true) {
+            self.tls.send_close_notify();
+            self.take_ciphertext();
+        }
     }
 
     fn take_ciphertext(&mut self) {
@@ -547,7 +556,7 @@ fn recycle(pool: &mut Vec<Vec<u8>>, session: &mut Session) {
     session.sent = 0;
     buffer.clear();
     // One that an unusual transmit has made large is not kept.
-    if buffer.capacity() > 0 && buffer.capacity() <= 2 * MOST_BYTES && pool.len() < POOLED {
+    if buffer.capacity() > 0 && buffer.capacity() <= 4 * MOST_BYTES && pool.len() < POOLED {
         pool.push(buffer);
     }
 }

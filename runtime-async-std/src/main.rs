@@ -3,17 +3,19 @@
 use std::process::ExitCode;
 
 use roomwire_async_std::Server;
-use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals, systemd};
+use roomwire_runtime::{RunError, Settings, Shutdown, Signals, cli, systemd};
 
 fn main() -> ExitCode {
     cli::run("roomwire-async-std", env!("CARGO_PKG_VERSION"), serve)
 }
 
 fn serve(settings: Settings) -> Result<(), RunError> {
+    // Before anything is there to be cleaned up.
+    let signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
     let server = Server::bind_now(&settings)?;
     let handle = server.handle();
     // The first signal drains the server, the second one ends it.
-    signals::obey(move |asked| match asked {
+    signals.obey(move |asked| match asked {
         Shutdown::Drain => {
             systemd::notify_stopping();
             handle.drain_blocking();

@@ -29,7 +29,6 @@ pub(crate) struct Shard {
 /// What a shard is sent from other threads.
 pub(crate) enum Letter {
     Command(Command),
-    Drain,
     Stats(Sender<Stats>),
     /// End at once.
     Abort,
@@ -70,12 +69,12 @@ impl Shard {
                 Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
             });
             match letter.await {
-                Some(Letter::Command(command)) => driver.command(command),
-                Some(Letter::Drain) => {
+                Some(Letter::Command(Command::Drain)) => {
                     stop(accepting.drain(..)).await;
                     bound.files.clear();
                     driver.command(Command::Drain);
                 }
+                Some(Letter::Command(command)) => driver.command(command),
                 Some(Letter::Stats(reply)) => {
                     let stats = driver.with_machine(|machine| machine.as_ref().stats());
                     let _ = reply.try_send(stats);
@@ -129,14 +128,13 @@ async fn flush(
     drained: Rc<Signal>,
 ) {
     let mut late = None;
+    let mut ended = false;
     let mut timer = Timer::never();
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
             log_event(&event);
-            if event == Event::Drained {
-                drained.raise();
-            }
+            ended |= event == Event::Drained;
             if let Some(events) = &events
                 && let Err(TrySendError::Full(event)) = events.try_send(event)
             {
@@ -149,6 +147,9 @@ async fn flush(
             driver.hold();
             let _ = events.send(event).await;
             driver.release();
+        }
+        if ended {
+            drained.raise();
         }
         let TurnEnd::Idle(deadline) = end else {
             yield_now().await;

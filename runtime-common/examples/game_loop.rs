@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use roomwire_core::server::{Command, Event, Outcome};
 use roomwire_core::{
-    Config, ConnectionId, Input, ListenerId, Machine, Output, Server, TransportEnd,
+    Config, ConnectionId, Input, ListenerId, Machine, Output, Server, TransportEnd, Turn,
 };
 use roomwire_runtime::{ClockBase, seed};
 
@@ -31,9 +31,20 @@ struct Game {
     clock: ClockBase,
     listener: TcpListener,
     /// By slot of the connection.
-    sockets: Vec<Option<(ConnectionId, TcpStream)>>,
+    sockets: Vec<Option<Socket>>,
     /// Where the ball is, and how fast.
     ball: (f64, f64),
+}
+
+struct Socket {
+    connection: ConnectionId,
+    stream: TcpStream,
+    /// The machine wants to hear of it.
+    reading: bool,
+    /// The peer has finished.
+    ended: bool,
+    /// The machine waits until it takes bytes.
+    blocked: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -93,54 +104,88 @@ impl Game {
             let fit = stream
                 .set_nonblocking(true)
                 .and_then(|()| stream.set_nodelay(true));
+            if fit.is_err() {
+                continue;
+            }
             let id = self
                 .server
                 .accept(self.clock.now(), peer.into(), ListenerId(0));
-            let (Ok(()), Some(id)) = (fit, id) else {
+            // One that is refused is closed by being dropped.
+            let Some(connection) = id else {
                 continue;
             };
-            let slot = id.index() as usize;
+            let slot = connection.index() as usize;
             self.sockets
                 .resize_with(self.sockets.len().max(slot + 1), || None);
-            self.sockets[slot] = Some((id, stream));
+            self.sockets[slot] = Some(Socket {
+                connection,
+                stream,
+                reading: true,
+                ended: false,
+                blocked: false,
+            });
         }
     }
 
     /// One read of each socket: what does not fit comes with the next frame.
     fn read_all(&mut self) {
         let mut buffer = [0; 16 * 1024];
-        for place in &mut self.sockets {
-            let Some((connection, stream)) = place else {
+        for slot in 0..self.sockets.len() {
+            let Some(socket) = &mut self.sockets[slot] else {
                 continue;
             };
-            let connection = *connection;
-            let input = match stream.read(&mut buffer) {
-                Ok(0) => Input::ReadEnd { connection },
+            let connection = socket.connection;
+            // It may take bytes again, for all that is known: one look a frame.
+            if std::mem::take(&mut socket.blocked) {
+                let _ = self
+                    .server
+                    .handle(self.clock.now(), Input::Writable { connection });
+            }
+            if !socket.reading || socket.ended {
+                continue;
+            }
+            let input = match socket.stream.read(&mut buffer) {
+                Ok(0) => {
+                    socket.ended = true;
+                    Input::ReadEnd { connection }
+                }
                 Ok(count) => Input::Received {
                     connection,
                     bytes: &mut buffer[..count],
                 },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // It may take bytes again, for all that is known: one look a frame.
-                    Input::Writable { connection }
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(_) => {
-                    *place = None;
+                    self.sockets[slot] = None;
                     let end = TransportEnd::Reset;
                     Input::Ended { connection, end }
                 }
             };
-            let _ = self.server.handle(self.clock.now(), input);
+            if self.server.handle(self.clock.now(), input) == Turn::Full {
+                self.flush();
+            }
         }
+    }
+
+    fn socket(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
+        let socket = self
+            .sockets
+            .get_mut(connection.index() as usize)?
+            .as_mut()?;
+        (socket.connection == connection).then_some(socket)
     }
 
     fn flush(&mut self) {
         loop {
             match self.server.poll() {
                 Output::Transmit { connection } => self.write(connection),
+                Output::ReadInterest { connection, wanted } => {
+                    if let Some(socket) = self.socket(connection) {
+                        socket.reading = wanted;
+                    }
+                }
                 Output::Finish { connection } => {
-                    if let Some((_, stream)) = &self.sockets[connection.index() as usize] {
-                        let _ = stream.shutdown(Shutdown::Write);
+                    if let Some(socket) = self.socket(connection) {
+                        let _ = socket.stream.shutdown(Shutdown::Write);
                     }
                 }
                 Output::Close { connection, .. } => {
@@ -163,11 +208,13 @@ impl Game {
 
     fn write(&mut self, connection: ConnectionId) {
         let bytes: Vec<u8> = self.server.unsent(connection).flatten().copied().collect();
-        let place = &mut self.sockets[connection.index() as usize];
-        let written = match place {
-            Some((_, stream)) => stream.write(&bytes),
-            None => Ok(0),
-        };
+        let socket = self.socket(connection);
+        let written = socket.map_or(Ok(0), |socket| {
+            let written = socket.stream.write(&bytes);
+            let full = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            socket.blocked = written.as_ref().is_err_and(full);
+            written
+        });
         let input = match written {
             Ok(bytes) if bytes > 0 => Input::Sent {
                 connection,
@@ -180,7 +227,7 @@ impl Game {
                 blocked: true,
             },
             _ => {
-                *place = None;
+                self.sockets[connection.index() as usize] = None;
                 let end = TransportEnd::Reset;
                 Input::Ended { connection, end }
             }

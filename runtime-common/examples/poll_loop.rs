@@ -18,9 +18,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use roomwire_core::{
-    Config, ConnectionId, Input, Instant, ListenerId, Machine, Output, Server, TransportEnd,
+    Config, ConnectionId, Input, Instant, ListenerId, Machine, Output, Server, TransportEnd, Turn,
 };
-use roomwire_runtime::{ClockBase, seed};
+use roomwire_runtime::{ACCEPT_PAUSE, ClockBase, seed};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 struct Socket {
@@ -37,6 +37,8 @@ struct Loop {
     server: Server,
     clock: ClockBase,
     listener: TcpListener,
+    /// The last connection could be accepted: otherwise the next one has to wait.
+    accepting: bool,
     sockets: HashMap<ConnectionId, Socket>,
     buffer: Vec<u8>,
 }
@@ -57,6 +59,7 @@ impl Loop {
             server: Server::new(Config::default().validate()?, seed::from_system()?),
             clock: ClockBase::new(),
             listener,
+            accepting: true,
             sockets: HashMap::new(),
             buffer: vec![0; 64 * 1024],
         })
@@ -66,9 +69,13 @@ impl Loop {
     fn turn(&mut self, patience: Option<Duration>) -> io::Result<()> {
         let deadline = self.flush();
         let sleep = deadline.map(|deadline| self.clock.until(deadline));
-        let sleep = sleep.into_iter().chain(patience).min();
+        let pause = (!self.accepting).then_some(ACCEPT_PAUSE);
+        let sleep = sleep.into_iter().chain(patience).chain(pause).min();
         let ids: Vec<ConnectionId> = self.sockets.keys().copied().collect();
-        let mut waiting = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        let mut flags = PollFlags::empty();
+        flags.set(PollFlags::IN, self.accepting);
+        let mut waiting = vec![PollFd::new(&self.listener, flags)];
+        self.accepting = true;
         for id in &ids {
             let socket = &self.sockets[id];
             let mut flags = PollFlags::empty();
@@ -100,7 +107,16 @@ impl Loop {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        while let Ok((stream, peer)) = self.listener.accept() {
+        loop {
+            let (stream, peer) = match self.listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // Out of descriptors, most likely: until some are free.
+                Err(_) => {
+                    self.accepting = false;
+                    return Ok(());
+                }
+            };
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             let id = self
@@ -115,7 +131,6 @@ impl Loop {
             // One that is refused is closed by being dropped.
             self.sockets.extend(id.map(|id| (id, socket)));
         }
-        Ok(())
     }
 
     /// One read: poll(2) says again if there is more.
@@ -141,7 +156,9 @@ impl Loop {
                 }
             }
         };
-        let _ = self.server.handle(self.clock.now(), input);
+        if self.server.handle(self.clock.now(), input) == Turn::Full {
+            let _ = self.flush();
+        }
     }
 
     /// Does what the machine says until it has nothing more to say; returns when it wants to be asked again.

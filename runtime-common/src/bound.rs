@@ -56,7 +56,12 @@ impl Bound {
             let socket = listen::bind(&listener.address)?;
             files.extend(SocketFile::of(&listener.address));
             let address = socket.local_addr();
-            addresses.push(address.map_err(RunError::io("reading a listener's address"))?);
+            let address = address.map_err(RunError::io("reading a listener's address"))?;
+            // What was asked for by address has been looked at.
+            if matches!(listener.address, Address::Inherited(_)) {
+                listen::warn_if_public(&address);
+            }
+            addresses.push(address);
             listeners.push(socket);
         }
         Ok(Self {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -178,22 +178,34 @@ fn open_unix(path: &Path) -> io::Result<UnixListener> {
 /// Removes a socket's file if nobody listens there any more.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if is_socket && UnixStream::connect(path).is_err_and(refused) {
-        fs::remove_file(path)?;
+    if !is_socket {
+        return Ok(());
     }
-    Ok(())
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Whoever listens with a full queue is there, too.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&socket2::SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Ok(()),
+    }
 }
 
-/// The file of a UNIX socket, removed when this is dropped.
+/// The file of a UNIX socket, removed when this is dropped, unless another has taken its place.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+pub struct SocketFile {
+    path: PathBuf,
+    /// Which file it is: device and number.
+    file: (u64, u64),
+}
 
 impl SocketFile {
     /// The file of the listener at `address`, if it has one.
     pub fn of(address: &Address) -> Option<Self> {
         match address {
-            Address::Unix(path) => Some(Self(path.clone())),
+            Address::Unix(path) => Some(Self {
+                path: path.clone(),
+                file: identity(path)?,
+            }),
             Address::Tcp(_) | Address::Inherited(_) => None,
         }
     }
@@ -201,8 +213,26 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // One that is gone already, or in a folder that may not be written any more, does no harm.
-        let _ = fs::remove_file(&self.0);
+        if identity(&self.path) == Some(self.file) {
+            // One in a folder that may not be written any more does no harm.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// Who listens for everyone should know it.
+pub(crate) fn warn_if_public(address: &Address) {
+    if let Some(public) = address.socket_addr().filter(|a| !a.ip().is_loopback()) {
+        tracing::warn!(
+            address = %public,
+            "listening on a public address without authentication: whoever reaches it may join every room and \
+             broadcast to everyone"
+        );
     }
 }
 

@@ -108,7 +108,7 @@ impl Mailbox {
     pub fn listen(&self) {
         let mut bytes = [0; 8];
         while (&self.ear).read(&mut bytes).is_ok_and(|count| count > 0) {}
-        self.bell.rung.store(false, Ordering::Release);
+        self.bell.rung.swap(false, Ordering::AcqRel);
     }
 }
 

@@ -23,27 +23,6 @@ pub enum Shutdown {
     Abort,
 }
 
-/// Calls `act` with what each signal asks for, on a thread of its own that ends after [`Shutdown::Abort`].
-///
-/// # Errors
-/// When the process is out of descriptors or threads.
-pub fn obey(mut act: impl FnMut(Shutdown) + Send + 'static) -> Result<(), RunError> {
-    let signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
-    let serve = move || {
-        let mut signals = signals;
-        while let Ok(asked) = signals.wait() {
-            act(asked);
-            if asked == Shutdown::Abort {
-                return;
-            }
-        }
-    };
-    let thread = thread::Builder::new().name("signals".to_owned());
-    let started = thread.spawn(serve);
-    started.map_err(RunError::io("starting the signal thread"))?;
-    Ok(())
-}
-
 /// Calls `act` at each SIGHUP, on a thread of its own, for as long as the process lives.
 ///
 /// # Errors
@@ -97,6 +76,27 @@ impl Signals {
             handlers: [term, int],
             received: 0,
         })
+    }
+
+    /// Calls `act` with what each signal asks for, those that have come already too, on a thread of its own that ends
+    /// after [`Shutdown::Abort`].
+    ///
+    /// # Errors
+    /// When the process is out of threads.
+    pub fn obey(self, mut act: impl FnMut(Shutdown) + Send + 'static) -> Result<(), RunError> {
+        let serve = move || {
+            let mut signals = self;
+            while let Ok(asked) = signals.wait() {
+                act(asked);
+                if asked == Shutdown::Abort {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("signals".to_owned());
+        let started = thread.spawn(serve);
+        started.map_err(RunError::io("starting the signal thread"))?;
+        Ok(())
     }
 
     /// Blocks this thread until the next signal; what all signals so far ask for.

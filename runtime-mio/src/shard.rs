@@ -42,6 +42,8 @@ pub(crate) struct Shard<M: Machine> {
     rest: Option<StdInstant>,
     /// The last connection could not be accepted.
     failing: bool,
+    /// Counts turns, to take listeners in turn.
+    turns: usize,
     over: bool,
 }
 
@@ -104,7 +106,7 @@ impl<M: Hosted> Turning for Shard<M> {
 
     /// The server was drained or aborted.
     fn is_over(&self) -> bool {
-        self.over
+        self.over && self.late.is_none()
     }
 
     /// Carries out a command. A drain also closes the listeners.
@@ -160,6 +162,7 @@ impl<M: Hosted> Shard<M> {
             late: None,
             rest: None,
             failing: false,
+            turns: 0,
             over: false,
         })
     }
@@ -178,7 +181,10 @@ impl<M: Hosted> Shard<M> {
                 Letter::Stats(reply) => {
                     let _ = reply.send(self.stats());
                 }
-                Letter::Abort => self.over = true,
+                Letter::Abort => {
+                    self.late = None;
+                    self.over = true;
+                }
             }
         }
         self.mail = true;
@@ -189,7 +195,12 @@ impl<M: Hosted> Shard<M> {
         self.rest = self.rest.filter(|&rest| rest > StdInstant::now());
         let mut budget = TurnBudget::new();
         let connections = (&self.registry, self.connections);
-        for (index, listening) in self.listeners.iter_mut().enumerate() {
+        // Another goes first each time: a flood at one keeps the others waiting for a turn only.
+        self.turns = self.turns.wrapping_add(1);
+        let first = self.turns.checked_rem(self.listeners.len()).unwrap_or(0);
+        let (before, after) = self.listeners.split_at_mut(first);
+        let numbered = (first..).zip(after).chain((0..).zip(before));
+        for (index, listening) in numbered {
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             while listening.ready && self.rest.is_none() && budget.accept() {
                 match listening.listener.accept() {

@@ -139,6 +139,8 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
+        // Without anybody who could ask for an end it would end at once.
+        let _asks = self.handle();
         let (shard, bound) = self.into_shard();
         shard.run(bound)
     }
@@ -197,12 +199,12 @@ impl Handle {
 
     /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
     pub async fn drain(&self) {
-        let _ = self.mailbox.send(Letter::Drain).await;
+        let _ = self.mailbox.send(Letter::Command(Command::Drain)).await;
     }
 
     /// [`drain`](Self::drain) outside a runtime: blocks while the mailbox is full.
     pub fn drain_blocking(&self) {
-        let _ = self.mailbox.blocking_send(Letter::Drain);
+        let _ = self.mailbox.blocking_send(Letter::Command(Command::Drain));
     }
 
     /// [`abort`](Self::abort) outside a runtime: blocks while the mailbox is full.

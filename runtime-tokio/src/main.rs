@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use roomwire_runtime::{RunError, Settings, Shutdown, cli, signals, systemd};
+use roomwire_runtime::{RunError, Settings, Shutdown, Signals, cli, systemd};
 use roomwire_tokio::Server;
 
 fn main() -> ExitCode {
@@ -10,10 +10,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: Settings) -> Result<(), RunError> {
+    // Before anything is there to be cleaned up.
+    let signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
     let server = Server::bind_now(&settings)?;
     let handle = server.handle();
     // The first signal drains the server, the second one ends it.
-    signals::obey(move |asked| match asked {
+    signals.obey(move |asked| match asked {
         Shutdown::Drain => {
             systemd::notify_stopping();
             handle.drain_blocking();

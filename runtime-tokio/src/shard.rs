@@ -26,7 +26,6 @@ pub(crate) struct Shard {
 /// What a shard is sent from other threads.
 pub(crate) enum Letter {
     Command(Command),
-    Drain,
     Stats(oneshot::Sender<Stats>),
     /// End at once.
     Abort,
@@ -69,12 +68,12 @@ impl Shard {
                 biased;
                 _ = &mut over => break,
                 letter = mailbox.recv() => match letter {
-                    Some(Letter::Command(command)) => driver.command(command),
-                    Some(Letter::Drain) => {
+                    Some(Letter::Command(Command::Drain)) => {
                         accepting.drain(..).for_each(|task: AbortHandle| task.abort());
                         bound.files.clear();
                         driver.command(Command::Drain);
                     }
+                    Some(Letter::Command(command)) => driver.command(command),
                     Some(Letter::Stats(reply)) => {
                         let _ = reply.send(driver.with_machine(|machine| machine.as_ref().stats()));
                     }
@@ -120,17 +119,14 @@ async fn flush(
     drained: oneshot::Sender<()>,
 ) {
     let mut drained = Some(drained);
+    let mut ended = false;
     let mut late = None;
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
             log_event(&event);
-            if event == Event::Drained
-                && let Some(drained) = drained.take()
-            {
-                let _ = drained.send(());
-            }
+            ended |= event == Event::Drained;
             if let Some(events) = &events
                 && let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event)
             {
@@ -143,6 +139,9 @@ async fn flush(
             driver.hold();
             let _ = events.send(event).await;
             driver.release();
+        }
+        if ended && let Some(drained) = drained.take() {
+            let _ = drained.send(());
         }
         let TurnEnd::Idle(deadline) = end else {
             tokio::task::yield_now().await;

@@ -224,6 +224,7 @@ impl Server {
     /// Closes a connection that has nothing to be told.
     pub(super) fn close_quietly(&mut self, index: u32) {
         self.end_requests(index);
+        self.outboxes.set_shut(index, true);
         self.set_peer_done(index);
         if self.outboxes.is_empty(index) {
             self.goodbye_sent(index);

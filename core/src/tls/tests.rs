@@ -6,7 +6,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVer
 use super::*;
 use crate::config::ListenerConfig;
 use crate::time::Instant;
-use crate::websocket::{Data, OpCode, put_masked_frame};
+use crate::websocket::{Control, Data, OpCode, put_masked_frame};
 use crate::{Config, Server, Stats, TransportEnd};
 
 const SECURE: ListenerId = ListenerId(0);
@@ -207,6 +207,12 @@ impl Net {
         self.settle();
     }
 
+    /// The server has said that nothing follows.
+    fn expect_notified(&mut self) {
+        let state = self.tls.process_new_packets().expect("right records");
+        assert!(state.peer_has_closed());
+    }
+
     fn heard(&self, what: &str) -> bool {
         let what = what.as_bytes();
         self.inbox.windows(what.len()).any(|window| window == what)
@@ -282,8 +288,7 @@ fn goodbye(takes: usize) -> Vec<u8> {
     }
     assert!(net.finished, "{takes} at a time");
     assert!(net.heard("enough"));
-    let state = net.tls.process_new_packets().expect("right records");
-    assert!(state.peer_has_closed(), "close_notify before the end");
+    net.expect_notified();
     net.inbox
 }
 
@@ -416,13 +421,73 @@ fn nothing_is_left_of_a_connection_that_has_ended() {
     assert_eq!(net.stats().connections, 0);
 }
 
-/// TLS's own goodbye is the end of what a client says; what the server says still arrives.
+/// TLS's own goodbye is the end of what a client says; what the server says still arrives, and ends in order.
 #[test]
-fn close_notify_is_the_end_of_reading() {
+fn close_notify_ends_one_direction() {
+    for version in BOTH {
+        let mut net = Net::new(&[version], |_| {});
+        net.settle();
+        net.say(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        net.tls.send_close_notify();
+        net.settle();
+        assert!(net.heard("\"healthy\""));
+        net.expect_notified();
+        assert!(net.closed);
+        assert_eq!(net.stats().connections, 0);
+    }
+}
+
+/// A client that closes first, as WebSocket's clients mostly do.
+#[test]
+fn who_closes_first_is_told_that_nothing_follows() {
     let mut net = Net::new(&BOTH, |_| {});
     net.upgrade();
-    net.tls.send_close_notify();
+    let mut close = Vec::new();
+    put_masked_frame(
+        &mut close,
+        OpCode::Control(Control::Close),
+        true,
+        false,
+        &[3, 232],
+        [5; 4],
+    );
+    net.say(&close);
     net.settle();
-    assert!(net.finished || net.closed);
-    assert_eq!(net.stats().clients, 0);
+    assert!(net.closed);
+    net.expect_notified();
+}
+
+/// What was encrypted for a socket that is full arrives, also when the client has finished meanwhile.
+#[test]
+fn a_half_close_loses_nothing() {
+    for version in BOTH {
+        let mut net = Net::new(&[version], |config| config.listeners[0].echo = true);
+        let upgrade = String::from_utf8_lossy(UPGRADE).replace("/ws", "/echo");
+        net.say(upgrade.as_bytes());
+        net.settle();
+        net.inbox.clear();
+        net.make_room(1_000);
+        for _ in 0..20 {
+            net.say_text(&"x".repeat(2_000));
+        }
+        let mut bytes = Vec::new();
+        while net.tls.wants_write() {
+            net.tls.write_tls(&mut bytes).expect("a vector");
+        }
+        for part in bytes.chunks(16_000) {
+            let _ = net.receive(part);
+            net.poll();
+        }
+        let connection = net.connection;
+        let _ = net.machine.handle(net.now, Input::ReadEnd { connection });
+        for _ in 0..10_000 {
+            net.poll();
+            if net.closed {
+                break;
+            }
+            net.make_room(1_000);
+        }
+        let echoed = net.inbox.iter().filter(|&&byte| byte == b'x').count();
+        assert_eq!(echoed, 40_000);
+    }
 }

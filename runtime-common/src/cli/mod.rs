@@ -19,7 +19,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::descriptors;
 use crate::error::RunError;
-use crate::listen::Address;
+use crate::listen::{Address, warn_if_public};
 use crate::settings::{LogLevel, Settings};
 #[cfg(feature = "tls")]
 use crate::signals;
@@ -121,12 +121,21 @@ fn act(
         };
     }
     if options.check_config == Some(true) {
+        #[cfg(feature = "tls")]
+        if !settings.certificates.is_empty()
+            && let Err(error) = Certificates::load(&settings.certificates)
+        {
+            complain(name, error);
+            return USAGE;
+        }
         return printed(name, "config ok\n");
     }
     let level = settings.log.level;
     logging::start(settings.log);
     fit_descriptors(&mut settings);
-    warn_if_public(&settings);
+    for listener in &settings.listeners {
+        warn_if_public(&listener.address);
+    }
     match serve(settings) {
         Ok(()) => SUCCESS,
         Err(error) => {
@@ -168,19 +177,6 @@ fn fit_descriptors(settings: &mut Settings) {
         );
     }
     *wanted = Some(wanted.map_or(cap, |wanted| wanted.min(cap)));
-}
-
-fn warn_if_public(settings: &Settings) {
-    for listener in &settings.listeners {
-        let address = listener.address.socket_addr();
-        if address.is_some_and(|address| !address.ip().is_loopback()) {
-            tracing::warn!(
-                address = %listener.address,
-                "listening on a public address without authentication: whoever reaches it may join every \
-                 room and broadcast to everyone"
-            );
-        }
-    }
 }
 
 fn printed(name: &str, text: impl Display) -> u8 {

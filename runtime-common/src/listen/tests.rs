@@ -1,6 +1,7 @@
 //! Tests of listening sockets.
 
 use std::net::{Ipv6Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 
 use super::*;
 
@@ -150,6 +151,34 @@ fn a_stale_socket_is_replaced_and_one_in_use_is_not() {
     assert!(path.exists());
     super::bind(&address).expect("replaced");
     drop(SocketFile::of(&address));
+}
+
+#[test]
+fn a_socket_that_has_taken_the_place_is_left_alone() {
+    let path = path("taken");
+    let address = Address::from(path.clone());
+    let first = super::bind(&address).expect("bind");
+    let file = SocketFile::of(&address).expect("a file");
+    fs::remove_file(&path).expect("there");
+    let second = super::bind(&address).expect("bind");
+    drop((first, file));
+    UnixStream::connect(&path).expect("the second is there");
+    drop((second, SocketFile::of(&address)));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_server_that_is_too_busy_to_accept_is_there() {
+    let path = path("busy");
+    let address = Address::from(path.clone());
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    socket
+        .bind(&socket2::SockAddr::unix(&path).expect("a path"))
+        .expect("bind");
+    socket.listen(0).expect("listen");
+    let _waits = UnixStream::connect(&path).expect("one waits");
+    super::bind(&address).expect_err("in use");
+    fs::remove_file(&path).expect("there");
 }
 
 #[test]

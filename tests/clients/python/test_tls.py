@@ -191,6 +191,25 @@ class Tls(unittest.TestCase):
             with self.websocket() as client:
                 self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
 
+    def test_connections_end_in_order(self):
+        """Whoever closes first: without TLS's own goodbye an end may be an attack (RFC 8446, section 6.1)."""
+        upgrade = (
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        close = b"\x88\x82\x00\x00\x00\x00\x03\xe8"
+        health = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        for said, heard in ((upgrade + close, b"HTTP/1.1 101 "), (health, b"HTTP/1.1 200 ")):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                raw = socket.create_connection(("127.0.0.1", self.server.port), timeout=WAIT_S)
+                context = self.context(minimum_version=version, maximum_version=version)
+                with context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False) as client:
+                    client.sendall(said)
+                    answer = b""
+                    while more := client.recv(4096):
+                        answer += more
+                self.assertTrue(answer.startswith(heard), answer)
+
     def test_a_thousand_clients_are_served(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))

@@ -42,6 +42,23 @@ fn ask(world: &mut World, client: Peer, text: &str) -> RequestToken {
     asked[0].0
 }
 
+/// A request that has its outcome, or whose client is gone, is not waited for.
+#[test]
+fn nobody_waits_for_a_request_that_is_over() {
+    let mut config = with_types(&["dice"]);
+    config.heartbeat.interval_ms = 0;
+    let mut world = World::new(config);
+    let (answered, gone) = (world.connect(), world.connect());
+    assert_eq!(world.driver().deadline(), None);
+    let request = ask(&mut world, answered, r#"{"type":"dice","id":1}"#);
+    ask(&mut world, gone, r#"{"type":"dice","id":2}"#);
+    assert!(world.driver().deadline().is_some());
+    let outcome = Outcome::Ack;
+    world.command(Command::Reply { request, outcome });
+    world.reset(gone);
+    assert_eq!(world.driver().deadline(), None);
+}
+
 // covers A1-11, A1-16
 #[test]
 fn a_registered_type_reaches_the_program_as_it_came() {

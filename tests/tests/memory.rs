@@ -42,6 +42,7 @@ fn the_account_of_memory_is_the_allocators() {
     sessions();
     requests();
     rooms();
+    pending();
 }
 
 fn sessions() {
@@ -109,4 +110,27 @@ fn rooms() {
     crowd.drain();
     books.compare(&crowd, 0, "no rooms");
     assert_eq!(crowd.server().stats().rooms, 0);
+}
+
+/// Requests that the program has not answered; trees are estimated, from below.
+fn pending() {
+    let mut config = Config {
+        application_types: vec!["dice".to_owned()],
+        ..Config::default()
+    };
+    config.limits.max_queued_events = 2 * CONNECTIONS;
+    let mut crowd = Crowd::new(config, CONNECTIONS);
+    crowd.accept(CONNECTIONS);
+    crowd.upgrade_all();
+    crowd.drain();
+    let before = crowd.server().memory();
+    let books = Books::open(&crowd);
+    let ask = text(r#"{"type":"dice","id":"one that is rather long"}"#);
+    for member in 0..CONNECTIONS {
+        crowd.receive(member, &ask);
+    }
+    crowd.drain();
+    let grown = crowd.server().memory().deadlines - before.deadlines;
+    assert!(grown > 100 * CONNECTIONS, "{grown} bytes");
+    books.compare(&crowd, 100 * CONNECTIONS, "requests without an answer");
 }

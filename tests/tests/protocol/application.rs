@@ -42,6 +42,22 @@ fn ask(world: &mut World, client: Peer, text: &str) -> RequestToken {
     asked[0].0
 }
 
+// covers A3-08: the end of a client says how much it has said
+#[test]
+fn the_end_of_a_client_counts_its_messages() {
+    let mut world = World::new(with_types(&["dice"]));
+    let client = world.connect();
+    for text in [r#"{"type":"ping"}"#, "no JSON", r#"{"type":"dice"}"#] {
+        world.send_text(client, text);
+    }
+    world.reset(client);
+    let end = world.events().into_iter().find_map(|event| match event {
+        Event::Closed { received, .. } => Some(received),
+        _ => None,
+    });
+    assert_eq!(end, Some(3));
+}
+
 /// A request that has its outcome, or whose client is gone, is not waited for.
 #[test]
 fn nobody_waits_for_a_request_that_is_over() {

@@ -1,5 +1,7 @@
 //! The first message: when it comes, what it says, what it comes before.
 
+use std::collections::BTreeSet;
+
 use roomwire_core::config::{Heartbeat, Limits, Timeouts};
 use roomwire_core::server::Event;
 use roomwire_core::{Config, Instant};
@@ -228,3 +230,18 @@ fn who_leaves_before_the_welcome_was_never_there() {
 
 /// How long the welcome is held by default.
 const DELAY_MS: u64 = 100;
+
+/// An id tells others nothing of its place, nor of how many came before: its last 48 bits, which are eight of its
+/// characters, look like chance.
+#[test]
+fn ids_have_no_order() {
+    let mut world = World::default();
+    let mut first = BTreeSet::new();
+    for _ in 0..64 {
+        let client = world.connect();
+        let id = world.id(client);
+        let place = &id[id.len() - 8..];
+        first.insert(place.chars().next());
+    }
+    assert!(first.len() > 24, "{} of 64 characters", first.len());
+}

@@ -31,6 +31,19 @@ fn a_close_frame_is_answered_and_the_socket_follows() {
     }
 }
 
+/// Whoever waits for the end of a drain that is over would keep the process for nothing.
+#[test]
+fn a_drain_that_is_over_is_not_waited_for() {
+    let mut config = Config::default();
+    config.heartbeat.interval_ms = 0;
+    let mut world = World::new(config);
+    let client = world.connect();
+    world.command(Command::Drain);
+    world.reset(client);
+    assert!(world.events().contains(&Event::Drained));
+    assert_eq!(world.driver().deadline(), None);
+}
+
 /// Whether what waits for a client is said to be the last of it, and whether anything waits.
 fn says_last(world: &mut World, client: roomwire_tests::Peer) -> (bool, bool) {
     let connection = world.connection(client);

@@ -46,7 +46,7 @@ use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox, Sender, events, ma
 use roomwire_runtime::tls::Certificates;
 use roomwire_runtime::{Address, Bound, Hosted, RunError, Serve, Settings};
 
-use shard::{Shard, Turning};
+use shard::Shard;
 
 /// A server that has its addresses and does not serve yet.
 #[derive(Debug)]
@@ -135,6 +135,15 @@ impl Server {
     fn into_parts(self) -> ((Mailbox, Option<EventSender>), Bound) {
         ((self.mailbox, self.events), self.bound)
     }
+}
+
+/// A shard, whatever its machine.
+trait Turning {
+    fn readiness(&mut self, readiness: &Readiness);
+    fn turn(&mut self) -> Option<Duration>;
+    fn is_over(&self) -> bool;
+    fn command(&mut self, command: Command);
+    fn stats(&self) -> Stats;
 }
 
 /// A server on a loop of its own.

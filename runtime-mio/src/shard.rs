@@ -13,8 +13,9 @@ use roomwire_runtime::listen::SocketFile;
 use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox};
 use roomwire_runtime::{ACCEPT_PAUSE, Bound, ClockBase, Hosted, RunError, TurnBudget, log_event};
 
+use crate::Turning;
 use crate::driver::{Driver, TurnEnd};
-use crate::stream::Acceptor;
+use crate::stream::{Acceptor, Listening};
 
 /// Letters taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
@@ -45,22 +46,6 @@ pub(crate) struct Shard<M: Machine> {
     /// Counts turns, to take listeners in turn.
     turns: usize,
     over: bool,
-}
-
-#[derive(Debug)]
-struct Listening {
-    listener: Acceptor,
-    /// Somebody may be waiting.
-    ready: bool,
-}
-
-/// A shard, whatever its machine.
-pub(crate) trait Turning {
-    fn readiness(&mut self, readiness: &Readiness);
-    fn turn(&mut self) -> Option<Duration>;
-    fn is_over(&self) -> bool;
-    fn command(&mut self, command: Command);
-    fn stats(&self) -> Stats;
 }
 
 impl<M: Hosted> Turning for Shard<M> {

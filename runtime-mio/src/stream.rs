@@ -16,6 +16,14 @@ pub(crate) enum Acceptor {
     Unix(UnixListener),
 }
 
+/// A listener, and whether anybody has come.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) listener: Acceptor,
+    /// Somebody may be waiting.
+    pub(crate) ready: bool,
+}
+
 impl From<Listener> for Acceptor {
     fn from(listener: Listener) -> Self {
         match listener {

@@ -10,11 +10,16 @@ mod tests;
 use core::num::NonZeroU32;
 
 use crate::id::ConnectionId;
+use crate::machine::ShardId;
 use crate::steps::Steps;
 
 /// Values by [`ConnectionId`].
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
+    /// Whose connections they are.
+    shard: ShardId,
+    /// Of a slot that was never used.
+    first_generation: NonZeroU32,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     steps: Steps,
@@ -27,30 +32,38 @@ struct Slot<T> {
 }
 
 impl<T> Arena<T> {
-    pub(crate) const fn new() -> Self {
+    /// Ids of the same shard before it began anew, `restarts` times by now, match nothing.
+    pub(crate) const fn new(shard: ShardId, restarts: u16) -> Self {
         Self {
+            shard,
+            first_generation: NonZeroU32::MIN.saturating_add((restarts as u32) << 16),
             slots: Vec::new(),
             free: Vec::new(),
             steps: Steps::new(),
         }
     }
 
-    /// Puts `value` into a free slot.
+    /// Whether every slot that an id can name is taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.free.is_empty() && self.slots() >= ConnectionId::MAX_SLOTS
+    }
+
+    /// Puts `value` into a free slot. There is one: see [`is_full`](Self::is_full).
     pub(crate) fn insert(&mut self, value: T) -> ConnectionId {
         self.steps.one();
         if let Some(index) = self.free.pop()
             && let Some(slot) = self.slots.get_mut(index as usize)
         {
             slot.value = Some(value);
-            return ConnectionId::new(index, slot.generation);
+            return ConnectionId::new(self.shard, index, slot.generation);
         }
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        let generation = NonZeroU32::MIN;
+        let generation = self.first_generation;
         self.slots.push(Slot {
             generation,
             value: Some(value),
         });
-        ConnectionId::new(index, generation)
+        ConnectionId::new(self.shard, index, generation)
     }
 
     /// Empties the slot; the id is stale from now on.
@@ -68,7 +81,8 @@ impl<T> Arena<T> {
     pub(crate) fn resolve(&self, id: ConnectionId) -> Option<u32> {
         self.steps.one();
         let slot = self.slots.get(id.index() as usize)?;
-        (slot.generation == id.generation() && slot.value.is_some()).then_some(id.index())
+        let live = slot.generation == id.generation() && slot.value.is_some();
+        (live && id.shard() == self.shard).then_some(id.index())
     }
 
     /// The present id of a slot in use.
@@ -76,7 +90,7 @@ impl<T> Arena<T> {
         self.steps.one();
         let slot = self.slots.get(index as usize)?;
         slot.value.as_ref()?;
-        Some(ConnectionId::new(index, slot.generation))
+        Some(ConnectionId::new(self.shard, index, slot.generation))
     }
 
     pub(crate) fn get(&self, index: u32) -> Option<&T> {

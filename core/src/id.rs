@@ -6,23 +6,48 @@ mod tests;
 use core::fmt;
 use core::num::NonZeroU32;
 
-/// A connection's handle: a slot and how often it has been used. A handle whose connection ended is stale
-/// and matches nothing, whoever has the slot now.
+use crate::machine::ShardId;
+
+/// A connection's handle: its shard, a slot there and how often that has been used. A handle whose connection
+/// ended is stale and matches nothing, whoever has the slot now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
-    index: u32,
+    /// The shard in the upper 8 bits, the slot in the others.
+    place: u32,
     generation: NonZeroU32,
 }
 
 impl ConnectionId {
-    pub(crate) const fn new(index: u32, generation: NonZeroU32) -> Self {
-        Self { index, generation }
+    /// Slots of one shard.
+    pub(crate) const MAX_SLOTS: u32 = 1 << SLOT_BITS;
+
+    /// `index` is below [`MAX_SLOTS`](Self::MAX_SLOTS).
+    pub(crate) const fn new(shard: ShardId, index: u32, generation: NonZeroU32) -> Self {
+        Self {
+            place: Self::place_of(shard, index),
+            generation,
+        }
+    }
+
+    /// The shard that has the connection.
+    pub const fn shard(self) -> ShardId {
+        Self::shard_of(self.place)
     }
 
     /// The slot: dense from 0, reused after the connection ended. Drivers may index their tables by it and
     /// must then check the generation.
     pub const fn index(self) -> u32 {
-        self.index
+        self.place & (Self::MAX_SLOTS - 1)
+    }
+
+    /// Shard and slot in one number.
+    pub(crate) const fn place_of(shard: ShardId, index: u32) -> u32 {
+        (shard.0 as u32) << SLOT_BITS | index
+    }
+
+    /// The shard in such a number.
+    pub(crate) const fn shard_of(place: u32) -> ShardId {
+        ShardId((place >> SLOT_BITS) as u8)
     }
 
     /// How often the slot has been used.
@@ -30,16 +55,16 @@ impl ConnectionId {
         self.generation
     }
 
-    /// Both in one number, the generation in the upper half.
+    /// All of it in one number, the generation in the upper half.
     pub const fn to_bits(self) -> u64 {
-        ((self.generation.get() as u64) << 32) | self.index as u64
+        ((self.generation.get() as u64) << 32) | self.place as u64
     }
 
     /// The inverse of [`to_bits`](Self::to_bits); `None` for a number that it never returns.
     pub const fn from_bits(bits: u64) -> Option<Self> {
         match NonZeroU32::new((bits >> 32) as u32) {
             Some(generation) => Some(Self {
-                index: bits as u32,
+                place: bits as u32,
                 generation,
             }),
             None => None,
@@ -49,14 +74,19 @@ impl ConnectionId {
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.index, self.generation)
+        if self.shard().0 > 0 {
+            write!(f, "{}:", self.shard().0)?;
+        }
+        write!(f, "{}.{}", self.index(), self.generation)
     }
 }
 
+const SLOT_BITS: u32 = 24;
+
 /// A client's public address: `client_` and 24 characters of base64url.
 ///
-/// 96 bits come from the core's random generator; the rest locates the connection, hidden by a keyed hash,
-/// so that a lookup needs no table. It is an address, not a secret.
+/// 96 bits come from the core's random generator; the rest locates the connection and its shard, hidden by a
+/// keyed hash, so that a lookup needs no table. It is an address, not a secret.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId {
     text: [u8; Self::LEN],

@@ -73,6 +73,10 @@
 //! | [`Ended`](Input::Ended) | `Transmit` to those that shared rooms, `Event` |
 //! | [`Tick`](Input::Tick), or any input at a later time | what the timers that became due cause |
 //! | [`Command`](Input::Command) | `Transmit`, `Close`, `Event` |
+//! | [`Relay`](Input::Relay), [`Restarted`](Input::Restarted) | `Transmit` to any connection, `ReadInterest`, `Event` |
+//! | [`LinkReady`](Input::LinkReady) | `Relay` |
+//!
+//! With more than one shard, whatever may raise `Transmit` may also raise [`Relay`](Output::Relay).
 //!
 //! # Using a part
 //!
@@ -87,6 +91,7 @@ mod time;
 
 mod arena;
 pub mod auth;
+pub mod cluster;
 pub mod config;
 pub mod dialect;
 pub mod http;

@@ -57,7 +57,8 @@ pub trait Machine {
     /// The bytes waiting for `connection`, the front already offset. Empty for a stale id. O(1).
     fn unsent(&self, connection: ConnectionId) -> Unsent<'_>;
 
-    /// The next message for `to`, after [`Output::Relay`] named it. `None` when there is none left.
+    /// The next message for `to`, after [`Output::Relay`] named it. `None` when there is none left, or no credit.
+    /// Messages of one shard for another are handed in there in the order in which they were taken, each once.
     fn take_relay(&mut self, to: ShardId) -> Option<Self::Relay>;
 }
 
@@ -117,12 +118,20 @@ pub enum Input<'a, C, R> {
         /// The message.
         message: R,
     },
-    /// The link to a shard can take messages.
+    /// The link to a shard can take more messages. Credits add up; each [`Machine::take_relay`] uses one.
     LinkReady {
         /// The shard.
         to: ShardId,
-        /// How many.
+        /// How many more.
         credits: u32,
+    },
+    /// A shard has failed and begins anew: it has lost its connections and all that it knew. Comes before anything
+    /// that it relays after that. O(connections + rooms).
+    Restarted {
+        /// The shard.
+        shard: ShardId,
+        /// How often by now; as in its [`Place`](crate::server::Place).
+        restarts: u16,
     },
     /// The embedding program asks for something.
     Command(C),
@@ -206,9 +215,15 @@ pub enum TransportEnd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub u16);
 
-/// Which shard of a server.
+/// Which shard of a server, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ShardId(pub u16);
+pub struct ShardId(pub u8);
+
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The far end of a socket as the driver saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,6 +67,16 @@ pub struct Stats {
     /// Requests refused for any other reason.
     pub refused: u64,
 
+    // ---- other shards
+    /// Messages taken for other shards, each of one or more things told.
+    pub relayed: u64,
+    /// What was for a shard that has failed since, or for a room that was gone at its home when it arrived.
+    pub relay_lost: u64,
+    /// Requests that another shard did not answer in time.
+    pub relay_timeouts: u64,
+    /// Other shards that began anew.
+    pub shard_restarts: u64,
+
     // ---- the driver
     /// Inputs and commands that named a connection which had ended.
     pub stale: u64,
@@ -76,4 +86,84 @@ pub struct Stats {
     pub clamped: u64,
     /// Transmits that were not answered before another input for the connection.
     pub unanswered_transmits: u64,
+}
+
+/// Adds those of another shard.
+impl core::ops::AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            connections,
+            clients,
+            rooms,
+            buffered_bytes,
+            accepted,
+            refused_connections,
+            refused_addresses,
+            refused_requests,
+            opened,
+            closed,
+            timeouts,
+            unfinished,
+            slow_readers,
+            over_budget,
+            received,
+            received_bytes,
+            sent_bytes,
+            published,
+            deliveries,
+            direct,
+            dropped,
+            discarded,
+            coalesced_pongs,
+            bad_messages,
+            unknown_types,
+            rate_limited,
+            throttled,
+            refused,
+            relayed,
+            relay_lost,
+            relay_timeouts,
+            shard_restarts,
+            stale,
+            time_went_back,
+            clamped,
+            unanswered_transmits,
+        } = other;
+        self.connections += connections;
+        self.clients += clients;
+        self.rooms += rooms;
+        self.buffered_bytes += buffered_bytes;
+        self.accepted += accepted;
+        self.refused_connections += refused_connections;
+        self.refused_addresses += refused_addresses;
+        self.refused_requests += refused_requests;
+        self.opened += opened;
+        self.closed += closed;
+        self.timeouts += timeouts;
+        self.unfinished += unfinished;
+        self.slow_readers += slow_readers;
+        self.over_budget += over_budget;
+        self.received += received;
+        self.received_bytes += received_bytes;
+        self.sent_bytes += sent_bytes;
+        self.published += published;
+        self.deliveries += deliveries;
+        self.direct += direct;
+        self.dropped += dropped;
+        self.discarded += discarded;
+        self.coalesced_pongs += coalesced_pongs;
+        self.bad_messages += bad_messages;
+        self.unknown_types += unknown_types;
+        self.rate_limited += rate_limited;
+        self.throttled += throttled;
+        self.refused += refused;
+        self.relayed += relayed;
+        self.relay_lost += relay_lost;
+        self.relay_timeouts += relay_timeouts;
+        self.shard_restarts += shard_restarts;
+        self.stale += stale;
+        self.time_went_back += time_went_back;
+        self.clamped += clamped;
+        self.unanswered_transmits += unanswered_transmits;
+    }
 }

@@ -1,6 +1,6 @@
 //! What the fuzzer broke, one test for each: the sequence in plain words, beside the input in the corpus.
 
-use core::convert::Infallible;
+use roomwire_core::cluster::Relay;
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::websocket::{Data, OpCode, put_masked_frame};
@@ -45,7 +45,7 @@ impl Bench {
         connection
     }
 
-    fn handle(&mut self, input: Input<'_, Command, Infallible>) {
+    fn handle(&mut self, input: Input<'_, Command, Relay>) {
         let _ = self.server.handle(self.now, input);
     }
 

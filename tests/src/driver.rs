@@ -377,6 +377,11 @@ impl<M: Machine> Driver<M> {
         &self.machine
     }
 
+    /// The machine, for what no input says.
+    pub fn machine_mut(&mut self) -> &mut M {
+        &mut self.machine
+    }
+
     /// The time.
     pub fn now(&self) -> Now {
         self.now

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{
-    Config, ConnectionId, ListenerId, Machine as _, PeerAddr, Server, Stats, TransportEnd,
+    Config, ConnectionId, ListenerId, Machine as _, PeerAddr, ShardId, Stats, TransportEnd,
 };
 use serde_json::Value;
 
@@ -26,11 +26,12 @@ use crate::client::{Client, Message, json};
 use crate::driver::Driver;
 use crate::frame::{Opcode, masked};
 use crate::pipe::Ending;
+use crate::shards::{Shards, shards_of_tests};
 
 /// A server and its clients.
 #[derive(Debug)]
 pub struct World {
-    driver: Driver<Server>,
+    driver: Driver<Shards>,
     clients: Vec<Client>,
     by_connection: BTreeMap<ConnectionId, Peer>,
     requests: u64,
@@ -83,11 +84,21 @@ impl Default for World {
 }
 
 impl World {
-    /// A server with this config, a fixed seed and no clients.
+    /// A server with this config, a fixed seed and no clients; of as many shards as the tests are run with.
     pub fn new(config: Config) -> Self {
+        Self::of_shards(config, shards_of_tests())
+    }
+
+    /// A server of one shard, for what only one promises.
+    pub fn alone(config: Config) -> Self {
+        Self::of_shards(config, 1)
+    }
+
+    /// A server of so many shards.
+    pub fn of_shards(config: Config, shards: u8) -> Self {
         let config = config.validate().expect("a config that is allowed");
         Self {
-            driver: Driver::new(Server::new(config, [7; 32])),
+            driver: Driver::new(Shards::new(&config, [7; 32], shards)),
             clients: Vec::new(),
             by_connection: BTreeMap::new(),
             requests: 0,
@@ -118,6 +129,11 @@ impl World {
         peer
     }
 
+    /// The shard that has a client.
+    pub fn shard(&self, peer: Peer) -> ShardId {
+        self.connection(peer).shard()
+    }
+
     /// A client that sends its upgrade request and reads what comes at once.
     pub fn knock(&mut self, upgrade: &Upgrade) -> Peer {
         let peer = self.accept(upgrade);
@@ -143,6 +159,16 @@ impl World {
     pub fn close(&mut self, peer: Peer) {
         self.send_frame(peer, Opcode::Close, &1000_u16.to_be_bytes());
         self.finish(peer);
+    }
+
+    /// A shard fails: its connections are gone, and it begins anew.
+    pub fn restart(&mut self, shard: ShardId) {
+        let lost: Vec<_> = self.driver.connections().map(|(id, _)| id).collect();
+        for connection in lost.into_iter().filter(|id| id.shard() == shard) {
+            self.driver.end(connection, TransportEnd::Failed);
+        }
+        self.driver.machine_mut().restart(shard);
+        self.settle();
     }
 
     /// The client finishes writing.
@@ -300,7 +326,12 @@ impl World {
 
     /// Lets time pass, sleeping exactly to each deadline; pings are answered on the way.
     pub fn advance_ms(&mut self, ms: u64) {
-        let end = self.driver.now().mono + Duration::from_millis(ms);
+        self.advance_us(ms * 1_000);
+    }
+
+    /// The same in microseconds.
+    pub fn advance_us(&mut self, micros: u64) {
+        let end = self.driver.now().mono + Duration::from_micros(micros);
         while self.driver.step_to(end) {
             self.receive();
         }
@@ -361,8 +392,13 @@ impl World {
     // ---- looking inside
 
     /// The driver.
-    pub fn driver(&mut self) -> &mut Driver<Server> {
+    pub fn driver(&mut self) -> &mut Driver<Shards> {
         &mut self.driver
+    }
+
+    /// The server.
+    pub fn machine(&self) -> &Shards {
+        self.driver.machine()
     }
 
     /// A client's record.

@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use roomwire_core::ErrorCode;
 use roomwire_core::config::{Config, ListenerConfig, RoomRule};
 use roomwire_core::dialect::json::is_reserved_type;
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
-use roomwire_core::{ErrorCode, Server};
-use roomwire_tests::{Driver, Message, Opcode, Peer, Upgrade, World, masked};
+use roomwire_tests::{Driver, Message, Opcode, Peer, Shards, Upgrade, World, masked};
 use serde_json::Value;
 
 const PROTOCOL: &str = include_str!("../../core/PROTOCOL.md");
@@ -161,7 +161,7 @@ impl Scene {
         self.world.get_or_insert_with(|| {
             let mut world = World::new(config.clone());
             // Whoever reads nothing has not even one message in its socket.
-            let driver: &mut Driver<Server> = world.driver();
+            let driver: &mut Driver<Shards> = world.driver();
             driver.set_capacity(64);
             world
         })

@@ -8,7 +8,7 @@ proptest! {
     /// Against a map of values by id, with all ids that ever were.
     #[test]
     fn an_id_finds_its_value_until_it_is_removed(ops in prop::collection::vec((any::<bool>(), 0..12_u32), 0..200)) {
-        let mut arena = Arena::new();
+        let mut arena = Arena::new(ShardId(0), 0);
         let mut living: BTreeMap<ConnectionId, usize> = BTreeMap::new();
         let mut all = Vec::new();
         let mut freed = Vec::new();
@@ -45,7 +45,7 @@ proptest! {
 
 #[test]
 fn generations_start_again_after_the_last() {
-    let mut arena = Arena::new();
+    let mut arena = Arena::new(ShardId(0), 0);
     arena.insert(());
     arena.slots[0].generation = NonZeroU32::MAX;
     let last = arena.id(0);

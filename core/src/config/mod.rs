@@ -141,6 +141,9 @@ pub struct Limits {
     /// Memory of all queues and unfinished messages. Default 256 MiB; over it, the connection that has been
     /// stalled longest is closed with 1013, or if none is, the one that has been in the middle of a message longest.
     pub max_buffered_bytes: usize,
+    /// What may wait for another shard of the server, or be asked of it and not carried out, by either count, before
+    /// clients that want something there wait. Default 1 MiB.
+    pub max_relay_bytes: usize,
     /// Events that wait for the embedding program. Default 1,024, then reading stops.
     pub max_queued_events: usize,
     /// What they carry, in bytes. Default 16 MiB, then reading stops.
@@ -179,6 +182,7 @@ impl Default for Limits {
             max_queued_bytes: 4 * 1024 * 1024,
             max_queued_messages: 65_536,
             max_buffered_bytes: 256 * 1024 * 1024,
+            max_relay_bytes: 1024 * 1024,
             max_queued_events: 1_024,
             max_queued_event_bytes: 16 * 1024 * 1024,
             max_pending_requests: 64,
@@ -210,6 +214,8 @@ pub struct Timeouts {
     pub typing_ms: u64,
     /// For an embedding program to answer an application request. Default 10,000, then `error internal`.
     pub application_reply_ms: u64,
+    /// For another shard of the server to answer a client's request; then the client gets `internal`. Default 5,000.
+    pub relay_ms: u64,
 }
 
 impl Default for Timeouts {
@@ -222,6 +228,7 @@ impl Default for Timeouts {
             welcome_delay_ms: 100,
             typing_ms: 5_000,
             application_reply_ms: 10_000,
+            relay_ms: 5_000,
         }
     }
 }

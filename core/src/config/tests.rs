@@ -85,6 +85,7 @@ fn deadlines_are_bounded() {
         timeouts.welcome_delay_ms: [0, 10_000] not [10_001];
         timeouts.typing_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         timeouts.application_reply_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+        timeouts.relay_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         heartbeat.interval_ms: [0, 1, DAY_30_MS] not [DAY_30_MS + 1];
         heartbeat.timeout_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         explain.entries: [0, 1_000_000] not [1_000_001];

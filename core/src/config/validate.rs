@@ -131,6 +131,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         // Bounded from both sides in `check_queues`.
         max_queued_bytes: _,
         max_buffered_bytes: _,
+        max_relay_bytes,
         max_queued_messages,
         max_queued_events,
         max_queued_event_bytes,
@@ -196,6 +197,11 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         1..=65_536,
     )?;
     within(
+        "limits.max_relay_bytes",
+        max_relay_bytes,
+        1_024..=MAX_RELAY_BYTES,
+    )?;
+    within(
         "limits.max_idle_addresses",
         max_idle_addresses,
         0..=MAX_ENTRIES as usize,
@@ -211,6 +217,7 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
         welcome_delay_ms,
         typing_ms,
         application_reply_ms,
+        relay_ms,
     } = *timeouts;
     within("timeouts.handshake_ms", handshake_ms, 1..=MAX_MS)?;
     within("timeouts.keep_alive_ms", keep_alive_ms, 1..=MAX_MS)?;
@@ -222,7 +229,8 @@ fn check_timeouts(timeouts: &Timeouts) -> Result<(), ConfigError> {
         "timeouts.application_reply_ms",
         application_reply_ms,
         1..=MAX_MS,
-    )
+    )?;
+    within("timeouts.relay_ms", relay_ms, 1..=MAX_MS)
 }
 
 fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), ConfigError> {
@@ -383,6 +391,9 @@ fn check_application_types(types: &[String]) -> Result<(), ConfigError> {
     }
     Ok(())
 }
+
+/// What may wait for another shard.
+const MAX_RELAY_BYTES: usize = 1024 * 1024 * 1024;
 
 /// What is queued must fit its queue, and a queue the server's memory.
 fn check_queues(config: &Config) -> Result<(), ConfigError> {

@@ -4,11 +4,22 @@ use super::*;
 
 proptest! {
     #[test]
-    fn a_connection_id_fits_a_number(bits in any::<u64>(), index in any::<u32>(), generation in 1..=u32::MAX) {
-        let id = ConnectionId::new(index, NonZeroU32::new(generation).unwrap_or(NonZeroU32::MIN));
+    fn a_connection_id_fits_a_number(
+        bits in any::<u64>(),
+        shard in any::<u8>(),
+        index in 0..ConnectionId::MAX_SLOTS,
+        generation in 1..=u32::MAX,
+    ) {
+        let generation_of = NonZeroU32::new(generation).unwrap_or(NonZeroU32::MIN);
+        let id = ConnectionId::new(ShardId(shard), index, generation_of);
         prop_assert_eq!(ConnectionId::from_bits(id.to_bits()), Some(id));
-        prop_assert_eq!((id.index(), id.generation().get()), (index, generation));
-        prop_assert_eq!(id.to_string(), format!("{index}.{generation}"));
+        let parts = (id.shard().0, id.index(), id.generation().get());
+        prop_assert_eq!(parts, (shard, index, generation));
+        let text = match shard {
+            0 => format!("{index}.{generation}"),
+            shard => format!("{shard}:{index}.{generation}"),
+        };
+        prop_assert_eq!(id.to_string(), text);
         match ConnectionId::from_bits(bits) {
             Some(id) => prop_assert_eq!(id.to_bits(), bits),
             None => prop_assert_eq!(bits >> 32, 0),

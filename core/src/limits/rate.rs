@@ -90,6 +90,16 @@ impl Quota {
         }
     }
 
+    /// Takes `cost` units that were used elsewhere, whether or not they are there; what is missing then is never
+    /// more than a full bucket holds.
+    pub const fn take(&self, bucket: Bucket, now: Instant, cost: u32) -> Bucket {
+        let now = self.ticks(now);
+        let start = if bucket.0 > now { bucket.0 } else { now };
+        let taken = start.saturating_add(self.interval.saturating_mul(cost as u64));
+        let empty = now.saturating_add(self.interval.saturating_mul(self.count as u64));
+        Bucket(if taken < empty { taken } else { empty })
+    }
+
     /// Whether nothing is missing from `bucket` at `now`, so that it can be forgotten.
     pub const fn is_full(&self, bucket: Bucket, now: Instant) -> bool {
         bucket.0 <= self.ticks(now)

@@ -177,7 +177,7 @@ pub(super) fn put_peer(out: &mut Vec<u8>, peer: PeerAddr) {
 pub(super) const fn tag_of<R>(input: &Input<'_, Command, R>) -> u8 {
     match input {
         // A server of one shard is handed no relays; a tick is the nearest there is.
-        Input::Tick | Input::Relay { .. } => tag::TICK,
+        Input::Tick | Input::Relay { .. } | Input::Restarted { .. } => tag::TICK,
         Input::Received { .. } => tag::RECEIVED,
         Input::Sent { blocked: false, .. } => tag::SENT,
         Input::Sent { blocked: true, .. } => tag::BLOCKED,
@@ -194,7 +194,7 @@ pub(super) const fn tag_of<R>(input: &Input<'_, Command, R>) -> u8 {
 /// What follows the clocks of an input's record. The bytes of a `Received` come last.
 pub(super) fn put_input<R>(out: &mut Vec<u8>, input: &Input<'_, Command, R>) {
     match input {
-        Input::Tick | Input::Relay { .. } => {}
+        Input::Tick | Input::Relay { .. } | Input::Restarted { .. } => {}
         Input::Received { connection, bytes } => {
             put_id(out, *connection);
             put_bytes(out, bytes);

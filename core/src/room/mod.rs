@@ -7,13 +7,16 @@
 mod tests;
 
 pub(crate) mod audience;
+pub(crate) mod guests;
 pub(crate) mod registry;
 
 use core::time::Duration;
 
 use audience::Audience;
+use guests::Guests;
 
 use crate::config::SlowReader;
+use crate::machine::ShardId;
 use crate::session::buffer::Place;
 use crate::time::Instant;
 
@@ -45,8 +48,14 @@ pub(crate) struct Room {
     /// Which room it is among all that have been: unlike its number, no later room has it. Marks its buffers,
     /// which queues hold longer than the room may last.
     pub(crate) serial: u32,
+    /// The shard that numbers its messages.
+    pub(crate) home: ShardId,
     /// In the list of rooms that wait for a seal.
     pub(crate) dirty: bool,
+    /// Away from its home: members of all shards, as last told.
+    pub(crate) total: u32,
+    /// At its home: members on other shards, if there have been any.
+    pub(crate) guests: Option<Box<Guests>>,
     /// Joins and leaves since the last summed-up notice.
     pub(crate) joined: u64,
     pub(crate) left: u64,
@@ -86,8 +95,11 @@ pub(crate) struct Membership {
 }
 
 impl Room {
-    pub(crate) fn new(rule: Rule, serial: u32) -> Self {
+    pub(crate) fn new(rule: Rule, serial: u32, home: ShardId) -> Self {
         Self {
+            home,
+            total: 0,
+            guests: None,
             audiences: [const { Audience::new() }; WireForm::ALL.len()],
             rule,
             serial,
@@ -100,8 +112,8 @@ impl Room {
         }
     }
 
-    /// Members of all forms.
-    pub(crate) fn len(&self) -> usize {
+    /// Members of all forms on this shard.
+    pub(crate) fn len_here(&self) -> usize {
         self.audiences.iter().map(Audience::len).sum()
     }
 
@@ -135,7 +147,12 @@ impl Room {
 
     /// Memory of the lists of members.
     pub(crate) fn member_bytes(&self) -> usize {
-        self.audiences.iter().map(Audience::heap_bytes).sum()
+        let guests = self.guests.as_deref().map_or(0, Guests::heap_bytes);
+        self.audiences
+            .iter()
+            .map(Audience::heap_bytes)
+            .sum::<usize>()
+            + guests
     }
 
     /// Memory of what is kept.
@@ -161,7 +178,7 @@ impl Room {
         self.audiences.iter().any(Audience::is_dirty)
     }
 
-    /// Members as connection numbers, in no promised order.
+    /// Members on this shard as connection numbers, in no promised order.
     pub(crate) fn connections(&self) -> impl Iterator<Item = u32> {
         self.audiences.iter().flat_map(Audience::connections)
     }

@@ -126,6 +126,12 @@ impl<T> Registry<T> {
         Some((&named.name, &mut named.value))
     }
 
+    /// Numbers that were ever in use: all are below this.
+    pub(crate) fn numbers(&self) -> u32 {
+        let last = self.chunks.last().map_or(0, Vec::len);
+        (self.chunks.len().saturating_sub(1) * CHUNK + last) as u32
+    }
+
     /// Values present.
     pub(crate) fn len(&self) -> usize {
         self.len

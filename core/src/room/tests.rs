@@ -11,7 +11,7 @@ fn room(slow_reader: SlowReader) -> Room {
         notice_interval: Duration::ZERO,
         metadata_notices: true,
     };
-    Room::new(rule, 7)
+    Room::new(rule, 7, ShardId(0))
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_room_counts_the_members_of_all_forms() {
         outboxes.open(connection);
         room.audience(form).join(connection, &outboxes);
     }
-    assert_eq!(room.len(), 3);
+    assert_eq!(room.len_here(), 3);
     assert_eq!(room.connections().collect::<Vec<_>>(), [0, 2, 1]);
     assert!(!room.has_waiting());
     let form = room.audience(WireForm::JsonRaw);

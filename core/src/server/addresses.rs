@@ -15,8 +15,9 @@ use hashbrown::HashTable;
 
 use super::Server;
 use super::deadlines::Deadline;
+use crate::cluster::message::{Charge, Item, Key};
 use crate::limits::rate::Bucket;
-use crate::machine::PeerAddr;
+use crate::machine::{PeerAddr, ShardId};
 use crate::session::lists::{Links, List};
 use crate::steps::Steps;
 
@@ -38,23 +39,20 @@ pub(super) struct Addresses {
     max_idle: usize,
     /// A deadline to look at `idle` is armed.
     look_armed: bool,
+    /// Entries with charges that other shards are to be told of.
+    charged: Vec<u32>,
     steps: Steps,
 }
 
 /// One address.
 #[derive(Debug)]
 pub(super) struct Address {
-    key: Key,
+    pub(super) key: Key,
     connections: u32,
+    /// Charged here since other shards were told.
+    untold: Charge,
     pub(super) messages: Bucket,
     pub(super) deliveries: Bucket,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    V4([u8; 4]),
-    V6([u8; 8]),
-    Local,
 }
 
 impl Address {
@@ -76,6 +74,7 @@ impl Addresses {
             idle_len: 0,
             max_idle,
             look_armed: false,
+            charged: Vec::new(),
             steps: Steps::new(),
         }
     }
@@ -119,7 +118,7 @@ impl Addresses {
     pub(super) fn heap_bytes(&self) -> usize {
         self.by_key.allocation_size()
             + self.entries.capacity() * size_of::<Address>()
-            + self.free.capacity() * size_of::<u32>()
+            + (self.free.capacity() + self.charged.capacity()) * size_of::<u32>()
             + self.idle_links.heap_bytes()
     }
 
@@ -128,6 +127,7 @@ impl Addresses {
         let fresh = Address {
             key,
             connections: 0,
+            untold: Charge::default(),
             messages: Bucket::default(),
             deliveries: Bucket::default(),
         };
@@ -228,6 +228,90 @@ impl Server {
             self.addresses.remove(oldest);
         }
         self.look_at_addresses_in(BETWEEN_LOOKS);
+    }
+
+    // ---- other shards
+
+    /// Tells the other shards how many connections of an address there are here, `leaving` of them being about to
+    /// end. Addresses without a limit are not told of.
+    pub(super) fn tell_address(&mut self, index: u32, leaving: u32) {
+        if self.links.is_empty() {
+            return;
+        }
+        let Some(entry) = self.addresses.get(index) else {
+            return;
+        };
+        let (key, connections) = (entry.key, entry.connections - leaving);
+        if self.counts_connections_of(key) {
+            self.tell_others(|| Item::Address(key, connections));
+        }
+    }
+
+    fn counts_connections_of(&self, key: Key) -> bool {
+        let limit = self.config.limits.max_connections_per_ip;
+        limit.is_some() || !matches!(key, Key::Local | Key::V4([127, ..]))
+    }
+
+    /// Tells a shard that begins anew of all addresses.
+    pub(super) fn tell_addresses(&mut self, shard: ShardId) {
+        let entries = self.addresses.entries.iter();
+        let present = entries.filter(|entry| entry.connections > 0);
+        let present: Vec<_> = present
+            .map(|entry| (entry.key, entry.connections))
+            .collect();
+        for (key, connections) in present {
+            if self.counts_connections_of(key) {
+                self.links.push(shard, Item::Address(key, connections));
+            }
+        }
+    }
+
+    /// Notes what was charged to an address, for the other shards.
+    pub(super) fn note_charge(&mut self, index: u32, messages: u32, deliveries: u32) {
+        if self.links.is_empty() {
+            return;
+        }
+        let Some(entry) = self.addresses.entries.get_mut(index as usize) else {
+            return;
+        };
+        if entry.untold == Charge::default() {
+            self.addresses.charged.push(index);
+        }
+        entry.untold.messages = entry.untold.messages.saturating_add(messages);
+        entry.untold.deliveries = entry.untold.deliveries.saturating_add(deliveries);
+    }
+
+    /// Tells the other shards what was charged since the last round. O(addresses charged x shards).
+    pub(super) fn tell_charges(&mut self) {
+        let mut charged = core::mem::take(&mut self.addresses.charged);
+        for index in charged.drain(..) {
+            self.steps.one();
+            let Some(entry) = self.addresses.entries.get_mut(index as usize) else {
+                continue;
+            };
+            let (key, charge) = (entry.key, core::mem::take(&mut entry.untold));
+            self.tell_others(|| Item::Charge(key, charge));
+        }
+        self.addresses.charged = charged;
+    }
+
+    /// Charges an address with what its clients said on another shard.
+    pub(super) fn charge_address(&mut self, key: Key, charge: Charge) {
+        let index = match self.addresses.find(key) {
+            Some(index) => index,
+            None => {
+                let index = self.addresses.insert(key);
+                self.addresses.keep(index);
+                self.look_at_addresses_in(self.quotas.forget_after);
+                index
+            }
+        };
+        let now = self.now.mono;
+        let (address, deliveries) = (self.quotas.address, self.quotas.deliveries);
+        if let Some(entry) = self.addresses.get_mut(index) {
+            entry.messages = address.take(entry.messages, now, charge.messages);
+            entry.deliveries = deliveries.take(entry.deliveries, now, charge.deliveries);
+        }
     }
 
     fn is_replenished(&self, index: u32) -> bool {

@@ -78,9 +78,8 @@ impl Server {
         let Some(connection) = self.connections.get_mut(index) else {
             return Ok(());
         };
-        let address = connection.address;
-        let (Some(session), Some(address)) =
-            (connection.session_mut(), self.addresses.get_mut(address))
+        let at = connection.address;
+        let (Some(session), Some(address)) = (connection.session_mut(), self.addresses.get_mut(at))
         else {
             return Ok(());
         };
@@ -102,9 +101,25 @@ impl Server {
                 session.messages = own;
                 address.messages = shared;
                 address.deliveries = fan_out;
+                self.note_charge(at, 1, deliveries);
                 Ok(())
             }
             Err(wait) => Err(rate_limited(wait)),
+        }
+    }
+
+    /// Charges deliveries that a client has caused already.
+    pub(super) fn charge_deliveries(&mut self, index: u32, deliveries: usize) {
+        let Some(address) = self.connections.get(index).map(|c| c.address) else {
+            return;
+        };
+        let cost = u32::try_from(deliveries).unwrap_or(u32::MAX);
+        let (now, quota) = (self.now.mono, self.quotas.deliveries);
+        if self.quotas.enabled
+            && let Some(entry) = self.addresses.get_mut(address)
+        {
+            entry.deliveries = quota.take(entry.deliveries, now, cost);
+            self.note_charge(address, 0, cost);
         }
     }
 

@@ -205,6 +205,7 @@ impl Server {
             session,
         );
         self.forget_requests(index, session);
+        self.forget_waiting(index, session);
     }
 
     fn release_welcome_if_held(&mut self, index: u32, session: &Session) {
@@ -320,6 +321,7 @@ impl Server {
             self.connections.remove(index);
         }
         self.live -= 1;
+        self.tell_address(address, 1);
         self.leave_address(address);
         self.check_drained();
     }

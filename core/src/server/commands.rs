@@ -9,8 +9,10 @@ use super::event::{Command, Event, Outcome as Answer, RequestToken};
 use super::membership::Leaving;
 use super::messages::{Outcome, refusal};
 use super::{Drain, News, Server};
+use crate::cluster::message::Told;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
+use crate::machine::ShardId;
 use crate::message::{LeaveReason, ServerMessage};
 use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
@@ -37,6 +39,14 @@ struct Waiting {
 }
 
 impl Pending {
+    /// None yet; those of `shard` differ from those of other shards.
+    pub(super) fn new(shard: ShardId) -> Self {
+        Self {
+            next: RequestToken::first_of(shard),
+            ..Self::default()
+        }
+    }
+
     #[cfg(feature = "count-steps")]
     pub(super) fn steps(&self) -> &Steps {
         &self.steps
@@ -88,9 +98,7 @@ impl Server {
                 }
             }
             Command::Publish { room, message } => {
-                if let Some(room) = self.find_named(&room) {
-                    self.publish_command(room, &message);
-                }
+                self.publish_command(&room, &message);
             }
             Command::Reply { request, outcome } => self.reply(request, &outcome),
             Command::Kick { connection, room } => self.kick(connection, &room),
@@ -126,6 +134,17 @@ impl Server {
         let welcome = session.is_some_and(Session::is_welcome);
         self.stats.stale += u64::from(!welcome);
         welcome.then_some(index)
+    }
+
+    /// Publishes the program's message to a room, which its home may know without anybody here being in it.
+    fn publish_command(&mut self, name: &str, message: &str) {
+        let home = self.home(name);
+        let said = Told::Application(message);
+        if home != self.shard {
+            self.say_at(home, name, None, said);
+        } else if let Some(room) = self.find_named(name) {
+            self.tell(room, None, said);
+        }
     }
 
     /// The room called `name`. The lobby has no name: nobody is taken out of it, and broadcasts go there alone.

@@ -18,6 +18,10 @@ pub(super) enum Deadline {
     Reply(u64),
     /// A client has been throttled long enough.
     Throttle(u32),
+    /// A client's request was not answered by another shard.
+    Relay(u32),
+    /// The other shards are told what this one holds.
+    Holds,
     /// Addresses may be forgotten.
     Addresses,
     /// The drain has taken long enough.

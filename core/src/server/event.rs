@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::machine::{ListenerId, PeerAddr};
+use crate::machine::{ListenerId, PeerAddr, ShardId};
 use crate::server::explain::{MessageName, Verdict};
 pub use crate::session::connection::CloseCause;
 
@@ -79,6 +79,21 @@ impl Event {
 /// Names one application request; stale once it was answered or its client is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestToken(pub(crate) u64);
+
+impl RequestToken {
+    /// The shard that has the client, and takes the answer.
+    pub const fn shard(self) -> ShardId {
+        ShardId((self.0 >> TOKEN_BITS) as u8)
+    }
+
+    /// What comes before the first token of a shard.
+    pub(super) const fn first_of(shard: ShardId) -> u64 {
+        (shard.0 as u64) << TOKEN_BITS
+    }
+}
+
+/// Tokens that one shard gives out.
+const TOKEN_BITS: u32 = 56;
 
 /// What an embedding program asks of a server. A command that names a connection which is gone is a counted
 /// no-op.

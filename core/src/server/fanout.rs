@@ -4,9 +4,11 @@
 //! is cut from its dirty rooms, so that the message does not overtake what they published before it.
 
 use super::Server;
+use crate::cluster::message::Told;
 use crate::dialect::json;
+use crate::id::{ClientId, ConnectionId};
 use crate::message::ServerMessage;
-use crate::room::WireForm;
+use crate::room::{LOBBY, WireForm};
 use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
 use crate::session::facts::Audience;
@@ -39,10 +41,14 @@ impl Server {
     }
 
     /// Sends one client what another has to say, and gives it a number.
-    pub(super) fn send_private(&mut self, index: u32, from: u32, message: &ServerMessage<'_>) {
+    pub(super) fn send_private(
+        &mut self,
+        index: u32,
+        from: Option<ConnectionId>,
+        message: &ServerMessage<'_>,
+    ) {
         // What happens to it while it is queued comes after its number.
         if let Some(to) = self.connections.id(index) {
-            let from = self.connections.id(from);
             let to = Audience::Client(to);
             self.outboxes.facts.publish(from, to, [None; 2]);
         }
@@ -56,42 +62,90 @@ impl Server {
         }
     }
 
-    /// Publishes a message that is the same for all forms.
-    pub(super) fn publish(&mut self, room: u32, from: Publisher, message: &ServerMessage<'_>) {
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        json::encode(message, None, &mut scratch);
-        self.publish_text(room, from, &scratch);
-        self.scratch = scratch;
+    /// Tells the members of a room something, in the room's order, which its home makes: this shard. `except` does
+    /// not get it.
+    pub(super) fn tell(&mut self, room: u32, except: Option<ConnectionId>, told: Told<'_>) {
+        self.stats.published += 1;
+        let timestamp = self.now.unix_ms;
+        self.tell_here(room, except, told, timestamp);
+        self.tell_elsewhere(room, except, told, timestamp);
     }
 
-    /// Publishes encoded text, the same for all forms.
-    pub(super) fn publish_text(&mut self, room: u32, from: Publisher, text: &[u8]) {
-        for form in WireForm::ALL {
-            self.publish_form(room, from, form, text);
+    /// Tells the members that are connected to this shard.
+    pub(super) fn tell_here(
+        &mut self,
+        room: u32,
+        except: Option<ConnectionId>,
+        told: Told<'_>,
+        timestamp: u64,
+    ) {
+        let except = except.and_then(|connection| self.connections.resolve(connection));
+        match told {
+            Told::Data { from, data } => self.publish_data(room, except, from, data, timestamp),
+            Told::Application(message) => self.publish_application(room, message),
+            told => self.publish_notice(room, except, told),
         }
-        self.stats.published += 1;
     }
 
     /// Publishes a client's data: with the envelope, and bare where that is the form.
-    pub(super) fn publish_data(
+    fn publish_data(
         &mut self,
         room: u32,
-        from: Publisher,
-        message: &ServerMessage<'_>,
+        except: Publisher,
+        from: ClientId,
         data: &str,
+        timestamp: u64,
     ) {
         let mut places = [None; WireForm::ALL.len()];
-        if self.has_receivers(room, from, WireForm::Json) {
+        if self.has_receivers(room, except, WireForm::Json) {
             let mut scratch = core::mem::take(&mut self.scratch);
             scratch.clear();
-            json::encode(message, None, &mut scratch);
-            places[0] = self.publish_kept(room, from, WireForm::Json, &scratch);
+            let message = match room {
+                LOBBY => ServerMessage::Broadcast {
+                    from,
+                    data,
+                    timestamp,
+                },
+                room => ServerMessage::RoomMessage {
+                    room: self.rooms.name(room),
+                    from,
+                    data,
+                    timestamp,
+                },
+            };
+            json::encode(&message, None, &mut scratch);
+            places[0] = self.publish_kept(room, except, WireForm::Json, &scratch);
             self.scratch = scratch;
         }
-        places[1] = self.publish_kept(room, from, WireForm::JsonRaw, data.as_bytes());
-        self.stats.published += 1;
-        self.number(room, from, places);
+        places[1] = self.publish_kept(room, except, WireForm::JsonRaw, data.as_bytes());
+        self.number(room, except, places);
+    }
+
+    /// Publishes what the embedding program has to say to a room.
+    fn publish_application(&mut self, room: u32, message: &str) {
+        let message = ServerMessage::Application { message };
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        json::encode(&message, None, &mut scratch);
+        let places = WireForm::ALL.map(|form| self.publish_kept(room, None, form, &scratch));
+        self.scratch = scratch;
+        self.number(room, None, places);
+    }
+
+    /// Publishes what the server has to say, the same for all forms.
+    fn publish_notice(&mut self, room: u32, except: Publisher, told: Told<'_>) {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        let total = self.room_len(room);
+        json::encode(
+            &notice(self.rooms.name(room), told, total),
+            None,
+            &mut scratch,
+        );
+        for form in WireForm::ALL {
+            self.publish_form(room, except, form, &scratch);
+        }
+        self.scratch = scratch;
     }
 
     /// Gives a message to a room its number, where messages have one.
@@ -104,18 +158,6 @@ impl Server {
             let to = Audience::Room { room, policy };
             self.outboxes.facts.publish(from, to, places);
         }
-    }
-
-    /// Publishes what the embedding program has to say to a room.
-    pub(super) fn publish_command(&mut self, room: u32, message: &str) {
-        let message = ServerMessage::Application { message };
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        json::encode(&message, None, &mut scratch);
-        let places = WireForm::ALL.map(|form| self.publish_kept(room, None, form, &scratch));
-        self.scratch = scratch;
-        self.stats.published += 1;
-        self.number(room, None, places);
     }
 
     /// Publishes in one form; `None` if nobody gets it.
@@ -261,6 +303,34 @@ impl Server {
             self.dirty.push(room);
         }
         true
+    }
+}
+
+/// What a room is told, as a message; data is told in other ways.
+fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> {
+    match told {
+        Told::Joined(client) => ServerMessage::MemberJoined { room, client },
+        Told::Left(client, reason) => ServerMessage::MemberLeft {
+            room,
+            client,
+            reason,
+        },
+        Told::Changed { joined, left } => ServerMessage::MembersChanged {
+            room,
+            joined,
+            left,
+            total,
+        },
+        Told::Typing(client) => ServerMessage::UserTyping { room, client },
+        Told::StoppedTyping(client) => ServerMessage::UserStoppedTyping { room, client },
+        Told::Updated { client, metadata } => ServerMessage::MemberUpdated {
+            room,
+            client,
+            metadata,
+        },
+        Told::Data { data: message, .. } | Told::Application(message) => {
+            ServerMessage::Application { message }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Client ids: made, hidden, found again.
 //!
-//! An id holds 96 random bits, and the connection's slot hidden by a keyed hash of them. Finding a client by
-//! its id takes no table, and an id that was never given out, or whose client is gone, matches nothing.
+//! An id holds 96 random bits, and the connection's shard and slot hidden by a keyed hash of them. Finding a client
+//! by its id takes no table, and an id that was never given out, or whose client is gone, matches nothing.
 
 use core::hash::BuildHasher;
 
@@ -10,7 +10,8 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::Server;
-use crate::id::ClientId;
+use crate::id::{ClientId, ConnectionId};
+use crate::machine::ShardId;
 
 impl Server {
     /// 96 fresh bits.
@@ -28,23 +29,41 @@ impl Server {
 
     pub(super) fn encode_id(&self, secret: &[u8; 12], index: u32) -> ClientId {
         let mut bytes = [0; 18];
-        let (random, place) = bytes.split_at_mut(12);
+        let (random, hiding) = bytes.split_at_mut(12);
         random.copy_from_slice(secret);
-        let hidden = u64::from(index) ^ self.mask(secret);
-        place.copy_from_slice(&hidden.to_be_bytes()[2..]);
+        let place = ConnectionId::place_of(self.shard, index);
+        let hidden = u64::from(place) ^ self.mask(secret);
+        hiding.copy_from_slice(&hidden.to_be_bytes()[2..]);
         ClientId::encode(&bytes)
     }
 
-    /// The slot of the client called `text`, if it is there. O(1).
+    /// The slot of the client called `text`, if it is connected here. O(1).
     pub(super) fn find_client(&self, text: &str) -> Option<u32> {
-        let bytes = ClientId::decode(text)?;
-        let (random, place) = bytes.split_at(12);
-        let secret: [u8; 12] = random.try_into().ok()?;
-        let mut hidden = [0; 8];
-        hidden[2..].copy_from_slice(place);
-        let index = u32::try_from(u64::from_be_bytes(hidden) ^ self.mask(&secret)).ok()?;
+        let (secret, place) = self.locate(text)?;
+        let index = place.checked_sub(ConnectionId::place_of(self.shard, 0))?;
         let session = self.connections.get(index)?.session()?;
         (session.secret == secret && session.is_welcome()).then_some(index)
+    }
+
+    /// The other shard that the client called `text` is connected to, if that is what its id says. O(1).
+    pub(super) fn elsewhere(&self, text: &str) -> Option<ShardId> {
+        if self.links.is_empty() {
+            return None;
+        }
+        let (_, place) = self.locate(text)?;
+        let shard = ConnectionId::shard_of(place);
+        (shard != self.shard && self.links.has(shard)).then_some(shard)
+    }
+
+    /// The random part of an id, and the place that it hides.
+    fn locate(&self, text: &str) -> Option<([u8; 12], u32)> {
+        let bytes = ClientId::decode(text)?;
+        let (random, hiding) = bytes.split_at(12);
+        let secret: [u8; 12] = random.try_into().ok()?;
+        let mut hidden = [0; 8];
+        hidden[2..].copy_from_slice(hiding);
+        let place = u64::from_be_bytes(hidden) ^ self.mask(&secret);
+        Some((secret, u32::try_from(place).ok()?))
     }
 
     /// 48 bits that only this server can compute.

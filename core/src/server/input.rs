@@ -103,7 +103,7 @@ impl Server {
             .get(index)
             .map(|connection| &connection.stage);
         let request = matches!(stage, Some(Stage::Request(_)));
-        if request && self.buffered_bytes() > self.config.limits.max_buffered_bytes {
+        if request && self.buffered_bytes() > self.max_buffered_bytes() {
             let refusal = Refusal::unavailable("Server is out of memory", Some(1));
             self.refuse_request(index, &refusal, None);
         }
@@ -174,8 +174,8 @@ impl Server {
             return;
         };
         connection.in_backlog = false;
-        if !connection.paused || self.echo_is_full(index) || self.is_throttled(index) {
-            return; // a full echo goes on when it has drained, a throttled client when its time has come
+        if !connection.paused || self.echo_is_full(index) || self.is_held(index) {
+            return; // a full echo goes on when it has drained, others when their time or their answer has come
         }
         self.read_tail(index);
         let Some(connection) = self.connections.get_mut(index) else {
@@ -184,8 +184,8 @@ impl Server {
         if !connection.paused || !connection.tail.is_empty() {
             return;
         }
-        if self.is_throttled(index) {
-            return; // once more: its last message was too early again
+        if self.is_held(index) {
+            return; // once more: its last message was too early again, or is for another shard
         }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
@@ -204,7 +204,12 @@ impl Server {
     /// Whether a session's next message has to wait: the server's queues are full, or an echo's own, or it is not
     /// listened to.
     fn must_wait(&self, index: u32) -> bool {
-        self.turn() == Turn::Full || self.echo_is_full(index) || self.is_throttled(index)
+        self.turn() == Turn::Full || self.echo_is_full(index) || self.is_held(index)
+    }
+
+    /// Whether a client is not listened to, for a time or until another shard has answered it.
+    fn is_held(&self, index: u32) -> bool {
+        self.is_throttled(index) || self.waits_for_shard(index)
     }
 
     /// An echo is not closed for reading slowly: it is read no faster than it reads.

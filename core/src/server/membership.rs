@@ -6,10 +6,13 @@ use super::Server;
 use super::admission::Refused;
 use super::deadlines::Deadline;
 use super::messages::{Outcome, refusal};
+use crate::cluster::message::Told;
 use crate::config::{RoomNames, RoomRule, SlowReader};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
+use crate::machine::ShardId;
 use crate::message::{LeaveReason, ServerMessage};
+use crate::room::guests::Guests;
 use crate::room::registry::Registry;
 use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, WireForm};
 use crate::session::connection::{Kind, Session};
@@ -33,35 +36,44 @@ impl Server {
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
         check_name(name, &self.config.room_names)?;
+        let home = self.home(name);
         let room = self.rooms.find(name);
-        if let Some(room) = room.filter(|&room| self.is_member(index, room)) {
+        let again = room.is_some_and(|room| self.is_member(index, room));
+        if again {
             self.admit(index, 0)?;
-            self.reply_joined(index, room, name, id);
-            return Ok(Outcome::Replied);
+        } else {
+            self.check_own_rooms(index)?;
+            if home == self.shard {
+                self.check_room(room)?;
+            }
+            let others = room.map_or(0, |room| self.notices_for(room));
+            self.admit(index, others)?;
         }
-        self.check_join(index, room)?;
-        let others = room.map_or(0, |room| self.notices_for(room));
-        self.admit(index, others)?;
-        let room = match room {
-            Some(room) => room,
-            None => self.make_room(name),
-        };
-        self.enter(index, room);
+        if home != self.shard {
+            self.ask_to_join(index, home, name, again, id);
+            return Ok(Outcome::Later);
+        }
+        let room = room.unwrap_or_else(|| self.make_room(name, home));
+        if !again {
+            self.enter(index, room);
+        }
         self.reply_joined(index, room, name, id);
         Ok(Outcome::Replied)
     }
 
-    fn make_room(&mut self, name: &str) -> u32 {
+    pub(super) fn make_room(&mut self, name: &str, home: ShardId) -> u32 {
         // After four thousand million rooms they begin again.
         self.last_room = match self.last_room + 1 {
             SERIALS => LOBBY_SERIAL + 1,
             serial => serial,
         };
-        let room = Room::new(self.rule(name), self.last_room);
+        self.mirrors += usize::from(home != self.shard);
+        let room = Room::new(self.rule(name), self.last_room, home);
         self.rooms.insert(name, room)
     }
 
-    fn check_join(&self, index: u32, room: Option<u32>) -> Result<(), Refused> {
+    /// Whether a client may be in another room.
+    pub(super) fn check_own_rooms(&self, index: u32) -> Result<(), Refused> {
         let limits = &self.config.limits;
         let session = self.connections.get(index).and_then(|c| c.session());
         let joined = session.map_or(0, |session| session.memberships.len() - 1);
@@ -69,8 +81,14 @@ impl Server {
             let message = "You are in as many rooms as you may be: leave one first";
             return Err(refusal(ErrorCode::TooManyRooms, message));
         }
+        Ok(())
+    }
+
+    /// Whether a room that has its home here takes another member.
+    pub(super) fn check_room(&self, room: Option<u32>) -> Result<(), Refused> {
+        let limits = &self.config.limits;
         match room {
-            None if self.rooms.len() > limits.max_rooms as usize => {
+            None if self.rooms_held() >= self.share(limits.max_rooms as usize) => {
                 let message = "The server holds as many rooms as it can";
                 Err(refusal(ErrorCode::TooManyRooms, message))
             }
@@ -82,16 +100,30 @@ impl Server {
     }
 
     fn enter(&mut self, index: u32, room: u32) {
-        let (Some(client), Some(form)) = (self.client_id(index), self.form(index)) else {
+        if let Some(client) = self.client_id(index) {
+            self.expect(room, client);
+            self.take_place(index, room);
+        }
+    }
+
+    /// A room is about to have another member: it is told, and lingers no more.
+    pub(super) fn expect(&mut self, room: u32, client: ClientId) {
+        self.tell_joined(room, client);
+        if let Some((_, entry)) = self.rooms.get_mut(room)
+            && let Some(due) = entry.linger_due.take()
+        {
+            self.deadlines.remove(due, Deadline::RoomLinger(room));
+        }
+    }
+
+    /// Puts a client among the members of a room who are connected here.
+    pub(super) fn take_place(&mut self, index: u32, room: u32) {
+        let Some(form) = self.form(index) else {
             return;
         };
-        self.tell_joined(room, client);
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return;
         };
-        if let Some(due) = entry.linger_due.take() {
-            self.deadlines.remove(due, Deadline::RoomLinger(room));
-        }
         let slot = entry.audience(form).join(index, &self.outboxes);
         self.outboxes
             .facts
@@ -178,7 +210,7 @@ impl Server {
         for (room, due) in typing.unwrap_or_default() {
             self.deadlines
                 .remove(due, Deadline::Typing(leaving.index, room));
-            self.tell_stopped_typing(room, None, leaving.client);
+            self.say(room, None, Told::StoppedTyping(leaving.client));
         }
         for membership in &memberships {
             self.after_leave(membership.room, leaving);
@@ -202,8 +234,17 @@ impl Server {
         if room == LOBBY {
             return;
         }
+        if !self.is_home(room) {
+            self.leave_elsewhere(room, leaving);
+        } else {
+            self.member_has_left(room, leaving.client, leaving.reason);
+        }
+    }
+
+    /// A room that has its home here has lost a member.
+    pub(super) fn member_has_left(&mut self, room: u32, client: ClientId, reason: LeaveReason) {
         if self.room_len(room) > 0 {
-            self.tell_left(room, leaving);
+            self.tell_left(room, client, reason);
         } else {
             self.room_is_empty(room);
         }
@@ -230,6 +271,7 @@ impl Server {
             return;
         };
         self.input_bytes -= removed.kept_bytes();
+        self.mirrors -= usize::from(removed.home != self.shard);
         for audience in removed.audiences() {
             audience.clear(&mut self.outboxes);
         }
@@ -240,15 +282,11 @@ impl Server {
     }
 
     fn reply_joined(&mut self, index: u32, room: u32, name: &str, id: Option<&str>) {
-        let cap = self.config.limits.max_members_listed.max(1) as usize;
+        let Some(client) = self.client_id(index) else {
+            return;
+        };
+        let members = self.list_members(room, client);
         let total = self.room_len(room);
-        self.steps.many(total.min(cap));
-        let others = self.rooms.get(room).into_iter().flat_map(Room::connections);
-        let others = others.filter(|&other| other != index).take(cap - 1);
-        let members: Vec<ClientId> = others
-            .chain([index])
-            .filter_map(|member| self.client_id(member))
-            .collect();
         let reply = ServerMessage::JoinedRoom {
             room: name,
             members: &members,
@@ -257,19 +295,29 @@ impl Server {
         self.send(index, &reply, id);
     }
 
+    /// The members of a room that has its home here, as many as are listed; `client` is among them, at the end.
+    pub(super) fn list_members(&self, room: u32, client: ClientId) -> Vec<ClientId> {
+        let cap = self.config.limits.max_members_listed.max(1) as usize;
+        self.steps.many(self.room_len(room).min(cap));
+        let entry = self.rooms.get(room);
+        let here = entry.into_iter().flat_map(Room::connections);
+        let here = here.filter_map(|member| self.client_id(member));
+        let guests = entry.and_then(|room| room.guests.as_deref());
+        let guests = guests.into_iter().flat_map(Guests::clients);
+        let others = here.chain(guests).filter(|&other| other != client);
+        others.take(cap - 1).chain([client]).collect()
+    }
+
     /// The room called `name`, which the client must be in.
     pub(super) fn find_own_room(&self, index: u32, name: &str) -> Result<u32, Refused> {
         check_name(name, &self.config.room_names)?;
         let Some(room) = self.rooms.find(name) else {
-            return Err(refusal(ErrorCode::NoSuchRoom, "There is no such room"));
+            return Err(no_such_room());
         };
         if self.is_member(index, room) {
             Ok(room)
         } else {
-            Err(refusal(
-                ErrorCode::NotMember,
-                "You are not in that room: join it first",
-            ))
+            Err(not_member())
         }
     }
 
@@ -278,21 +326,28 @@ impl Server {
         session.is_some_and(|session| session.slot(room).is_some())
     }
 
-    /// Members of a room.
+    /// Members of a room on all shards: as it is at its home, as it was last told elsewhere.
     pub(super) fn room_len(&self, room: u32) -> usize {
-        self.rooms.get(room).map_or(0, Room::len)
+        self.rooms.get(room).map_or(0, |room| {
+            if room.home != self.shard {
+                return room.total as usize;
+            }
+            room.len_here() + room.guests.as_deref().map_or(0, Guests::len)
+        })
+    }
+
+    /// The rooms of a client, without the lobby.
+    pub(super) fn rooms_of(&self, index: u32) -> impl Iterator<Item = u32> {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let all = session.map_or(&[][..], |session| &session.memberships);
+        self.steps.many(all.len());
+        all.iter().map(|m| m.room).filter(|&room| room != LOBBY)
     }
 
     /// Whether two clients are in a room together. O(rooms of both).
     pub(super) fn share_a_room(&self, a: u32, b: u32) -> bool {
-        let rooms = |index: u32| {
-            let session = self.connections.get(index).and_then(|c| c.session());
-            let all = session.map_or(&[][..], |session| &session.memberships);
-            self.steps.many(all.len());
-            all.iter().map(|m| m.room).filter(|&room| room != LOBBY)
-        };
-        let mut theirs = rooms(b).peekable();
-        for room in rooms(a) {
+        let mut theirs = self.rooms_of(b).peekable();
+        for room in self.rooms_of(a) {
             while theirs.next_if(|&other| other < room).is_some() {}
             if theirs.peek() == Some(&room) {
                 return true;
@@ -309,6 +364,15 @@ impl Server {
             None => resolve(&RoomRule::default()),
         }
     }
+}
+
+pub(super) const fn no_such_room() -> Refused {
+    refusal(ErrorCode::NoSuchRoom, "There is no such room")
+}
+
+pub(super) const fn not_member() -> Refused {
+    let message = "You are not in that room: join it first";
+    refusal(ErrorCode::NotMember, message)
 }
 
 fn resolve(rule: &RoomRule) -> Rule {

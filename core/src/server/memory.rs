@@ -44,6 +44,8 @@ pub struct Memory {
     pub names: usize,
     /// Events and connections that wait for a poll.
     pub news: usize,
+    /// What waits on its way to other shards, or from there.
+    pub relay: usize,
 }
 
 impl Memory {
@@ -53,7 +55,7 @@ impl Memory {
     }
 
     /// Each part by its field's name.
-    pub fn parts(&self) -> [(&'static str, usize); 16] {
+    pub fn parts(&self) -> [(&'static str, usize); 17] {
         [
             ("slots", self.slots),
             ("sessions", self.sessions),
@@ -71,6 +73,7 @@ impl Memory {
             ("members", self.members),
             ("names", self.names),
             ("news", self.news),
+            ("relay", self.relay),
         ]
     }
 
@@ -100,6 +103,8 @@ impl Memory {
             self.metadata += extra.user.as_deref().map_or(0, str::len);
             self.notes += size_of_val(&**extra);
             self.notes += capacity_bytes(&extra.typing) + capacity_bytes(&extra.missed);
+            let waiting = extra.waiting.as_deref();
+            self.notes += waiting.map_or(0, |w| size_of_val(w) + w.heap_bytes());
         }
     }
 
@@ -130,6 +135,7 @@ impl Server {
             names: self.rooms.table_bytes(),
             news: self.news.capacity() * size_of::<News>()
                 + self.backlog.capacity() * size_of::<u32>(),
+            relay: self.links.heap_bytes(),
             ..Memory::default()
         };
         let connections = (0..self.connections.slots()).filter_map(|i| self.connections.get(i));

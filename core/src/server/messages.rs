@@ -7,6 +7,8 @@ use core::time::Duration;
 use super::Server;
 use super::admission::{Refused, Sanction};
 use super::closing::Goodbye;
+use super::shards::room_of;
+use crate::cluster::message::Told;
 use crate::dialect::json::{self, MetadataLimits, Refusal};
 use crate::error::ErrorCode;
 use crate::message::{ClientMessage, Request, ServerMessage};
@@ -29,10 +31,18 @@ impl Server {
     /// A text message of a client.
     pub(super) fn text(&mut self, index: u32, text: &str) {
         self.count_received(index);
+        self.understand(index, text);
+    }
+
+    /// A text message that has been counted.
+    pub(super) fn understand(&mut self, index: u32, text: &str) {
         let types = &self.config.application_types;
         let is_application = |kind: &str| types.iter().any(|known| known == kind);
         match json::decode(text, &self.json_limits, &is_application) {
-            Ok(request) => self.request(index, &request),
+            Ok(request) => match self.busy_link(index, &request.message) {
+                None => self.request(index, &request),
+                Some(link) => self.wait_for_link(index, link, text, request.id),
+            },
             Err(rejected) if self.takes_plain_text(index, rejected.code) => {
                 self.plain_text(index, text);
             }
@@ -79,13 +89,40 @@ impl Server {
             message => self.dispatch(index, message, request.id),
         };
         match outcome {
+            Err(refused) if self.home_knows_better(index, request, refused) => {}
+            outcome => self.conclude(index, request.id, outcome),
+        }
+    }
+
+    /// Whether a room that nobody here is in has its home elsewhere, which is asked then.
+    fn home_knows_better(&mut self, index: u32, request: &Request<'_>, refused: Refused) -> bool {
+        if refused.refusal.code != ErrorCode::NoSuchRoom {
+            return false;
+        }
+        let name = room_of(&request.message).unwrap_or_default();
+        let home = self.home(name);
+        let elsewhere = home != self.shard;
+        if elsewhere {
+            self.ask_for_room(index, home, name, request.id);
+        }
+        elsewhere
+    }
+
+    /// Tells a client the outcome of a request, unless it knows.
+    pub(super) fn conclude(
+        &mut self,
+        index: u32,
+        id: Option<&str>,
+        outcome: Result<Outcome, Refused>,
+    ) {
+        match outcome {
             Ok(Outcome::Replied | Outcome::Later) => {}
             Ok(Outcome::Done) => {
-                if request.id.is_some() {
-                    self.send(index, &ServerMessage::Ack, request.id);
+                if id.is_some() {
+                    self.send(index, &ServerMessage::Ack, id);
                 }
             }
-            Err(refused) => self.refuse_message(index, request.id, refused),
+            Err(refused) => self.refuse_message(index, id, refused),
         }
     }
 
@@ -129,7 +166,7 @@ impl Server {
             ClientMessage::Leave { room } => self.leave(index, room, id),
             ClientMessage::Broadcast { data } => self.broadcast(index, data),
             ClientMessage::RoomMessage { room, data } => self.room_message(index, room, data),
-            ClientMessage::PrivateMessage { to, data } => self.private_message(index, to, data),
+            ClientMessage::PrivateMessage { to, data } => self.private_message(index, to, data, id),
             ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, id),
             ClientMessage::Hello { user } => self.hello(index, *user),
             ClientMessage::Members {
@@ -172,16 +209,12 @@ impl Server {
             return Err(refusal(ErrorCode::Forbidden, "Broadcasting is not allowed"));
         }
         self.check_bare(data)?;
-        self.admit(index, self.clients - 1)?;
-        let Some(from) = self.client_id(index) else {
-            return Ok(Outcome::Done);
-        };
-        let message = ServerMessage::Broadcast {
-            from,
-            data,
-            timestamp: self.now.unix_ms,
-        };
-        self.publish_data(LOBBY, Some(index), &message, data);
+        let others = self.clients - 1 + self.links.held_elsewhere().clients;
+        self.admit(index, others)?;
+        if let Some(from) = self.client_id(index) {
+            let connection = self.connections.id(index);
+            self.say(LOBBY, connection, Told::Data { from, data });
+        }
         Ok(Outcome::Done)
     }
 
@@ -189,33 +222,37 @@ impl Server {
         let room = self.find_own_room(index, name)?;
         self.check_bare(data)?;
         self.admit(index, self.room_len(room) - 1)?;
-        let Some(from) = self.client_id(index) else {
-            return Ok(Outcome::Done);
-        };
-        let message = ServerMessage::RoomMessage {
-            room: name,
-            from,
-            data,
-            timestamp: self.now.unix_ms,
-        };
-        self.publish_data(room, Some(index), &message, data);
+        if let Some(from) = self.client_id(index) {
+            let connection = self.connections.id(index);
+            self.say(room, connection, Told::Data { from, data });
+        }
         Ok(Outcome::Done)
     }
 
-    fn private_message(&mut self, index: u32, to: &str, data: &str) -> Result<Outcome, Refused> {
+    fn private_message(
+        &mut self,
+        index: u32,
+        to: &str,
+        data: &str,
+        id: Option<&str>,
+    ) -> Result<Outcome, Refused> {
         self.admit(index, 1)?;
+        if let Some(shard) = self.elsewhere(to) {
+            self.ask_to_pass_on(index, shard, to, data, id);
+            return Ok(Outcome::Later);
+        }
         let reachable = self.find_client(to).filter(|&target| {
             !self.config.private_messages_need_shared_room || self.share_a_room(index, target)
         });
         let (Some(target), Some(from)) = (reachable, self.client_id(index)) else {
-            return Err(refusal(ErrorCode::TargetNotFound, "No such client"));
+            return Err(target_not_found());
         };
         let message = ServerMessage::PrivateMessage {
             from,
             data,
             timestamp: self.now.unix_ms,
         };
-        self.send_private(target, index, &message);
+        self.send_private(target, self.connections.id(index), &message);
         Ok(Outcome::Done)
     }
 
@@ -366,6 +403,10 @@ pub(super) const fn refusal(code: ErrorCode, message: &'static str) -> Refused {
         refusal: Refusal { code, message },
         retry_after_ms: None,
     }
+}
+
+pub(super) const fn target_not_found() -> Refused {
+    refusal(ErrorCode::TargetNotFound, "No such client")
 }
 
 /// The application type that plain text arrives as.

@@ -20,6 +20,7 @@ mod messages;
 mod poll;
 mod presence;
 mod request;
+mod shards;
 mod timing;
 mod unfinished;
 mod welcome;
@@ -31,6 +32,9 @@ use rand_chacha::rand_core::SeedableRng;
 
 use crate::arena::Arena;
 use crate::auth::proxies::Proxies;
+use crate::cluster::Relay;
+use crate::cluster::link::Links;
+use crate::cluster::message::Holds;
 use crate::config::{ListenerConfig, ValidConfig};
 use crate::dialect::json::JsonLimits;
 use crate::id::ConnectionId;
@@ -55,12 +59,19 @@ use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
 pub use memory::Memory;
+pub use shards::Place;
+pub(crate) use shards::Waiting;
 use timing::class;
 use unfinished::Unfinished;
 
 /// A room server. Drive it as [`Machine`] says; the crate's front page shows the loop.
 #[derive(Debug)]
 pub struct Server {
+    /// Which one of its shards it is.
+    shard: ShardId,
+    /// How often it has begun anew.
+    restarts: u16,
+    links: Links,
     config: ValidConfig,
     json_limits: JsonLimits,
     message_limits: MessageLimits,
@@ -87,6 +98,14 @@ pub struct Server {
     rooms: Registry<Room>,
     /// The serial of the room that was made last.
     last_room: u32,
+    /// Rooms that have their home on another shard.
+    mirrors: usize,
+    /// Tells the requests apart that other shards answer.
+    last_ticket: u64,
+    /// What the other shards were told that this one holds.
+    told_holds: Holds,
+    /// They are about to be told again.
+    telling_holds: bool,
     /// Rooms with messages that wait for a seal.
     dirty: Vec<u32>,
     /// Rooms of the seal under way.
@@ -140,15 +159,45 @@ impl Server {
     /// A server with no connections. `seed` must be unpredictable: client ids and hash keys come from it. The
     /// same seed, config and inputs give the same outputs.
     pub fn new(config: ValidConfig, seed: [u8; 32]) -> Self {
+        Self::shard(config, seed, Place::ALONE)
+    }
+
+    /// One shard of a server, without connections. All of its shards have the same config and seed, and what each
+    /// has for another ([`Output::Relay`]) is handed on in order; see [`Machine::take_relay`].
+    ///
+    /// Limits that are for the whole server (`max_connections`, `max_rooms`, `max_buffered_bytes`) are shared out
+    /// evenly. A driver begins by granting credits for every link ([`Input::LinkReady`]).
+    ///
+    /// # Panics
+    /// If `place` is no place: `shard` must be below `shards`.
+    pub fn shard(config: ValidConfig, seed: [u8; 32], place: Place) -> Self {
+        let Place {
+            shard,
+            shards,
+            restarts,
+        } = place;
+        assert!(shard.0 < shards, "shard {shard} of {shards}: count from 0");
         let mut rng = ChaCha12Rng::from_seed(seed);
         let key = identity::next_u64(&mut rng);
+        // The same key, as all must understand each other's ids; but no two the same ids.
+        rng.set_stream(u64::from(restarts) << 8 | u64::from(shard.0));
         let mut rooms = Registry::new(identity::next_u64(&mut rng));
-        let lobby = rooms.insert("", Room::new(membership::lobby_rule(), LOBBY_SERIAL));
+        let lobby = rooms.insert(
+            "",
+            Room::new(membership::lobby_rule(), LOBBY_SERIAL, ShardId(0)),
+        );
         debug_assert_eq!(lobby, LOBBY);
         let limits = &config.limits;
         let mut outboxes = Outboxes::new(limits.max_queued_bytes, limits.max_queued_messages);
         outboxes.facts = Facts::new(config.explain.entries);
+        let mut links = Links::new(usize::from(shards), limits.max_relay_bytes);
+        if restarts > 0 {
+            links.await_greetings();
+        }
         Self {
+            shard,
+            restarts,
+            links,
             json_limits: JsonLimits::from(limits),
             message_limits: MessageLimits {
                 max_frame_bytes: limits.max_frame_bytes.unwrap_or(limits.max_message_bytes),
@@ -160,7 +209,7 @@ impl Server {
             started: None,
             rng,
             key,
-            connections: Arena::new(),
+            connections: Arena::new(shard, restarts),
             outboxes,
             timers: Timers::new(class::durations(&config)),
             deadlines: Deadlines::default(),
@@ -169,12 +218,16 @@ impl Server {
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
             last_room: LOBBY_SERIAL,
+            mirrors: 0,
+            last_ticket: u64::from(restarts) << 48,
+            told_holds: Holds::default(),
+            telling_holds: false,
             dirty: Vec::new(),
             sealing: Vec::new(),
             news: VecDeque::new(),
             application_news: 0,
             application_bytes: 0,
-            pending: Pending::default(),
+            pending: Pending::new(shard),
             backlog: VecDeque::new(),
             awaiting: None,
             drain: Drain::No,
@@ -194,7 +247,7 @@ impl Server {
         Stats {
             connections: self.live,
             clients: self.clients,
-            rooms: self.rooms.len() - 1,
+            rooms: self.rooms_held(),
             buffered_bytes: self.buffered_bytes(),
             discarded: self.outboxes.discarded_messages,
             coalesced_pongs: self.outboxes.coalesced_pongs,
@@ -265,12 +318,7 @@ impl Server {
 
     /// Whether a new connection, already counted at its address, can be taken; counts why not.
     fn has_room_for(&mut self, address: u32, peer: PeerAddr, listener: ListenerId) -> bool {
-        let full = self
-            .config
-            .limits
-            .max_connections
-            .is_some_and(|max| self.live >= max as usize);
-        if full || self.drain != Drain::No {
+        if self.is_full() || self.connections.is_full() || self.drain != Drain::No {
             self.stats.refused_connections += 1;
             return false;
         }
@@ -286,7 +334,12 @@ impl Server {
             None => addresses::DEFAULT_PER_ADDRESS,
             Some(limit) => limit,
         };
-        let fits = self.addresses.get(address).map_or(0, Address::connections) <= limit;
+        let entry = self.addresses.get(address);
+        let elsewhere = entry.map_or(0, |entry| self.links.connections_elsewhere(entry.key));
+        let fits = entry
+            .map_or(0, Address::connections)
+            .saturating_add(elsewhere)
+            <= limit;
         self.stats.refused_addresses += u64::from(!fits);
         fits
     }
@@ -301,7 +354,7 @@ impl AsRef<Self> for Server {
 impl Machine for Server {
     type Command = Command;
     type Event = Event;
-    type Relay = core::convert::Infallible;
+    type Relay = Relay;
 
     fn accept(&mut self, now: Now, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
         self.advance(now);
@@ -310,6 +363,7 @@ impl Machine for Server {
             self.leave_address(address);
             return None;
         }
+        self.tell_address(address, 0);
         let id = self
             .connections
             .insert(Connection::new(peer, listener, address));
@@ -327,7 +381,8 @@ impl Machine for Server {
             self.check_awaited(&input);
         }
         match input {
-            Input::Tick | Input::LinkReady { .. } => {}
+            Input::Tick => {}
+            Input::LinkReady { to, credits } => self.links.grant(to, credits),
             Input::Received { connection, bytes } => {
                 if let Some(index) = self.resolve(connection) {
                     self.received(index, bytes);
@@ -359,7 +414,8 @@ impl Machine for Server {
             }
             // A server opens no connections.
             Input::Connected { .. } | Input::ConnectFailed { .. } => self.stats.stale += 1,
-            Input::Relay { message, .. } => match message {},
+            Input::Relay { from, message } => self.relayed(from, message),
+            Input::Restarted { shard, restarts } => self.shard_restarted(shard, restarts),
             Input::Command(command) => self.command(command),
         }
         self.turn()
@@ -376,8 +432,10 @@ impl Machine for Server {
         }
     }
 
-    fn take_relay(&mut self, _: ShardId) -> Option<Self::Relay> {
-        None
+    fn take_relay(&mut self, to: ShardId) -> Option<Relay> {
+        let relay = self.links.take(to);
+        self.stats.relayed += u64::from(relay.is_some());
+        relay
     }
 }
 
@@ -394,13 +452,24 @@ impl Server {
         }
     }
 
+    /// Whether there are as many connections as there may be.
+    fn is_full(&self) -> bool {
+        let max = self.config.limits.max_connections;
+        max.is_some_and(|max| self.live >= self.share(max as usize))
+    }
+
+    /// Whether there is no room for more.
+    fn is_overloaded(&self) -> bool {
+        self.is_full() || self.buffered_bytes() > self.max_buffered_bytes()
+    }
+
     /// Memory of queues, tails and unfinished messages.
     fn buffered_bytes(&self) -> usize {
         self.outboxes.buffers.used_bytes() + self.input_bytes
     }
 
     /// Notes a transmit that another input overtook.
-    fn check_awaited(&mut self, input: &Input<'_, Command, core::convert::Infallible>) {
+    fn check_awaited(&mut self, input: &Input<'_, Command, Relay>) {
         let about = match input {
             Input::Sent { connection, .. } | Input::Ended { connection, .. } => Some(*connection),
             _ => None,

@@ -29,6 +29,10 @@ impl Server {
             if let Some(event) = self.next_event() {
                 return Output::Event(event);
             }
+            // First of all: others may begin with it while this shard writes to its sockets.
+            if let Some(to) = self.links.announce() {
+                return Output::Relay { to };
+            }
             if let Some((index, flag)) = self.outboxes.next_flagged() {
                 match self.hand_out(index, flag) {
                     Some(output) => return output,
@@ -36,7 +40,8 @@ impl Server {
                 }
             }
             let more = self.between_rounds();
-            if self.outboxes.begin_round() || !self.news.is_empty() {
+            let started = self.outboxes.begin_round();
+            if started || !self.news.is_empty() || self.links.is_stirred() {
                 continue;
             }
             if more {
@@ -146,6 +151,7 @@ impl Server {
     fn between_rounds(&mut self) -> bool {
         let mut more = self.fire_timers();
         more |= self.go_on_with_tails();
+        more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
         more |= self.keep_budget();
         more |= !self.seal(SEALS_PER_POLL);
@@ -191,6 +197,8 @@ impl Server {
             Deadline::RoomLinger(room) => self.remove_room(room),
             Deadline::Reply(token) => self.reply_overdue(token),
             Deadline::Throttle(index) => self.throttled_long_enough(index),
+            Deadline::Relay(index) => self.shard_overdue(index),
+            Deadline::Holds => self.tell_holds(),
             Deadline::Addresses => self.forget_addresses(),
             Deadline::Drain => self.drain_overdue(),
         }
@@ -220,7 +228,7 @@ impl Server {
 
     /// Closes the connection that has been stalled longest while the buffers hold too much.
     fn keep_budget(&mut self) -> bool {
-        if self.buffered_bytes() <= self.config.limits.max_buffered_bytes {
+        if self.buffered_bytes() <= self.max_buffered_bytes() {
             return false;
         }
         match self.outboxes.longest_stalled() {

@@ -5,13 +5,13 @@ use std::collections::BinaryHeap;
 
 use super::admission::Refused;
 use super::deadlines::Deadline;
-use super::fanout::{Publisher, TEXT};
-use super::membership::Leaving;
+use super::fanout::TEXT;
 use super::messages::Outcome;
 use super::{Drain, Server};
+use crate::cluster::message::{Found, Page, Told};
 use crate::dialect::json;
 use crate::id::ClientId;
-use crate::message::ServerMessage;
+use crate::message::{LeaveReason, ServerMessage};
 use crate::room::{LOBBY, Room, WireForm};
 use crate::session::connection::Missed;
 use crate::session::facts::Fact;
@@ -34,29 +34,25 @@ impl Server {
         }
     }
 
+    /// The size from which on a room's notices are summed up.
+    pub(super) fn notice_members(&self, room: u32) -> usize {
+        let entry = self.rooms.get(room);
+        entry.map_or(0, |entry| entry.rule.notice_members)
+    }
+
     /// Tells a room that `client` is about to join.
     pub(super) fn tell_joined(&mut self, room: u32, client: ClientId) {
-        if self.sums_up(room, 1, 0) {
-            return;
+        if !self.sums_up(room, 1, 0) {
+            self.tell(room, None, Told::Joined(client));
         }
-        self.publish_named(room, None, |name| ServerMessage::MemberJoined {
-            room: name,
-            client,
-        });
     }
 
     /// Tells a room that someone has left.
-    pub(super) fn tell_left(&mut self, room: u32, leaving: &Leaving) {
+    pub(super) fn tell_left(&mut self, room: u32, client: ClientId, reason: LeaveReason) {
         // While everyone is leaving nobody is told of each: that would be a message per pair.
-        if self.drain != Drain::No || self.sums_up(room, 0, 1) {
-            return;
+        if self.drain == Drain::No && !self.sums_up(room, 0, 1) {
+            self.tell(room, None, Told::Left(client, reason));
         }
-        let Leaving { client, reason, .. } = *leaving;
-        self.publish_named(room, None, |name| ServerMessage::MemberLeft {
-            room: name,
-            client,
-            reason,
-        });
     }
 
     /// Whether a large room counts a change instead of telling it at once.
@@ -85,33 +81,13 @@ impl Server {
 
     /// A large room's summed-up notice is due.
     pub(super) fn room_notice(&mut self, room: u32) {
-        let total = self.room_len(room);
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return;
         };
         entry.notice_due = None;
         let joined = core::mem::take(&mut entry.joined);
         let left = core::mem::take(&mut entry.left);
-        self.publish_named(room, None, |name| ServerMessage::MembersChanged {
-            room: name,
-            joined,
-            left,
-            total,
-        });
-    }
-
-    /// Publishes a notice that carries the room's name.
-    fn publish_named(
-        &mut self,
-        room: u32,
-        from: Publisher,
-        message: impl FnOnce(&str) -> ServerMessage<'_>,
-    ) {
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        json::encode(&message(self.rooms.name(room)), None, &mut scratch);
-        self.publish_text(room, from, &scratch);
-        self.scratch = scratch;
+        self.tell(room, None, Told::Changed { joined, left });
     }
 
     // ---- lists
@@ -123,41 +99,79 @@ impl Server {
         name: &str,
         after: Option<&str>,
         limit: Option<u32>,
-        with_metadata: bool,
+        metadata: bool,
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
         let room = self.find_own_room(index, name)?;
         let total = self.room_len(room);
         self.admit(index, total / MEMBERS_PER_DELIVERY)?;
         let cap = self.config.limits.max_members_listed.max(1);
-        let limit = limit.unwrap_or(cap).clamp(1, cap) as usize;
-        let (mut page, mut more) = self.page(room, after.unwrap_or_default(), limit);
-        let metadata = with_metadata.then(|| self.metadata_of(&mut page, &mut more));
-        let ids: Vec<ClientId> = page.iter().map(|&(client, _)| client).collect();
-        let reply = ServerMessage::Members {
-            room: name,
-            members: &ids,
-            metadata: metadata.as_deref(),
-            total,
-            more,
+        let page = Page {
+            after: after.map(Box::from),
+            limit: limit.unwrap_or(cap).clamp(1, cap) as usize,
+            metadata,
         };
-        self.send(index, &reply, id);
+        if !self.is_home(room) {
+            self.ask_members(index, room, page, id);
+            return Ok(Outcome::Later);
+        }
+        let found = self.find_members(room, &page);
+        self.reply_members(index, name, &found, total, id);
         Ok(Outcome::Replied)
     }
 
-    /// The `limit` smallest ids after `after`, and whether there are more.
-    fn page(&self, room: u32, after: &str, limit: usize) -> (Vec<(ClientId, u32)>, bool) {
+    pub(super) fn reply_members(
+        &mut self,
+        index: u32,
+        name: &str,
+        found: &Found,
+        total: usize,
+        id: Option<&str>,
+    ) {
+        let metadata = found.metadata.as_ref();
+        let metadata: Option<Vec<_>> =
+            metadata.map(|all| all.iter().map(|one| Cow::Borrowed(&**one)).collect());
+        let reply = ServerMessage::Members {
+            room: name,
+            members: &found.members,
+            metadata: metadata.as_deref(),
+            total,
+            more: found.more,
+        };
+        self.send(index, &reply, id);
+    }
+
+    /// A page of the members of a room that has its home here.
+    pub(super) fn find_members(&self, room: u32, page: &Page) -> Found {
+        let after = page.after.as_deref().unwrap_or_default();
+        let (mut members, mut more) = self.page(room, after, page.limit);
+        let metadata = page
+            .metadata
+            .then(|| self.metadata_of(room, &mut members, &mut more));
+        Found {
+            members: members.into_iter().map(|(client, _)| client).collect(),
+            metadata,
+            more,
+        }
+    }
+
+    /// The `limit` smallest ids after `after` with the slots of those that are connected here, and whether there
+    /// are more.
+    fn page(&self, room: u32, after: &str, limit: usize) -> (Vec<(ClientId, Option<u32>)>, bool) {
         let mut smallest = BinaryHeap::with_capacity(limit + 1);
         let mut more = false;
-        for member in self.rooms.get(room).into_iter().flat_map(Room::connections) {
+        let entry = self.rooms.get(room);
+        let here = entry.into_iter().flat_map(Room::connections);
+        let here = here.filter_map(|slot| Some((self.client_id(slot)?, Some(slot))));
+        let guests = entry.and_then(|room| room.guests.as_deref());
+        let guests = guests.into_iter().flat_map(|guests| guests.after(after));
+        let guests = guests.map(|client| (client, None)).take(limit + 1);
+        for member in here.chain(guests) {
             self.steps.one();
-            let Some(client) = self.client_id(member) else {
-                continue;
-            };
-            if client.as_str() <= after {
+            if member.0.as_str() <= after {
                 continue;
             }
-            smallest.push((client, member));
+            smallest.push(member);
             if smallest.len() > limit {
                 smallest.pop();
                 more = true;
@@ -169,26 +183,36 @@ impl Server {
     /// The metadata of a page's members; the page ends where there would be too much.
     fn metadata_of(
         &self,
-        page: &mut Vec<(ClientId, u32)>,
+        room: u32,
+        page: &mut Vec<(ClientId, Option<u32>)>,
         more: &mut bool,
-    ) -> Vec<Cow<'static, str>> {
+    ) -> Vec<Box<str>> {
+        let guests = self.rooms.get(room).and_then(|room| room.guests.as_deref());
         let mut bytes = 0;
         let mut metadata = Vec::new();
-        for &(_, member) in page.iter() {
-            let session = self.connections.get(member).and_then(|c| c.session());
-            let extra = session.and_then(|session| session.extra.as_deref());
-            let json = extra.map_or("{}", |extra| extra.metadata.as_json());
+        for &(client, slot) in page.iter() {
+            let json = match slot {
+                Some(slot) => self.metadata(slot),
+                None => guests.map_or("{}", |guests| guests.metadata(&client)),
+            };
             bytes += json.len();
             if bytes > MAX_PAGE_METADATA_BYTES && !metadata.is_empty() {
                 break;
             }
-            metadata.push(Cow::Owned(json.to_owned()));
+            metadata.push(json.into());
         }
         if metadata.len() < page.len() {
             page.truncate(metadata.len());
             *more = true;
         }
         metadata
+    }
+
+    /// A client's metadata, a JSON object.
+    pub(super) fn metadata(&self, index: u32) -> &str {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let extra = session.and_then(|session| session.extra.as_deref());
+        extra.map_or("{}", |extra| extra.metadata.as_json())
     }
 
     // ---- typing
@@ -213,8 +237,7 @@ impl Server {
         let news = self.replace_typing(index, room, Some(due)).is_none();
         self.deadlines.insert(due, Deadline::Typing(index, room));
         if news {
-            let typing = ServerMessage::UserTyping { room: name, client };
-            self.publish(room, Some(index), &typing);
+            self.say(room, self.connections.id(index), Told::Typing(client));
         }
         Ok(Outcome::Done)
     }
@@ -245,7 +268,8 @@ impl Server {
     /// Ends a client's typing in a room, if it is.
     pub(super) fn stop_typing(&mut self, index: u32, room: u32, client: ClientId) {
         if self.replace_typing(index, room, None).is_some() {
-            self.tell_stopped_typing(room, Some(index), client);
+            let from = self.connections.id(index);
+            self.say(room, from, Told::StoppedTyping(client));
         }
     }
 
@@ -254,13 +278,6 @@ impl Server {
         if let Some(client) = self.client_id(index) {
             self.stop_typing(index, room, client);
         }
-    }
-
-    pub(super) fn tell_stopped_typing(&mut self, room: u32, from: Publisher, client: ClientId) {
-        self.publish_named(room, from, |name| ServerMessage::UserStoppedTyping {
-            room: name,
-            client,
-        });
     }
 
     // ---- metadata
@@ -282,20 +299,22 @@ impl Server {
         })
     }
 
-    /// Tells the members of shared rooms.
+    /// Tells the members of shared rooms, and the rooms' homes, which keep a copy.
     pub(super) fn tell_metadata(&mut self, index: u32, metadata: &str) {
         let Some(client) = self.client_id(index) else {
             return;
         };
-        let rooms: Vec<u32> = self.told_rooms(index).collect();
+        let from = self.connections.id(index);
+        let rooms: Vec<u32> = match self.links.is_empty() {
+            true => self.told_rooms(index).collect(),
+            false => self.rooms_of(index).collect(),
+        };
         for room in rooms {
-            let name = self.rooms.name(room).to_owned();
-            let updated = ServerMessage::MemberUpdated {
-                room: &name,
-                client,
-                metadata,
-            };
-            self.publish(room, Some(index), &updated);
+            let entry = self.rooms.get(room);
+            let told = entry.is_some_and(|entry| entry.rule.metadata_notices);
+            if told || !self.is_home(room) {
+                self.say(room, from, Told::Updated { client, metadata });
+            }
         }
     }
 

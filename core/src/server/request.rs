@@ -177,6 +177,8 @@ impl Server {
             let text = "Too many connections from this address";
             return Err(Refusal::unavailable(text, Some(1)));
         }
+        self.tell_address(new, 0);
+        self.tell_address(old, 1);
         self.leave_address(old);
         if let Some(connection) = self.connections.get_mut(index) {
             (connection.peer, connection.address) = (client.into(), new);
@@ -267,11 +269,8 @@ impl Server {
     }
 
     fn health(&self, route: Route) -> Health {
-        let limits = &self.config.limits;
-        let full = limits
-            .max_connections
-            .is_some_and(|max| self.live >= max as usize);
-        let overloaded = full || self.buffered_bytes() > limits.max_buffered_bytes;
+        let others = self.links.held_elsewhere();
+        let overloaded = self.is_overloaded() || others.overloaded;
         let status = match (route, self.drain, overloaded) {
             (Route::Live, ..) => "healthy",
             (_, Drain::No, false) => "healthy",
@@ -286,8 +285,8 @@ impl Server {
             healthy: status == "healthy",
             json: format!(
                 r#"{{"status":"{status}","clients":{},"rooms":{},"uptime":{:.3}}}"#,
-                self.clients,
-                self.rooms.len() - 1,
+                self.clients + others.clients,
+                self.rooms_held() + others.rooms,
                 uptime.as_secs_f64(),
             ),
         }

@@ -96,7 +96,7 @@ impl Server {
     /// longest goes, with its session: it must not hold up those that come to an end. Unless somebody reads too
     /// slowly: then that is who goes.
     pub(super) fn spare_unfinished(&mut self) {
-        while self.buffered_bytes() > self.config.limits.max_buffered_bytes
+        while self.buffered_bytes() > self.max_buffered_bytes()
             && self.outboxes.longest_stalled().is_none()
             && let Some((_, longest)) = self.unfinished.first()
         {

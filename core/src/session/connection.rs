@@ -175,6 +175,8 @@ pub(crate) struct Extra {
     pub(crate) missed: Vec<Missed>,
     /// Application requests without an answer.
     pub(crate) pending_requests: u32,
+    /// The request that another shard is to answer.
+    pub(crate) waiting: Option<Box<crate::server::Waiting>>,
 }
 
 /// What speaks on a session.

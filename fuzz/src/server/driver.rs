@@ -173,7 +173,7 @@ impl Driver {
     }
 
     /// Hands in one input and returns what the server says to it.
-    pub(super) fn handle(&mut self, input: Input<'_, Command, core::convert::Infallible>) -> Turn {
+    pub(super) fn handle(&mut self, input: Input<'_, Command, roomwire_core::cluster::Relay>) -> Turn {
         self.latest = self.latest.max(self.now.mono);
         self.deadline = None;
         self.server.handle(self.now, input)

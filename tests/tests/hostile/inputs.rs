@@ -12,7 +12,7 @@ use crate::unlimited;
 // covers A3-19
 #[test]
 fn a_stale_id_is_a_counted_no_op() {
-    let mut world = World::default();
+    let mut world = World::alone(Config::default());
     let gone = world.connect();
     let old = world.connection(gone);
     world.reset(gone);

@@ -485,7 +485,7 @@ fn out_of_memory_the_longest_stalled_goes_first() {
     config.limits.max_message_bytes = 20_000;
     config.limits.max_queued_bytes = 200_000;
     config.limits.max_buffered_bytes = 500_000;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let speaker = world.connect();
     let readers = world.connect_many(6);
     let mut order = vec![3, 0, 5, 1];
@@ -532,7 +532,7 @@ fn unfinished_messages_are_bounded_together() {
     config.limits.max_queued_bytes = config.min_queued_bytes();
     config.limits.max_buffered_bytes = config.min_buffered_bytes();
     let limit = config.limits.max_buffered_bytes;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let clients = world.connect_many(20);
     let part = roomwire_tests::masked(Opcode::Binary, false, &[0; 900_000]);
     for &client in &clients {

@@ -36,6 +36,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             max_queued_bytes: 64 * 1024 * 1024,
             max_queued_messages: 1 << 24,
             max_buffered_bytes: 1024 * 1024 * 1024,
+            max_relay_bytes: 1024 * 1024 * 1024,
             max_queued_events: 1 << 20,
             max_queued_event_bytes: 1024 * 1024 * 1024,
             max_pending_requests: 65_536,
@@ -51,6 +52,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             welcome_delay_ms: 10,
             typing_ms: DAY_MS,
             application_reply_ms: DAY_MS,
+            relay_ms: DAY_MS,
         },
         rate_limit: RateLimit::off(),
         room_names: RoomNames {

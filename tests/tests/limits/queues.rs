@@ -115,7 +115,7 @@ fn bytes_that_wait_in_the_server() {
         config.limits.max_buffered_bytes = config.min_buffered_bytes();
     });
     let limit = config.limits.max_buffered_bytes;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let clients = world.connect_many(4);
     for &client in &clients {
         world.dam(client);
@@ -148,7 +148,7 @@ fn unfinished_messages_that_wait_in_the_server() {
         config.limits.max_buffered_bytes = config.min_buffered_bytes();
     });
     let limit = config.limits.max_buffered_bytes;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let clients = world.connect_many(30);
     let mut half = masked(Opcode::Text, true, &vec![b' '; limit / 5]);
     let last = half.split_off(half.len() - 1);

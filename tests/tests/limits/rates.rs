@@ -274,7 +274,7 @@ fn answers(world: &mut World, client: Peer) -> String {
 // covers A9-05, A0-14: rate_limit.throttle_after
 #[test]
 fn warned_then_throttled_then_closed() {
-    let mut world = World::new(throttling());
+    let mut world = World::alone(throttling());
     let client = world.connect();
     for number in 0..20 {
         world.post_json(client, &json!({"type": "hello", "id": number}));

@@ -24,7 +24,7 @@ fn status(world: &mut World, request: &[u8]) -> (Peer, u16) {
 // covers A3-16: limits.max_connections
 #[test]
 fn connections() {
-    let mut world = World::new(only(|config| config.limits.max_connections = Some(3)));
+    let mut world = World::alone(only(|config| config.limits.max_connections = Some(3)));
     let first = world.connect();
     world.connect();
     world.accept(&Upgrade::default());
@@ -38,7 +38,7 @@ fn connections() {
 // covers A3-16: limits.max_connections_per_ip
 #[test]
 fn connections_of_one_address() {
-    let mut world = World::new(only(|config| {
+    let mut world = World::alone(only(|config| {
         config.limits.max_connections_per_ip = Some(2);
     }));
     // A host owns a /64; an address in IPv6 clothes is the same; loopback is no exception if it is set.
@@ -63,7 +63,7 @@ fn connections_of_one_address() {
 // covers A3-16: limits.max_connections_per_ip, its default
 #[test]
 fn connections_of_one_address_by_default() {
-    let mut world = World::new(only(|config| config.limits.max_connections_per_ip = None));
+    let mut world = World::alone(only(|config| config.limits.max_connections_per_ip = None));
     for _ in 0..1_024 {
         world.accept(&from("10.0.0.1"));
     }

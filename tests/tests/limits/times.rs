@@ -151,7 +151,7 @@ fn time_for_a_message() {
 
 #[test]
 fn each_message_has_its_own_time() {
-    let mut world = World::new(only(|config| {
+    let mut world = World::alone(only(|config| {
         config.timeouts.message_ms = 1_000;
         config.heartbeat.interval_ms = 0;
     }));

@@ -63,7 +63,7 @@ fn the_end_of_a_client_counts_its_messages() {
 fn nobody_waits_for_a_request_that_is_over() {
     let mut config = with_types(&["dice"]);
     config.heartbeat.interval_ms = 0;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let (answered, gone) = (world.connect(), world.connect());
     assert_eq!(world.driver().deadline(), None);
     let request = ask(&mut world, answered, r#"{"type":"dice","id":1}"#);

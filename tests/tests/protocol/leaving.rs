@@ -36,7 +36,7 @@ fn a_close_frame_is_answered_and_the_socket_follows() {
 fn a_drain_that_is_over_is_not_waited_for() {
     let mut config = Config::default();
     config.heartbeat.interval_ms = 0;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let client = world.connect();
     world.command(Command::Drain);
     world.reset(client);
@@ -305,7 +305,7 @@ fn a_large_drain_ends() {
 #[test]
 fn who_finishes_writing_still_gets_what_was_published_before() {
     for polled in [false, true] {
-        let mut world = crate::quiet_world();
+        let mut world = World::alone(crate::unlimited());
         let (ada, bob) = (world.connect(), world.connect());
         world.join(ada, "tea");
         world.join(bob, "tea");

@@ -56,7 +56,7 @@ fn a_welcome_tells_the_configured_values() {
 // covers A2-01, A3-07
 #[test]
 fn a_silent_client_is_welcomed_after_the_delay_in_a_write_of_its_own() {
-    let mut world = World::default();
+    let mut world = World::alone(Config::default());
     let client = world.knock(&Upgrade::default());
     let connection = world.connection(client);
     let response = world.client(client).response.clone().expect("a response");

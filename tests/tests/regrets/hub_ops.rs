@@ -3,8 +3,7 @@
 //! Elsewhere a stale handle panicked, or hit the slot's next owner. The fuzz target `server` does the same at
 //! random times; here every id that was ever given out is replayed, with every input that can name one.
 
-use core::convert::Infallible;
-
+use roomwire_core::cluster::Relay;
 use roomwire_core::server::Command;
 use roomwire_core::{ConnectionId, Input, Machine as _, TransportEnd};
 use roomwire_tests::{Opcode, Peer, Rng, World, masked};
@@ -13,7 +12,7 @@ use serde_json::json;
 use crate::unlimited;
 
 /// Every input that names a connection.
-fn inputs(connection: ConnectionId, bytes: &mut [u8]) -> Vec<Input<'_, Command, Infallible>> {
+fn inputs(connection: ConnectionId, bytes: &mut [u8]) -> Vec<Input<'_, Command, Relay>> {
     let mut inputs = vec![
         Input::Received { connection, bytes },
         Input::Writable { connection },

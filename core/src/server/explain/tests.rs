@@ -39,7 +39,7 @@ impl Bench {
         }
     }
 
-    fn handle(&mut self, input: Input<'_, Command, core::convert::Infallible>) {
+    fn handle(&mut self, input: Input<'_, Command, crate::cluster::Relay>) {
         let _ = self.server.handle(self.now, input);
     }
 

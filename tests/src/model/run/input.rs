@@ -14,7 +14,7 @@ use crate::world::Upgrade;
 impl Run {
     pub(super) fn handle(
         &mut self,
-        input: Input<'_, Command, core::convert::Infallible>,
+        input: Input<'_, Command, roomwire_core::cluster::Relay>,
     ) -> Checked {
         let now = self.now();
         self.reference.set_time(self.now_us, now.unix_ms);

@@ -28,7 +28,7 @@ impl Observer<Server> for Oracle {
     fn input(
         &mut self,
         now: Now,
-        input: &Input<'_, Command, core::convert::Infallible>,
+        input: &Input<'_, Command, roomwire_core::cluster::Relay>,
         server: &Server,
     ) {
         self.tick(now);

@@ -1,0 +1,337 @@
+//! One shard's ends of the links to all others: what waits to be taken, and how much may be.
+//!
+//! Three bounds, none of which can close a circle. What is on its way between two shards is bounded by the
+//! driver's credits, each for one [`Relay`]. Requests that the other shard has not carried out are bounded by a
+//! window: past it, clients that want something there wait. Requests from there are carried out only while
+//! every link has room for what they cause; replies and deliveries are taken in at once.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::message::{Holds, Item, Key, Relay, Request};
+use crate::machine::ShardId;
+
+/// What is taken at once.
+const RELAY_BYTES: usize = 256 * 1024;
+
+/// The links of one shard. With a single shard there are none.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// By shard, this one's own being unused.
+    links: Vec<Link>,
+    max_bytes: usize,
+    /// Counts those that wait.
+    next_turn: u64,
+    /// Whose request was carried out last.
+    next_shard: usize,
+    /// There may be something that the driver has not been told of.
+    stirred: bool,
+}
+
+/// The link to one other shard.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    out: VecDeque<Item>,
+    out_bytes: usize,
+    credits: u32,
+    /// The driver was told to take what is there.
+    announced: bool,
+    /// Requests that the other shard has not carried out.
+    asked_bytes: usize,
+    /// Requests of the other shard that were carried out and not told of.
+    done_bytes: usize,
+    /// Requests of the other shard, and their sizes.
+    inbox: VecDeque<(usize, Request)>,
+    inbox_bytes: usize,
+    /// Connections that wait until there is room, in order.
+    waiting: BTreeMap<u64, u32>,
+    /// The other shard does not know yet that this one has begun anew.
+    ungreeted: bool,
+    /// What the other shard holds.
+    holds: Holds,
+    /// How many connections it has of each address, where that matters.
+    addresses: BTreeMap<Key, u32>,
+}
+
+impl Links {
+    /// Links to `count` shards, this one included.
+    pub(crate) fn new(count: usize, max_bytes: usize) -> Self {
+        let count = if count > 1 { count } else { 0 };
+        Self {
+            links: (0..count).map(|_| Link::default()).collect(),
+            max_bytes,
+            next_turn: 0,
+            next_shard: 0,
+            stirred: false,
+        }
+    }
+
+    /// This shard has begun anew: what others have for it is for its former life, until they greet it.
+    pub(crate) fn await_greetings(&mut self) {
+        for link in &mut self.links {
+            link.ungreeted = true;
+        }
+    }
+
+    /// Another shard knows that this one has begun anew.
+    pub(crate) fn greeted(&mut self, by: ShardId) {
+        if let Some(link) = self.get_mut(by) {
+            link.ungreeted = false;
+        }
+    }
+
+    /// Whether what another shard has is for this one, and not for its former life.
+    pub(crate) fn is_greeted(&self, by: ShardId) -> bool {
+        let link = self.links.get(usize::from(by.0));
+        link.is_some_and(|link| !link.ungreeted)
+    }
+
+    /// Whether there is only one shard.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Whether there is such a shard.
+    pub(crate) fn has(&self, shard: ShardId) -> bool {
+        usize::from(shard.0) < self.links.len()
+    }
+
+    pub(crate) fn get_mut(&mut self, shard: ShardId) -> Option<&mut Link> {
+        self.links.get_mut(usize::from(shard.0))
+    }
+
+    /// All shards by number, this one among them; none if there is only one.
+    pub(crate) fn shards(&self) -> impl ExactSizeIterator<Item = ShardId> + use<> {
+        (0..self.links.len()).map(|shard| ShardId(shard as u8))
+    }
+
+    /// What all others hold. O(shards).
+    pub(crate) fn held_elsewhere(&self) -> Holds {
+        let mut all = Holds::default();
+        for Link { holds, .. } in &self.links {
+            all.connections += holds.connections;
+            all.clients += holds.clients;
+            all.rooms += holds.rooms;
+            all.overloaded |= holds.overloaded;
+        }
+        all
+    }
+
+    /// Queues something for another shard.
+    pub(crate) fn push(&mut self, to: ShardId, item: Item) {
+        self.stirred = true;
+        let Some(link) = self.get_mut(to) else {
+            return;
+        };
+        let bytes = item.bytes();
+        link.out_bytes += bytes;
+        if let Item::Request(_) = item {
+            link.asked_bytes += bytes;
+        }
+        link.out.push_back(item);
+    }
+
+    /// Whether what is for `to` has to wait: too much is on its way.
+    pub(crate) fn is_busy(&self, to: ShardId) -> bool {
+        let link = self.links.get(usize::from(to.0));
+        link.is_some_and(|link| !link.is_open(self.max_bytes))
+    }
+
+    /// Whether nothing piles up anywhere.
+    fn have_room(&self) -> bool {
+        let max = self.max_bytes;
+        self.links.iter().all(|link| link.out_bytes < max)
+    }
+
+    /// The driver can take `credits` more relays for `to`.
+    pub(crate) fn grant(&mut self, to: ShardId, credits: u32) {
+        if let Some(link) = self.get_mut(to) {
+            link.credits = link.credits.saturating_add(credits);
+            link.announced = false;
+            self.stirred = true;
+        }
+    }
+
+    /// Whether [`announce`](Self::announce) may find something.
+    pub(crate) fn is_stirred(&self) -> bool {
+        self.stirred
+    }
+
+    /// A shard that the driver has not been told of, and has something for. O(shards), and O(1) if nothing has
+    /// changed.
+    pub(crate) fn announce(&mut self) -> Option<ShardId> {
+        if !self.stirred {
+            return None;
+        }
+        let mut links = self.links.iter_mut();
+        let worth = self.max_bytes / 4;
+        let ready = |link: &mut Link| {
+            let ready = !link.announced && link.credits > 0 && !link.is_quiet(worth);
+            link.announced |= ready;
+            ready
+        };
+        let found = links.position(ready).map(|shard| ShardId(shard as u8));
+        self.stirred = found.is_some();
+        found
+    }
+
+    /// What the driver takes for `to`.
+    pub(crate) fn take(&mut self, to: ShardId) -> Option<Relay> {
+        let worth = self.max_bytes / 4;
+        let link = self.get_mut(to)?;
+        link.announced = false;
+        if link.credits == 0 || link.is_quiet(worth) {
+            return None;
+        }
+        link.credits -= 1;
+        let mut items = Vec::new();
+        if link.done_bytes > 0 {
+            items.push(Item::Done(core::mem::take(&mut link.done_bytes)));
+        }
+        let mut taken = 0;
+        while taken < RELAY_BYTES
+            && let Some(item) = link.out.pop_front()
+        {
+            let bytes = item.bytes();
+            link.out_bytes -= bytes;
+            taken += bytes;
+            items.push(item);
+        }
+        self.stirred = true;
+        Some(Relay { items })
+    }
+
+    /// Puts a connection in line until there is room on a link; where it stands there.
+    pub(crate) fn wait(&mut self, to: ShardId, connection: u32) -> u64 {
+        self.next_turn += 1;
+        let turn = self.next_turn;
+        if let Some(link) = self.get_mut(to) {
+            link.waiting.insert(turn, connection);
+        }
+        turn
+    }
+
+    /// A connection waits no more.
+    pub(crate) fn forget(&mut self, to: ShardId, turn: u64) {
+        if let Some(link) = self.get_mut(to) {
+            link.waiting.remove(&turn);
+        }
+    }
+
+    /// The next connection that need not wait any more.
+    pub(crate) fn next_waiting(&mut self) -> Option<u32> {
+        let max = self.max_bytes;
+        let mut links = self.links.iter_mut();
+        links.find_map(|link| {
+            if !link.is_open(max) {
+                return None;
+            }
+            link.waiting.pop_first().map(|(_, connection)| connection)
+        })
+    }
+
+    /// Keeps a request of another shard, of so many bytes, until it can be carried out.
+    pub(crate) fn receive(&mut self, from: ShardId, bytes: usize, request: Request) {
+        if let Some(link) = self.get_mut(from) {
+            link.inbox_bytes += bytes;
+            link.inbox.push_back((bytes, request));
+        }
+    }
+
+    /// The next request that can be carried out, which it then is: from each shard in turn.
+    pub(crate) fn next_request(&mut self) -> Option<(ShardId, Request)> {
+        if !self.have_room() {
+            return None;
+        }
+        let count = self.links.len();
+        (0..count).find_map(|_| {
+            self.next_shard = (self.next_shard + 1) % count;
+            let shard = ShardId(self.next_shard as u8);
+            Some((shard, self.next_request_of(shard)?))
+        })
+    }
+
+    /// The next request of one shard, whether or not there is room for what it causes.
+    pub(crate) fn next_request_of(&mut self, shard: ShardId) -> Option<Request> {
+        let link = self.get_mut(shard)?;
+        let (bytes, request) = link.inbox.pop_front()?;
+        link.inbox_bytes -= bytes;
+        link.done_bytes += bytes;
+        self.stirred = true;
+        Some(request)
+    }
+
+    /// Whether something waits here that need not.
+    pub(crate) fn has_work(&self) -> bool {
+        let max = self.max_bytes;
+        let requests = self.links.iter().any(|link| !link.inbox.is_empty());
+        let waiting = |link: &Link| !link.waiting.is_empty() && link.is_open(max);
+        requests && self.have_room() || self.links.iter().any(waiting)
+    }
+
+    /// The other shard has carried out so many bytes of requests.
+    pub(crate) fn carried_out(&mut self, by: ShardId, bytes: usize) {
+        if let Some(link) = self.get_mut(by) {
+            link.asked_bytes = link.asked_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The other shard begins anew: what it was asked and what it held is gone, and what it was to be told is for
+    /// nobody. Returns how much that was.
+    pub(crate) fn restart(&mut self, shard: ShardId) -> usize {
+        let mut lost = 0;
+        if let Some(link) = self.get_mut(shard) {
+            lost = core::mem::take(&mut link.out).len();
+            link.out_bytes = 0;
+            link.asked_bytes = 0;
+            link.done_bytes = 0;
+            link.holds = Holds::default();
+            link.addresses.clear();
+        }
+        lost
+    }
+
+    pub(crate) fn set_holds(&mut self, shard: ShardId, holds: Holds) {
+        if let Some(link) = self.get_mut(shard) {
+            link.holds = holds;
+        }
+    }
+
+    pub(crate) fn set_address(&mut self, shard: ShardId, key: Key, connections: u32) {
+        if let Some(link) = self.get_mut(shard) {
+            match connections {
+                0 => link.addresses.remove(&key),
+                count => link.addresses.insert(key, count),
+            };
+        }
+    }
+
+    /// Connections of an address to all other shards. O(shards).
+    pub(crate) fn connections_elsewhere(&self, key: Key) -> u32 {
+        let each = self
+            .links
+            .iter()
+            .filter_map(|link| link.addresses.get(&key));
+        each.fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
+    /// Memory of what waits, both ways.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let each = self.links.iter().map(|link| {
+            let spare = link.out.capacity() - link.out.len();
+            link.out_bytes + spare * size_of::<Item>() + link.inbox_bytes
+        });
+        self.links.capacity() * size_of::<Link>() + each.sum::<usize>()
+    }
+}
+
+impl Link {
+    fn is_open(&self, max_bytes: usize) -> bool {
+        self.asked_bytes < max_bytes && self.out_bytes < max_bytes
+    }
+
+    /// Nothing is there to be taken. What was carried out is told with something else, or once it is `worth` a
+    /// message of its own.
+    fn is_quiet(&self, worth: usize) -> bool {
+        self.out.is_empty() && self.done_bytes < worth.max(1)
+    }
+}

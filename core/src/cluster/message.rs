@@ -1,0 +1,328 @@
+//! The vocabulary between shards.
+//!
+//! A *request* goes from the shard of a client to the one that can answer it: the home of a room, or the shard
+//! of another client. A *reply* comes back to the connection that asked. A *delivery* is one message of a room,
+//! from its home to a shard that has members: one for all of them, in neutral form, with who does not get it.
+//! Requests may cause replies and deliveries; these cause nothing further, so they never wait for requests.
+
+use std::sync::Arc;
+
+use crate::error::ErrorCode;
+use crate::id::{ClientId, ConnectionId};
+use crate::message::LeaveReason;
+
+/// What one shard has for another after a turn, in order. Opaque: it is made by one
+/// [`Server`](crate::Server) and handed to another of the same server, of the same version.
+#[derive(Debug)]
+pub struct Relay {
+    pub(crate) items: Vec<Item>,
+}
+
+/// One thing told.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Request(Request),
+    Reply(Reply),
+    Delivery(Delivery),
+    /// The receiver is known to have begun anew, for the so-manieth time: what came before was for the one that has
+    /// failed.
+    Greeting(u16),
+    /// So many bytes of requests have been carried out.
+    Done(usize),
+    /// What the shard holds.
+    Holds(Holds),
+    /// Clients of an address are connected to the shard: how many.
+    Address(Key, u32),
+    /// Clients of an address have said that much there since the last one.
+    Charge(Key, Charge),
+}
+
+/// A client and its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Who {
+    pub(crate) connection: ConnectionId,
+    pub(crate) client: ClientId,
+}
+
+/// What is asked of a room's home, or of another client's shard.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Answered by [`Answer::Joined`] or [`Answer::Refused`].
+    Join {
+        who: Who,
+        ticket: u64,
+        room: Box<str>,
+        metadata: Option<Box<str>>,
+    },
+    /// Not answered.
+    Leave {
+        who: Who,
+        room: Box<str>,
+        reason: LeaveReason,
+    },
+    /// Not answered.
+    Say {
+        room: Box<str>,
+        /// Who does not get it.
+        except: Option<ConnectionId>,
+        said: Said,
+    },
+    /// Why a client that is not in a room cannot do something there. Answered by [`Answer::Refused`].
+    Find {
+        to: ConnectionId,
+        ticket: u64,
+        room: Box<str>,
+    },
+    /// Answered by [`Answer::Members`] or [`Answer::Refused`].
+    Members {
+        to: ConnectionId,
+        ticket: u64,
+        room: Box<str>,
+        page: Page,
+    },
+    /// Answered by [`Answer::Sent`] or [`Answer::Refused`].
+    Private {
+        from: Who,
+        ticket: u64,
+        to: Box<str>,
+        data: Box<str>,
+        /// The sender's rooms, where it needs one in common with the receiver.
+        rooms: Option<Vec<Box<str>>>,
+    },
+    /// Members that a room's home has lost. Not answered.
+    Restore {
+        room: Box<str>,
+        members: Vec<(Who, Option<Box<str>>)>,
+        /// How many it had.
+        total: usize,
+    },
+}
+
+/// Which members are asked for.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) after: Option<Box<str>>,
+    pub(crate) limit: usize,
+    pub(crate) metadata: bool,
+}
+
+/// What became of a request, for the connection that waits for it.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) to: ConnectionId,
+    /// Of the request that it answers.
+    pub(crate) ticket: u64,
+    pub(crate) answer: Answer,
+}
+
+/// The outcomes of requests.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Joined {
+        room: Box<str>,
+        members: Vec<ClientId>,
+        total: usize,
+    },
+    Members {
+        room: Box<str>,
+        page: Found,
+        total: usize,
+    },
+    Sent,
+    Refused {
+        code: ErrorCode,
+        message: &'static str,
+    },
+}
+
+/// Members that were asked for.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) members: Vec<ClientId>,
+    pub(crate) metadata: Option<Vec<Box<str>>>,
+    /// There are more after the last one.
+    pub(crate) more: bool,
+}
+
+/// A message of a room.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) room: Arc<str>,
+    /// Members of all shards.
+    pub(crate) total: usize,
+    pub(crate) except: Option<ConnectionId>,
+    /// The home's clock, ms.
+    pub(crate) timestamp: u64,
+    pub(crate) said: Said,
+}
+
+/// What is said in a room; cheap to copy.
+#[derive(Clone, Debug)]
+pub(crate) enum Said {
+    Data {
+        from: ClientId,
+        data: Arc<str>,
+    },
+    Application(Arc<str>),
+    Joined(ClientId),
+    Left(ClientId, LeaveReason),
+    Changed {
+        joined: u64,
+        left: u64,
+    },
+    Typing(ClientId),
+    StoppedTyping(ClientId),
+    Updated {
+        client: ClientId,
+        metadata: Arc<str>,
+    },
+}
+
+/// The same, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told<'a> {
+    /// A client's data.
+    Data {
+        from: ClientId,
+        data: &'a str,
+    },
+    /// The embedding program's message.
+    Application(&'a str),
+    Joined(ClientId),
+    Left(ClientId, LeaveReason),
+    Changed {
+        joined: u64,
+        left: u64,
+    },
+    Typing(ClientId),
+    StoppedTyping(ClientId),
+    Updated {
+        client: ClientId,
+        metadata: &'a str,
+    },
+}
+
+/// What a shard holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holds {
+    pub(crate) connections: usize,
+    pub(crate) clients: usize,
+    /// Rooms that it is the home of.
+    pub(crate) rooms: usize,
+    /// It has no room for more.
+    pub(crate) overloaded: bool,
+}
+
+/// An address as limits know it; an IPv6 host owns a /64, which counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Key {
+    V4([u8; 4]),
+    V6([u8; 8]),
+    Local,
+}
+
+/// What is charged to an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Charge {
+    pub(crate) messages: u32,
+    pub(crate) deliveries: u32,
+}
+
+impl Item {
+    /// Memory of it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);
+        let owned = match self {
+            Self::Request(request) => match request {
+                Request::Join { room, metadata, .. } => room.len() + text(metadata),
+                Request::Leave { room, .. } | Request::Find { room, .. } => room.len(),
+                Request::Say { room, said, .. } => room.len() + said.text_bytes(),
+                Request::Members { room, page, .. } => room.len() + text(&page.after),
+                Request::Private {
+                    to, data, rooms, ..
+                } => {
+                    let rooms = rooms.iter().flatten();
+                    let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
+                    to.len() + data.len() + each.sum::<usize>()
+                }
+                Request::Restore { room, members, .. } => {
+                    let each = members
+                        .iter()
+                        .map(|(_, metadata)| size_of::<(Who, Option<Box<str>>)>() + text(metadata));
+                    room.len() + each.sum::<usize>()
+                }
+            },
+            Self::Reply(reply) => match &reply.answer {
+                Answer::Joined { room, members, .. } => {
+                    room.len() + members.capacity() * size_of::<ClientId>()
+                }
+                Answer::Members { room, page, .. } => {
+                    let metadata = page.metadata.iter().flatten();
+                    let each = metadata.map(|text| text.len() + size_of::<Box<str>>());
+                    room.len()
+                        + page.members.capacity() * size_of::<ClientId>()
+                        + each.sum::<usize>()
+                }
+                Answer::Sent | Answer::Refused { .. } => 0,
+            },
+            Self::Delivery(delivery) => delivery.said.text_bytes(),
+            Self::Greeting(_)
+            | Self::Done(_)
+            | Self::Holds(_)
+            | Self::Address(..)
+            | Self::Charge(..) => 0,
+        };
+        size_of::<Self>() + owned
+    }
+}
+
+impl Said {
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Data { data: text, .. }
+            | Self::Application(text)
+            | Self::Updated { metadata: text, .. } => text.len(),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn told(&self) -> Told<'_> {
+        match self {
+            Self::Data { from, data } => Told::Data { from: *from, data },
+            Self::Application(message) => Told::Application(message),
+            Self::Joined(client) => Told::Joined(*client),
+            Self::Left(client, reason) => Told::Left(*client, *reason),
+            Self::Changed { joined, left } => Told::Changed {
+                joined: *joined,
+                left: *left,
+            },
+            Self::Typing(client) => Told::Typing(*client),
+            Self::StoppedTyping(client) => Told::StoppedTyping(*client),
+            Self::Updated { client, metadata } => Told::Updated {
+                client: *client,
+                metadata,
+            },
+        }
+    }
+}
+
+impl From<Told<'_>> for Said {
+    fn from(told: Told<'_>) -> Self {
+        match told {
+            Told::Data { from, data } => Self::Data {
+                from,
+                data: data.into(),
+            },
+            Told::Application(message) => Self::Application(message.into()),
+            Told::Joined(client) => Self::Joined(client),
+            Told::Left(client, reason) => Self::Left(client, reason),
+            Told::Changed { joined, left } => Self::Changed { joined, left },
+            Told::Typing(client) => Self::Typing(client),
+            Told::StoppedTyping(client) => Self::StoppedTyping(client),
+            Told::Updated { client, metadata } => Self::Updated {
+                client,
+                metadata: metadata.into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! Requests of clients that another shard answers: they wait for it, and nothing of theirs overtakes them.
+
+use core::time::Duration;
+
+use super::super::Server;
+use super::super::admission::Refused;
+use super::super::deadlines::Deadline;
+use super::super::messages::{Outcome, refusal, target_not_found};
+use crate::cluster::message::{Answer, Page, Reply, Request, Who};
+use crate::error::ErrorCode;
+use crate::limits::heartbeat::Event as LifeEvent;
+use crate::machine::ShardId;
+use crate::message::{ClientMessage, LeaveReason, ServerMessage};
+use crate::room::LOBBY;
+use crate::session::connection::Session;
+use crate::time::Instant;
+
+/// A request that waits for another shard.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// The request's `id`.
+    id: Option<Box<str>>,
+    /// Until when it waits.
+    due: Instant,
+    /// Tells its answer from those of earlier requests.
+    ticket: u64,
+    /// Whose answer, or link, it waits for.
+    shard: ShardId,
+    whatfor: For,
+}
+
+#[derive(Debug)]
+enum For {
+    /// To be let into a room, or, for a member, only for the list of members.
+    Join {
+        room: Box<str>,
+        again: bool,
+    },
+    Members,
+    Private,
+    /// For why it is refused.
+    Refusal,
+    /// For room on a link: the message is understood again.
+    Link {
+        turn: u64,
+        text: Box<str>,
+    },
+}
+
+impl Waiting {
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let text = match &self.whatfor {
+            For::Join { room: text, .. } | For::Link { text, .. } => text.len(),
+            For::Members | For::Private | For::Refusal => 0,
+        };
+        text + self.id.as_deref().map_or(0, str::len)
+    }
+}
+
+impl Server {
+    // ---- asking
+
+    pub(in crate::server) fn ask_to_join(
+        &mut self,
+        index: u32,
+        home: ShardId,
+        name: &str,
+        again: bool,
+        id: Option<&str>,
+    ) {
+        let Some(who) = self.who(index) else {
+            return;
+        };
+        let room: Box<str> = name.into();
+        let whatfor = For::Join {
+            room: room.clone(),
+            again,
+        };
+        let ticket = self.wait(index, id, home, whatfor);
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let known = session.is_some_and(|session| session.extra.is_some());
+        let metadata = known.then(|| self.metadata(index).into());
+        let request = Request::Join {
+            who,
+            ticket,
+            room,
+            metadata,
+        };
+        self.ask(home, request);
+    }
+
+    pub(in crate::server) fn ask_members(
+        &mut self,
+        index: u32,
+        room: u32,
+        page: Page,
+        id: Option<&str>,
+    ) {
+        let Some(Who { connection: to, .. }) = self.who(index) else {
+            return;
+        };
+        let room: Box<str> = self.rooms.name(room).into();
+        let home = self.home(&room);
+        let ticket = self.wait(index, id, home, For::Members);
+        let request = Request::Members {
+            to,
+            ticket,
+            room,
+            page,
+        };
+        self.ask(home, request);
+    }
+
+    pub(in crate::server) fn ask_to_pass_on(
+        &mut self,
+        index: u32,
+        shard: ShardId,
+        to: &str,
+        data: &str,
+        id: Option<&str>,
+    ) {
+        let Some(from) = self.who(index) else {
+            return;
+        };
+        let rooms = self.config.private_messages_need_shared_room.then(|| {
+            let rooms = self.rooms_of(index);
+            rooms.map(|room| self.rooms.name(room).into()).collect()
+        });
+        let ticket = self.wait(index, id, shard, For::Private);
+        let request = Request::Private {
+            from,
+            ticket,
+            to: to.into(),
+            data: data.into(),
+            rooms,
+        };
+        self.ask(shard, request);
+    }
+
+    /// A client and its connection, for other shards.
+    fn who(&self, index: u32) -> Option<Who> {
+        Some(Who {
+            connection: self.connections.id(index)?,
+            client: self.client_id(index)?,
+        })
+    }
+
+    /// A room that nobody here is in: whether it is there at all is what its home knows.
+    pub(in crate::server) fn ask_for_room(
+        &mut self,
+        index: u32,
+        home: ShardId,
+        name: &str,
+        id: Option<&str>,
+    ) {
+        let Some(Who { connection: to, .. }) = self.who(index) else {
+            return;
+        };
+        let ticket = self.wait(index, id, home, For::Refusal);
+        let room = name.into();
+        self.ask(home, Request::Find { to, ticket, room });
+    }
+
+    // ---- waiting
+
+    /// Nothing more is read of a client until its request is answered, or `timeouts.relay_ms` have passed.
+    fn wait(&mut self, index: u32, id: Option<&str>, shard: ShardId, whatfor: For) -> u64 {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        let due = self.now.mono + Duration::from_millis(self.config.timeouts.relay_ms);
+        let connection = self.connections.get_mut(index);
+        if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
+            session.extra_mut().waiting = Some(Box::new(Waiting {
+                id: id.map(Box::from),
+                due,
+                ticket,
+                shard,
+                whatfor,
+            }));
+            self.deadlines.insert(due, Deadline::Relay(index));
+        }
+        ticket
+    }
+
+    /// Whether a client's next message has to wait for another shard.
+    pub(in crate::server) fn waits_for_shard(&self, index: u32) -> bool {
+        if self.links.is_empty() {
+            return false;
+        }
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let extra = session.and_then(|session| session.extra.as_deref());
+        extra.is_some_and(|extra| extra.waiting.is_some())
+    }
+
+    /// Ends a client's waiting, if it is `ticket` that it waits for.
+    fn stop_waiting(&mut self, index: u32, ticket: Option<u64>) -> Option<Waiting> {
+        let session = self.connections.get_mut(index)?.session_mut()?;
+        let waiting = &mut session.extra.as_mut()?.waiting;
+        let asked = |waiting: &mut Box<Waiting>| ticket.is_none_or(|t| t == waiting.ticket);
+        let waiting = *waiting.take_if(asked)?;
+        self.deadlines.remove(waiting.due, Deadline::Relay(index));
+        Some(waiting)
+    }
+
+    /// The other shard has not answered in time.
+    pub(in crate::server) fn shard_overdue(&mut self, index: u32) {
+        let Some(waiting) = self.stop_waiting(index, None) else {
+            return;
+        };
+        self.stats.relay_timeouts += 1;
+        if let Some(who) = self.who(index) {
+            self.give_up(who, &waiting);
+        }
+        self.tell_lost(index, &waiting);
+    }
+
+    /// A request that nobody will answer.
+    pub(super) fn tell_lost(&mut self, index: u32, waiting: &Waiting) {
+        let error = ServerMessage::Error {
+            code: ErrorCode::Internal,
+            message: "Another part of the server did not answer in time",
+            retry_after_ms: None,
+        };
+        self.send(index, &error, waiting.id.as_deref());
+        self.go_on_reading(index);
+    }
+
+    /// A client is gone, and what it waits for with it.
+    pub(in crate::server) fn forget_waiting(&mut self, index: u32, session: &mut Session) {
+        let extra = session.extra.as_mut();
+        let Some(waiting) = extra.and_then(|extra| extra.waiting.take()) else {
+            return;
+        };
+        self.deadlines.remove(waiting.due, Deadline::Relay(index));
+        if let Some(connection) = self.connections.id(index) {
+            let client = self.encode_id(&session.secret, index);
+            self.give_up(Who { connection, client }, &waiting);
+        }
+    }
+
+    /// What was asked for is not wanted any more.
+    fn give_up(&mut self, who: Who, waiting: &Waiting) {
+        match &waiting.whatfor {
+            For::Join { room, again: false } => {
+                let request = Request::Leave {
+                    who,
+                    room: room.clone(),
+                    reason: LeaveReason::Disconnected,
+                };
+                self.ask(waiting.shard, request);
+            }
+            For::Link { turn, text } => {
+                self.links.forget(waiting.shard, *turn);
+                self.input_bytes -= text.len();
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a client waits for an answer of `shard`.
+    pub(super) fn waits_for(&self, index: u32, shard: ShardId) -> bool {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let extra = session.and_then(|session| session.extra.as_deref());
+        let waiting = extra.and_then(|extra| extra.waiting.as_deref());
+        waiting.is_some_and(|waiting| {
+            waiting.shard == shard && !matches!(waiting.whatfor, For::Link { .. })
+        })
+    }
+
+    /// What a client waits for will not be answered.
+    pub(super) fn lose(&mut self, index: u32) {
+        if let Some(waiting) = self.stop_waiting(index, None) {
+            self.tell_lost(index, &waiting);
+        }
+    }
+
+    // ---- being answered
+
+    /// The answer of another shard. One that comes too late is nothing to anybody: it was given up.
+    pub(super) fn answered(&mut self, reply: Reply) {
+        let Reply { to, ticket, answer } = reply;
+        let index = self.connections.resolve(to);
+        let waiting = index.and_then(|index| self.stop_waiting(index, Some(ticket)));
+        let (Some(index), Some(waiting)) = (index, waiting) else {
+            return;
+        };
+        let id = waiting.id.as_deref();
+        match answer {
+            Answer::Joined {
+                room,
+                members,
+                total,
+            } => {
+                self.let_in(index, &room, total);
+                let reply = ServerMessage::JoinedRoom {
+                    room: &room,
+                    members: &members,
+                    total,
+                };
+                self.send(index, &reply, id);
+            }
+            Answer::Members { room, page, total } => {
+                self.reply_members(index, &room, &page, total, id);
+            }
+            Answer::Sent => self.conclude(index, id, Ok(Outcome::Done)),
+            Answer::Refused { code, message } => {
+                self.conclude(index, id, Err(refusal(code, message)));
+            }
+        }
+        self.go_on_reading(index);
+    }
+
+    /// A room's home has made a client its member.
+    fn let_in(&mut self, index: u32, name: &str, total: usize) {
+        let known = self.rooms.find(name);
+        let room = known.unwrap_or_else(|| self.make_room(name, self.home(name)));
+        if let Some((_, entry)) = self.rooms.get_mut(room) {
+            entry.total = u32::try_from(total).unwrap_or(u32::MAX);
+        }
+        if known.is_none() {
+            // Whom the join would be told to was not known when it was asked for.
+            let others = total.saturating_sub(1);
+            let notices = if others < self.notice_members(room) {
+                others
+            } else {
+                0
+            };
+            self.charge_deliveries(index, notices);
+        }
+        if !self.is_member(index, room) {
+            self.take_place(index, room);
+        }
+    }
+
+    fn go_on_reading(&mut self, index: u32) {
+        let connection = self.connections.get(index);
+        if connection.is_some_and(|c| c.session().is_some()) {
+            self.sign_of_life(index, LifeEvent::Resumed);
+            self.resume_later(index);
+        }
+    }
+
+    // ---- links without room
+
+    /// The link that a message would go over, if too much is on its way there.
+    pub(in crate::server) fn busy_link(
+        &self,
+        index: u32,
+        message: &ClientMessage<'_>,
+    ) -> Option<ShardId> {
+        if self.links.is_empty() {
+            return None;
+        }
+        match message {
+            ClientMessage::Broadcast { .. } => self.busy_link_of(""),
+            ClientMessage::PrivateMessage { to, .. } => {
+                let shard = self.elsewhere(to);
+                shard.filter(|&shard| self.links.is_busy(shard))
+            }
+            ClientMessage::SetMetadata { .. } => {
+                let mut rooms = self.rooms_of(index);
+                rooms.find_map(|room| self.busy_link_of(self.rooms.name(room)))
+            }
+            // It only gives something up.
+            ClientMessage::Leave { .. } => None,
+            message => self.busy_link_of(room_of(message)?),
+        }
+    }
+
+    /// The link of a room with too much on its way: to its home, or from there to its members.
+    fn busy_link_of(&self, name: &str) -> Option<ShardId> {
+        let home = self.home(name);
+        if home != self.shard {
+            return self.links.is_busy(home).then_some(home);
+        }
+        let busy = |shard: &ShardId| self.links.is_busy(*shard);
+        if name.is_empty() {
+            return self.links.shards().find(busy);
+        }
+        let room = self.rooms.get(self.rooms.find(name)?)?;
+        let mut shards = room.guests.as_deref()?.shards().map(|(shard, _)| shard);
+        shards.find(busy)
+    }
+
+    /// Keeps a message until there is room on a link.
+    pub(in crate::server) fn wait_for_link(
+        &mut self,
+        index: u32,
+        shard: ShardId,
+        text: &str,
+        id: Option<&str>,
+    ) {
+        let turn = self.links.wait(shard, index);
+        self.input_bytes += text.len();
+        let text = text.into();
+        self.wait(index, id, shard, For::Link { turn, text });
+    }
+
+    /// There is room on a link that a client has waited for.
+    pub(super) fn link_is_free(&mut self, index: u32) {
+        let Some(waiting) = self.stop_waiting(index, None) else {
+            return;
+        };
+        if let For::Link { text, .. } = &waiting.whatfor {
+            self.input_bytes -= text.len();
+            self.understand(index, text);
+        }
+        if !self.waits_for_shard(index) {
+            self.go_on_reading(index);
+        }
+    }
+
+    /// A private message for a client of this shard, from another one.
+    pub(super) fn pass_on(
+        &mut self,
+        from: Who,
+        to: &str,
+        data: &str,
+        rooms: Option<&[Box<str>]>,
+    ) -> Answer {
+        let shared = |target: &u32| {
+            rooms.is_none_or(|rooms| {
+                let mut rooms = rooms.iter().filter_map(|name| self.rooms.find(name));
+                rooms.any(|room| room != LOBBY && self.is_member(*target, room))
+            })
+        };
+        let Some(target) = self.find_client(to).filter(shared) else {
+            return target_not_found().into();
+        };
+        let message = ServerMessage::PrivateMessage {
+            from: from.client,
+            data,
+            timestamp: self.now.unix_ms,
+        };
+        self.send_private(target, Some(from.connection), &message);
+        Answer::Sent
+    }
+}
+
+/// The room that a message is about.
+pub(in crate::server) fn room_of<'a>(message: &'a ClientMessage<'_>) -> Option<&'a str> {
+    match message {
+        ClientMessage::Join { room }
+        | ClientMessage::Leave { room }
+        | ClientMessage::RoomMessage { room, .. }
+        | ClientMessage::Members { room, .. }
+        | ClientMessage::TypingStart { room }
+        | ClientMessage::TypingStop { room } => Some(room),
+        _ => None,
+    }
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        Self::Refused {
+            code: refused.refusal.code,
+            message: refused.refusal.message,
+        }
+    }
+}

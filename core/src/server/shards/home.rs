@@ -1,0 +1,129 @@
+//! What other shards ask of this one: to be the home of its rooms, and to find its clients.
+
+use super::super::Server;
+use super::super::membership::{no_such_room, not_member};
+use crate::cluster::message::{Answer, Request, Said, Who};
+use crate::id::ConnectionId;
+use crate::machine::ShardId;
+use crate::message::LeaveReason;
+use crate::room::guests::Guests;
+
+impl Server {
+    /// Carries out a request of another shard.
+    pub(super) fn carry_out(&mut self, from: ShardId, request: Request) {
+        match request {
+            Request::Join {
+                who,
+                ticket,
+                room,
+                metadata,
+            } => {
+                let answer = self.let_guest_in(who, room, metadata);
+                self.reply_over(who.connection, ticket, answer);
+            }
+            Request::Leave { who, room, reason } => self.guest_leaves(who, &room, reason),
+            Request::Say { room, except, said } => self.say_for(from, &room, except, &said),
+            Request::Find { to, ticket, room } => {
+                let there = self.rooms.find(&room).is_some();
+                let refused = if there { not_member() } else { no_such_room() };
+                self.reply_over(to, ticket, refused.into());
+            }
+            Request::Members {
+                to,
+                ticket,
+                room,
+                page,
+            } => {
+                let answer = match self.rooms.find(&room).filter(|&room| self.is_home(room)) {
+                    Some(number) => Answer::Members {
+                        page: self.find_members(number, &page),
+                        total: self.room_len(number),
+                        room,
+                    },
+                    None => no_such_room().into(),
+                };
+                self.reply_over(to, ticket, answer);
+            }
+            Request::Private {
+                from,
+                ticket,
+                to,
+                data,
+                rooms,
+            } => {
+                let answer = self.pass_on(from, &to, &data, rooms.as_deref());
+                self.reply_over(from.connection, ticket, answer);
+            }
+            Request::Restore {
+                room,
+                members,
+                total,
+            } => self.restore(&room, members, total),
+        }
+    }
+
+    fn let_guest_in(&mut self, who: Who, name: Box<str>, metadata: Option<Box<str>>) -> Answer {
+        let room = self.rooms.find(&name);
+        let again = room.is_some_and(|room| self.is_guest(room, who));
+        if !again && let Err(refused) = self.check_room(room) {
+            return refused.into();
+        }
+        let room = room.unwrap_or_else(|| self.make_room(&name, self.shard));
+        if !again {
+            self.expect(room, who.client);
+            self.add_guest(room, who, metadata);
+        }
+        Answer::Joined {
+            members: self.list_members(room, who.client),
+            total: self.room_len(room),
+            room: name,
+        }
+    }
+
+    fn is_guest(&self, room: u32, who: Who) -> bool {
+        let guests = self.rooms.get(room).and_then(|room| room.guests.as_deref());
+        guests.is_some_and(|guests| guests.contains(&who.client))
+    }
+
+    pub(super) fn add_guest(&mut self, room: u32, who: Who, metadata: Option<Box<str>>) {
+        if let Some((name, entry)) = self.rooms.get_mut(room) {
+            let guests = entry
+                .guests
+                .get_or_insert_with(|| Box::new(Guests::new(name)));
+            guests.insert(who.client, who.connection, metadata);
+        }
+    }
+
+    fn guest_leaves(&mut self, who: Who, name: &str, reason: LeaveReason) {
+        let Some(room) = self.rooms.find(name) else {
+            return;
+        };
+        let guests = self.rooms.get_mut(room);
+        let guests = guests.and_then(|(_, entry)| entry.guests.as_deref_mut());
+        if guests.is_some_and(|guests| guests.remove(&who.client)) {
+            self.member_has_left(room, who.client, reason);
+        }
+    }
+
+    /// Says something in a room for a client of another shard.
+    fn say_for(&mut self, from: ShardId, name: &str, except: Option<ConnectionId>, said: &Said) {
+        let Some(room) = self.rooms.find(name).filter(|&room| self.is_home(room)) else {
+            // Everyone has left since, or this shard has just begun anew.
+            self.stats.relay_lost += u64::from(!matches!(said, Said::Application(_)));
+            return;
+        };
+        debug_assert!(except.is_none_or(|except| except.shard() == from));
+        if let Said::Updated { client, metadata } = said {
+            let Some((_, entry)) = self.rooms.get_mut(room) else {
+                return;
+            };
+            if let Some(guests) = entry.guests.as_deref_mut() {
+                guests.set_metadata(client, metadata);
+            }
+            if !entry.rule.metadata_notices {
+                return;
+            }
+        }
+        self.tell(room, except, said.told());
+    }
+}

@@ -1,0 +1,299 @@
+//! One shard of several: what it tells the others, and what it makes of what they tell.
+//!
+//! A room has a home, which a keyed hash of its name picks: the home decides who is in it and in which order
+//! its messages come. A shard with members keeps a mirror of the room, which knows those members and nothing
+//! else. A server of one shard is the home of everything, and has no links.
+
+mod asking;
+mod home;
+mod restart;
+
+pub(crate) use asking::Waiting;
+pub(super) use asking::room_of;
+
+use core::time::Duration;
+
+use super::Server;
+use super::deadlines::Deadline;
+use super::membership::Leaving;
+use crate::cluster::Relay;
+use crate::cluster::message::{Answer, Delivery, Holds, Item, Reply, Request, Said, Told, Who};
+use crate::id::ConnectionId;
+use crate::machine::{ShardId, Turn};
+use crate::room::LOBBY;
+
+/// Requests of other shards that are carried out between two polls.
+const REQUESTS_PER_POLL: usize = 1_024;
+/// Clients that have waited for a link and go on between two polls.
+const WAITING_PER_POLL: usize = 64;
+/// How long the others may be wrong about what a shard holds.
+const BETWEEN_HOLDS: Duration = Duration::from_millis(50);
+
+/// Which shard of how many a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// This one.
+    pub shard: ShardId,
+    /// All of them, 1 to 255.
+    pub shards: u8,
+    /// How often this one has begun anew: what it names differs each time.
+    pub restarts: u16,
+}
+
+impl Place {
+    /// A server that is all of its shards.
+    pub const ALONE: Self = Self {
+        shard: ShardId(0),
+        shards: 1,
+        restarts: 0,
+    };
+}
+
+impl Server {
+    // ---- who does what
+
+    /// The shard that a room belongs to. The lobby, without a name, belongs to the first.
+    pub(super) fn home(&self, name: &str) -> ShardId {
+        match self.links.shards().len() {
+            0 => self.shard,
+            _ if name.is_empty() => ShardId(0),
+            count => ShardId((self.keyed_hash(name.as_bytes()) % count as u64) as u8),
+        }
+    }
+
+    /// The shard that a room of this name belongs to. O(length of the name).
+    pub fn home_of(&self, room: &str) -> ShardId {
+        self.home(room)
+    }
+
+    pub(super) fn is_home(&self, room: u32) -> bool {
+        let entry = self.rooms.get(room);
+        entry.is_some_and(|entry| entry.home == self.shard)
+    }
+
+    /// Rooms that have their home here, without the lobby.
+    pub(super) fn rooms_held(&self) -> usize {
+        self.rooms.len() - 1 - self.mirrors
+    }
+
+    /// This shard's part of a limit for the whole server.
+    pub(super) fn share(&self, limit: usize) -> usize {
+        limit.div_ceil(self.links.shards().len().max(1))
+    }
+
+    /// Memory that buffers may take here.
+    pub(super) fn max_buffered_bytes(&self) -> usize {
+        let share = self.share(self.config.limits.max_buffered_bytes);
+        share.max(self.config.min_buffered_bytes())
+    }
+
+    // ---- telling
+
+    /// Has a room told something, by its home.
+    pub(super) fn say(&mut self, room: u32, from: Option<ConnectionId>, told: Told<'_>) {
+        match self.rooms.get(room).map(|entry| entry.home) {
+            Some(home) if home != self.shard => {
+                let name: Box<str> = self.rooms.name(room).into();
+                self.say_at(home, &name, from, told);
+            }
+            Some(_) => self.tell(room, from, told),
+            None => {}
+        }
+    }
+
+    /// Has another shard tell one of its rooms something.
+    pub(super) fn say_at(
+        &mut self,
+        home: ShardId,
+        name: &str,
+        except: Option<ConnectionId>,
+        told: Told<'_>,
+    ) {
+        let said = Said::from(told);
+        let room = name.into();
+        self.ask(home, Request::Say { room, except, said });
+    }
+
+    fn ask(&mut self, shard: ShardId, request: Request) {
+        self.links.push(shard, Item::Request(request));
+    }
+
+    /// Tells every other shard that has members of a room what has been told here.
+    pub(super) fn tell_elsewhere(
+        &mut self,
+        room: u32,
+        except: Option<ConnectionId>,
+        told: Told<'_>,
+        timestamp: u64,
+    ) {
+        if self.links.is_empty() {
+            return;
+        }
+        // Who joins is told of before it is a member.
+        let total = self.room_len(room) + usize::from(matches!(told, Told::Joined(_)));
+        let guests = self.rooms.get(room).and_then(|room| room.guests.as_deref());
+        let (name, shards): (_, Vec<ShardId>) = match guests {
+            _ if room == LOBBY => {
+                let others = self.links.shards().filter(|&shard| shard != self.shard);
+                ("".into(), others.collect())
+            }
+            None => return,
+            Some(guests) => {
+                let sender = except.map(ConnectionId::shard);
+                // Who said it alone hears nothing of it.
+                let hears = |&(shard, count): &(ShardId, usize)| count > 1 || sender != Some(shard);
+                let shards = guests.shards().filter(hears);
+                let shards = shards.map(|(shard, _)| shard).collect();
+                (guests.name.clone(), shards)
+            }
+        };
+        if shards.is_empty() {
+            return;
+        }
+        let said = Said::from(told);
+        for shard in shards {
+            let delivery = Delivery {
+                room: name.clone(),
+                total,
+                except,
+                timestamp,
+                said: said.clone(),
+            };
+            self.links.push(shard, Item::Delivery(delivery));
+        }
+    }
+
+    /// A member has left a room that has its home elsewhere.
+    pub(super) fn leave_elsewhere(&mut self, room: u32, leaving: &Leaving) {
+        let Some(connection) = self.connections.id(leaving.index) else {
+            return;
+        };
+        let name: Box<str> = self.rooms.name(room).into();
+        let home = self.home(&name);
+        let client = leaving.client;
+        let request = Request::Leave {
+            who: Who { connection, client },
+            room: name,
+            reason: leaving.reason,
+        };
+        self.ask(home, request);
+        let entry = self.rooms.get(room);
+        if entry.is_some_and(|entry| entry.len_here() == 0) {
+            self.remove_room(room);
+        }
+    }
+
+    // ---- being told
+
+    /// What another shard has to say.
+    pub(super) fn relayed(&mut self, from: ShardId, relay: Relay) {
+        if from == self.shard || !self.links.has(from) {
+            self.stats.stale += 1;
+            return;
+        }
+        for item in relay.items {
+            self.steps.one();
+            if !self.links.is_greeted(from) && !matches!(item, Item::Greeting(_)) {
+                self.stats.relay_lost += 1;
+                continue;
+            }
+            let bytes = item.bytes();
+            match item {
+                Item::Request(request) => self.links.receive(from, bytes, request),
+                Item::Reply(reply) => self.answered(reply),
+                Item::Delivery(delivery) => self.delivered(&delivery),
+                Item::Greeting(restarts) if restarts == self.restarts => self.links.greeted(from),
+                Item::Greeting(_) => {}
+                Item::Done(bytes) => self.links.carried_out(from, bytes),
+                Item::Holds(holds) => self.links.set_holds(from, holds),
+                Item::Address(key, connections) => self.links.set_address(from, key, connections),
+                Item::Charge(key, charge) => self.charge_address(key, charge),
+            }
+        }
+    }
+
+    /// A message of a room that has members here, unless they have left since.
+    fn delivered(&mut self, delivery: &Delivery) {
+        let Some(room) = self.rooms.find(&delivery.room) else {
+            return;
+        };
+        if let Some((_, entry)) = self.rooms.get_mut(room) {
+            entry.total = u32::try_from(delivery.total).unwrap_or(u32::MAX);
+        }
+        let Delivery {
+            except, timestamp, ..
+        } = *delivery;
+        self.tell_here(room, except, delivery.said.told(), timestamp);
+    }
+
+    fn reply_over(&mut self, to: ConnectionId, ticket: u64, answer: Answer) {
+        let reply = Reply { to, ticket, answer };
+        self.links.push(to.shard(), Item::Reply(reply));
+    }
+
+    // ---- between two rounds
+
+    /// Carries out what other shards have asked for, and lets clients go on that have waited for a link. `true` when
+    /// something is left to do at once.
+    pub(super) fn go_on_with_links(&mut self) -> bool {
+        if self.links.is_empty() {
+            return false;
+        }
+        self.tell_charges();
+        self.note_holds();
+        for _ in 0..REQUESTS_PER_POLL {
+            if self.turn() == Turn::Full {
+                return true;
+            }
+            let Some((from, request)) = self.links.next_request() else {
+                break;
+            };
+            self.steps.one();
+            self.carry_out(from, request);
+        }
+        for _ in 0..WAITING_PER_POLL {
+            if self.turn() == Turn::Full {
+                return true;
+            }
+            let Some(index) = self.links.next_waiting() else {
+                break;
+            };
+            self.steps.one();
+            self.link_is_free(index);
+        }
+        self.links.has_work()
+    }
+
+    /// Has the others told what this shard holds, before long.
+    fn note_holds(&mut self) {
+        if self.holds() != self.told_holds && !self.telling_holds {
+            self.telling_holds = true;
+            let due = self.now.mono + BETWEEN_HOLDS;
+            self.deadlines.insert(due, Deadline::Holds);
+        }
+    }
+
+    /// Tells the others what this shard holds.
+    pub(super) fn tell_holds(&mut self) {
+        self.telling_holds = false;
+        self.told_holds = self.holds();
+        let holds = self.told_holds;
+        self.tell_others(|| Item::Holds(holds));
+    }
+
+    /// What this shard holds.
+    fn holds(&self) -> Holds {
+        Holds {
+            connections: self.live,
+            clients: self.clients,
+            rooms: self.rooms_held(),
+            overloaded: self.is_overloaded(),
+        }
+    }
+
+    pub(super) fn tell_others(&mut self, item: impl Fn() -> Item) {
+        for shard in self.links.shards().filter(|&shard| shard != self.shard) {
+            self.links.push(shard, item());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A shard that fails and begins anew: the others go on, and in the end everybody knows the same.
+
+use roomwire_core::ShardId;
+use roomwire_tests::{Lag, Rng, World};
+use serde_json::json;
+
+use crate::{quiet, room_at, say};
+
+/// Whoever was connected to it has left.
+#[test]
+fn its_clients_have_left_the_rooms_of_others() {
+    let mut world = World::of_shards(quiet(), 2);
+    let room = room_at(&world, ShardId(0));
+    let (ada, bob) = (world.connect(), world.connect());
+    world.join(ada, &room);
+    world.join(bob, &room);
+    world.forget();
+    let lost = world.id(bob).to_owned();
+    world.restart(ShardId(1));
+    let left = world.expect(ada, "member_left");
+    assert_eq!(left["clientId"], lost);
+    assert_eq!(left["reason"], "disconnected");
+    let private = json!({"type": "private_message", "to": lost, "data": 1});
+    assert_eq!(world.refused(ada, &private), "target_not_found");
+    assert_eq!(world.stats().shard_restarts, 1);
+}
+
+/// Rooms that had their home there live on with who is left: these are told that members have gone.
+#[test]
+fn its_rooms_live_on() {
+    let mut world = World::of_shards(quiet(), 3);
+    let room = room_at(&world, ShardId(1));
+    let clients = world.connect_many(6);
+    for &client in &clients {
+        world.join(client, &room);
+    }
+    world.forget();
+    let left: Vec<_> = clients
+        .iter()
+        .copied()
+        .filter(|&client| world.shard(client) != ShardId(1))
+        .collect();
+    world.restart(ShardId(1));
+    for &client in &left {
+        let told = world.all(client);
+        let last = told.last().expect("it is told");
+        assert_eq!(last["type"], "members_changed", "{told:?}");
+        assert_eq!(last["total"], 4);
+        let gone: u64 = told.iter().filter_map(|t| t["left"].as_u64()).sum();
+        assert!(gone >= 2, "{told:?}");
+        let page = world.request(client, &json!({"type": "members", "room": room}));
+        assert_eq!(page["members"].as_array().map(Vec::len), Some(4));
+    }
+    assert_eq!(world.request(left[0], &say(&room, 1))["type"], "ack");
+    for &other in &left[1..] {
+        world.expect(other, "room_message");
+    }
+    let new = world.connect();
+    assert_eq!(world.join(new, &room)["total"], 5);
+}
+
+/// What was asked of it is not waited for.
+#[test]
+fn what_it_was_asked_fails() {
+    let mut world = World::of_shards(quiet(), 2);
+    let room = room_at(&world, ShardId(1));
+    let (ada, _) = (world.connect(), world.connect());
+    world.driver().machine_mut().set_lag(Lag {
+        rng: Rng::new(1),
+        most_us: 0,
+        stalls_per_mille: 1_000,
+        stall_us: 100_000,
+    });
+    world.post_json(ada, &json!({"type": "join", "room": room, "id": 1}));
+    world.settle();
+    world.restart(ShardId(1));
+    world.advance_ms(150);
+    let error = world.expect(ada, "error");
+    assert_eq!(
+        (&error["code"], &error["id"]),
+        (&json!("internal"), &json!(1))
+    );
+    // The request was still on its way: what it asked for is taken back.
+    world.advance_ms(1_000);
+    world.expect_nothing(ada);
+    assert_eq!(world.stats().rooms, 0);
+    assert_eq!(world.stats().relay_timeouts, 0);
+}
+
+/// The first shard is the home of everybody: broadcasts go on without its former life.
+#[test]
+fn broadcasts_outlive_the_first_shard() {
+    let mut world = World::of_shards(quiet(), 2);
+    let (_, bob) = (world.connect(), world.connect());
+    world.restart(ShardId(0));
+    let cyd = world.connect();
+    world.forget();
+    world.request(bob, &json!({"type": "broadcast", "data": 1}));
+    assert_eq!(world.expect(cyd, "broadcast")["data"], 1);
+    world.request(cyd, &json!({"type": "broadcast", "data": 2}));
+    assert_eq!(world.expect(bob, "broadcast")["data"], 2);
+}

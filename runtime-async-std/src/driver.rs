@@ -17,8 +17,8 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal, TURN_TIME,
-    TurnBudget,
+    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal,
+    Slots, TURN_TIME, TurnBudget, TurnEnd,
 };
 use socket2::Socket as Raw;
 
@@ -27,6 +27,7 @@ use crate::stream::Stream;
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {
     state: RefCell<State<M>>,
+    links: Links<M::Relay>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
@@ -39,13 +40,11 @@ pub(crate) struct Driver<M: Machine> {
 
 struct State<M> {
     machine: M,
-    /// By slot of the connection.
-    sockets: Vec<Option<Socket>>,
+    sockets: Slots<Socket>,
     buffer: Box<[u8]>,
 }
 
 struct Socket {
-    connection: ConnectionId,
     stream: Stream,
     /// Its task's.
     waker: Option<Waker>,
@@ -59,28 +58,16 @@ struct Socket {
     blocked: bool,
 }
 
-/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
-/// milliseconds between two rounds of few outputs.
-const OUTPUTS_PER_LOOK: u32 = 8;
-
-/// What a turn came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
-    /// Sleep until the deadline or the next input.
-    Idle(Option<Instant>),
-    /// The budget is spent or the program that takes events is behind: go on soon.
-    CutShort,
-}
-
 impl<M: Machine + 'static> Driver<M> {
-    pub(crate) fn new(machine: M, clock: ClockBase) -> Rc<Self> {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Rc<Self> {
         let state = State {
             machine,
-            sockets: Vec::new(),
+            sockets: Slots::new(),
             buffer: vec![0; READ_BUFFER_BYTES].into(),
         };
         Rc::new(Self {
             state: RefCell::new(state),
+            links,
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
@@ -98,7 +85,6 @@ impl<M: Machine + 'static> Driver<M> {
             return; // dropping the stream closes it
         };
         let socket = Socket {
-            connection,
             stream,
             waker: None,
             drained: true,
@@ -106,13 +92,7 @@ impl<M: Machine + 'static> Driver<M> {
             paused: false,
             blocked: false,
         };
-        let slot = connection.index() as usize;
-        if state.sockets.len() <= slot {
-            state.sockets.resize_with(slot + 1, || None);
-        }
-        if let Some(place) = state.sockets.get_mut(slot) {
-            *place = Some(socket);
-        }
+        state.sockets.insert(connection, socket);
         self.tasks.set(self.tasks.get() + 1);
         spawn_local(Rc::clone(self).watch(connection));
     }
@@ -121,6 +101,14 @@ impl<M: Machine + 'static> Driver<M> {
     pub(crate) fn command(&self, command: M::Command) {
         let _ = self.handle(Input::Command(command));
         self.flusher.raise();
+    }
+
+    /// Takes what other shards have; `true` if there may be more.
+    pub(crate) fn receive(&self) -> bool {
+        self.flusher.raise();
+        let now = self.now();
+        self.links
+            .receive(&mut self.state.borrow_mut().machine, now)
     }
 
     /// Looks at the machine between two turns.
@@ -142,8 +130,8 @@ impl<M: Machine + 'static> Driver<M> {
 
     /// Cuts every connection; returns once their tasks are gone.
     pub(crate) async fn end(&self) {
-        let sockets = std::mem::take(&mut self.state.borrow_mut().sockets);
-        let wakers = sockets.iter().flatten().filter_map(|s| s.waker.as_ref());
+        let mut sockets = std::mem::take(&mut self.state.borrow_mut().sockets);
+        let wakers = sockets.iter_mut().filter_map(|s| s.waker.as_ref());
         wakers.for_each(Waker::wake_by_ref);
         drop(sockets);
         while self.tasks.get() > 0 {
@@ -162,8 +150,8 @@ impl<M: Machine + 'static> Driver<M> {
     }
 
     fn wake_all(&self) {
-        let state = self.state.borrow();
-        let wakers = state.sockets.iter().flatten();
+        let mut state = self.state.borrow_mut();
+        let wakers = state.sockets.iter_mut();
         let wakers = wakers.filter_map(|socket| socket.waker.as_ref());
         wakers.for_each(Waker::wake_by_ref);
     }
@@ -187,7 +175,7 @@ impl<M: Machine + 'static> Driver<M> {
                 sockets,
                 buffer,
             } = &mut *state;
-            let Some(socket) = find(sockets, connection) else {
+            let Some(socket) = sockets.get_mut(connection) else {
                 return Poll::Ready(false);
             };
             if !socket
@@ -248,11 +236,8 @@ impl<M: Machine + 'static> Driver<M> {
         let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
-        let mut polled = 0_u32;
         let end = loop {
-            polled += 1;
-            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
-            if !budget.output() || late {
+            if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;
             }
             let output = self.state.borrow_mut().machine.poll();
@@ -271,7 +256,10 @@ impl<M: Machine + 'static> Driver<M> {
                 }
                 Output::Again => {}
                 Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                // A server of one shard neither connects nor relays.
+                Output::Relay { to } => {
+                    self.links.carry(&mut self.state.borrow_mut().machine, to);
+                }
+                // A server does not connect.
                 _ => {}
             }
         };
@@ -285,7 +273,7 @@ impl<M: Machine + 'static> Driver<M> {
         let State {
             machine, sockets, ..
         } = &mut *state;
-        let outcome = match find(sockets, connection) {
+        let outcome = match sockets.get_mut(connection) {
             Some(socket) => write(machine, connection, &socket.stream.socket()),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
@@ -296,7 +284,7 @@ impl<M: Machine + 'static> Driver<M> {
                 blocked: false,
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(socket) = find(sockets, connection) {
+                if let Some(socket) = sockets.get_mut(connection) {
                     socket.blocked = true;
                     socket.wake();
                 }
@@ -319,7 +307,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn read_interest(&self, connection: ConnectionId, wanted: bool) {
         let mut state = self.state.borrow_mut();
-        if let Some(socket) = find(&mut state.sockets, connection) {
+        if let Some(socket) = state.sockets.get_mut(connection) {
             socket.paused = !wanted;
             if wanted {
                 socket.drained = false;
@@ -330,7 +318,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn finish(&self, connection: ConnectionId) {
         let mut state = self.state.borrow_mut();
-        if let Some(socket) = find(&mut state.sockets, connection) {
+        if let Some(socket) = state.sockets.get_mut(connection) {
             // It fails if the peer is gone, which the next read sees.
             let _ = socket.stream.socket().shutdown(Shutdown::Write);
         }
@@ -338,7 +326,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn close(&self, connection: ConnectionId, reset: bool) {
         let mut state = self.state.borrow_mut();
-        if reset && let Some(socket) = find(&mut state.sockets, connection) {
+        if reset && let Some(socket) = state.sockets.get_mut(connection) {
             let linger = Some(std::time::Duration::ZERO);
             let _ = socket.stream.socket().set_linger(linger);
         }
@@ -361,9 +349,7 @@ impl<M: Machine + 'static> Driver<M> {
 impl<M> State<M> {
     /// Forgets a socket, which closes it; its task finds that out.
     fn remove(&mut self, connection: ConnectionId) {
-        let place = self.sockets.get_mut(connection.index() as usize);
-        let taken = place.and_then(|place| place.take_if(|s| s.connection == connection));
-        if let Some(socket) = taken {
+        if let Some(socket) = self.sockets.remove(connection) {
             socket.wake();
         }
     }
@@ -376,11 +362,6 @@ impl Socket {
             waker.wake_by_ref();
         }
     }
-}
-
-fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
-    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
-    (socket.connection == connection).then_some(socket)
 }
 
 /// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.

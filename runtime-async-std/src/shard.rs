@@ -1,22 +1,29 @@
 //! One shard: a thread with its own loop, listeners, machine and mailbox.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant as StdInstant;
 
-use async_io::Timer;
+use async_io::{Async, Timer};
 use async_std::channel::{Receiver, Sender, TrySendError};
 use async_std::stream::Stream;
 use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{ListenerId, Stats};
 use roomwire_runtime::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, Hosted, RunError, Serve, Signal, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Trouble,
+    TurnEnd, live, log_event,
 };
 
-use crate::driver::{Driver, TurnEnd};
+use roomwire_runtime::mailbox::Bell;
+
+use crate::driver::Driver;
 use crate::stream::Acceptor;
 
 /// What a shard is made of.
@@ -24,6 +31,13 @@ pub(crate) struct Shard {
     pub(crate) mailbox: Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<Sender<Event>>,
+}
+
+/// How a shard has ended, and that it has.
+#[derive(Default)]
+struct Over {
+    end: Cell<Option<End>>,
+    signal: Signal,
 }
 
 /// What a shard is sent from other threads.
@@ -35,7 +49,7 @@ pub(crate) enum Letter {
 }
 
 impl Serve for Shard {
-    type Outcome = Result<(), RunError>;
+    type Outcome = Result<(End, Self), RunError>;
 
     fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         block_on(self.serve_on(machine, bound))
@@ -45,15 +59,15 @@ impl Serve for Shard {
 impl Shard {
     /// Runs on this thread until the shard was drained or aborted.
     pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
-        bound.host(self)
+        live(bound, self, Bound::host)
     }
 
-    async fn serve_on(self, machine: impl Hosted, mut bound: Bound) -> Result<(), RunError> {
+    async fn serve_on(self, machine: impl Hosted, bound: Bound) -> Result<(End, Self), RunError> {
         let Self {
             mut mailbox,
             events,
         } = self;
-        let driver = Driver::new(machine, ClockBase::new());
+        let driver = Driver::new(machine, bound.links, ClockBase::new());
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
@@ -61,15 +75,22 @@ impl Shard {
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
         }
-        let drained = Rc::new(Signal::default());
-        let flusher = spawn_local(flush(Rc::clone(&driver), events, Rc::clone(&drained)));
+        let over = Rc::new(Over::default());
+        let drains = bound.drains;
+        let (sender, own) = (events.clone(), drains.clone());
+        let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&over));
+        let flusher = spawn_local(flusher);
+        let doing = "registering a bell with the runtime";
+        let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
+        let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
         loop {
-            let letter = poll_fn(|cx| match drained.poll(cx) {
+            let letter = poll_fn(|cx| match over.signal.poll(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
             });
             match letter.await {
                 Some(Letter::Command(Command::Drain)) => {
+                    drains.begin();
                     stop(accepting.drain(..)).await;
                     bound.files.clear();
                     driver.command(Command::Drain);
@@ -83,9 +104,10 @@ impl Shard {
                 Some(Letter::Abort) | None => break,
             }
         }
-        stop(accepting.into_iter().chain([flusher])).await;
+        stop(accepting.into_iter().chain([flusher, relays])).await;
         driver.end().await;
-        Ok(())
+        let end = over.end.get().unwrap_or(End::Over);
+        Ok((end, Self { mailbox, events }))
     }
 }
 
@@ -96,24 +118,34 @@ async fn stop(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
+/// Takes what other shards have when the bell has been rung.
+async fn receive(driver: Rc<Driver<impl Hosted>>, bell: Arc<Bell>, ear: Async<UnixStream>) {
+    let mut more = driver.receive();
+    loop {
+        if more {
+            yield_now().await;
+        } else if ear.readable().await.is_err() {
+            return;
+        }
+        bell.listen(|bytes| ear.get_ref().read(bytes));
+        more = driver.receive();
+    }
+}
+
 /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
 async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: ListenerId) {
-    let mut failing = false;
+    let mut trouble = Trouble::default();
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    failing = false;
+                    trouble.is_over();
                     driver.accept(stream, peer, id);
                 }
-                // The peer gave up while it waited: nothing is wrong here.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
+                    if let Some(rest) = trouble.pause(&error) {
+                        sleep(rest).await;
                     }
-                    failing = true;
-                    sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -125,17 +157,18 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
 async fn flush(
     driver: Rc<Driver<impl Hosted>>,
     events: Option<Sender<Event>>,
-    drained: Rc<Signal>,
+    drains: Drains,
+    over: Rc<Over>,
 ) {
     let mut late = None;
-    let mut ended = false;
     let mut timer = Timer::never();
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
-            log_event(&event);
-            ended |= event == Event::Drained;
-            if let Some(events) = &events
+            let (event, end) = drains.filter(event);
+            over.end.set(over.end.get().or(end));
+            event.iter().for_each(log_event);
+            if let (Some(events), Some(event)) = (&events, event)
                 && let Err(TrySendError::Full(event)) = events.try_send(event)
             {
                 late = Some(event);
@@ -148,8 +181,8 @@ async fn flush(
             let _ = events.send(event).await;
             driver.release();
         }
-        if ended {
-            drained.raise();
+        if over.end.get().is_some() {
+            over.signal.raise();
         }
         let TurnEnd::Idle(deadline) = end else {
             yield_now().await;

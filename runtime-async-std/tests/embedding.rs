@@ -1,6 +1,7 @@
 //! The library as an embedding program sees it: binding, events, commands, and every way to end, over real
 //! TCP.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -11,8 +12,8 @@ use async_std::channel::Receiver;
 use async_std::task::{block_on, spawn};
 use roomwire_async_std::{Ended, Handle, Server};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_runtime::{ListenerSettings, RunError, Settings};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends};
+use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -70,6 +71,85 @@ fn next(events: &Receiver<Event>) -> Event {
     block_on(async_std::future::timeout(PATIENCE, events.recv()))
         .expect("in time")
         .expect("the server runs")
+}
+
+/// A thread that fails takes its clients along, and begins anew; the others go on.
+#[test]
+fn a_thread_that_fails_begins_anew() {
+    let mut settings = settings();
+    settings.threads = 2;
+    let mut server = Server::bind_now(&settings).expect("a free port");
+    let events = server.events();
+    let running = Running::start(server);
+    let mut clients = meet(running.address, 12);
+    let mut first = BTreeSet::new();
+    for _ in &clients {
+        let Event::Opened {
+            connection, client, ..
+        } = next(&events)
+        else {
+            panic!("not opened");
+        };
+        if connection.shard().0 == 0 {
+            first.insert(client.to_string());
+        }
+    }
+    let room = FAULTY_ROOM.to_owned();
+    let message = "{}".to_owned();
+    let command = Command::Publish { room, message };
+    block_on(running.handle.command(command)).expect("it runs");
+    let on_first = |client: &Client| first.contains(&client.id);
+    let (lost, left): (Vec<_>, Vec<_>) = clients.drain(..).partition(on_first);
+    assert!(
+        !lost.is_empty() && !left.is_empty(),
+        "{} were lost",
+        lost.len()
+    );
+    survive(running.address, lost, left);
+    running.stop();
+    let events: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let failed = |event: &&Event| matches!(event, Event::Failed { .. });
+    assert_eq!(events.iter().filter(failed).count(), 1);
+    assert_eq!(events.last(), Some(&Event::Drained));
+}
+
+/// Several threads are one server, for its clients and for the program.
+#[test]
+fn several_threads_are_one_server() {
+    let mut settings = settings();
+    settings.threads = 3;
+    let mut server = Server::bind_now(&settings).expect("a free port");
+    let events = server.events();
+    let running = Running::start(server);
+    let mut clients = meet(running.address, 12);
+    let mut shards = BTreeSet::new();
+    for _ in &clients {
+        let Event::Opened { connection, .. } = next(&events) else {
+            panic!("not opened");
+        };
+        shards.insert(connection.shard());
+        let message = r#"{"type":"news"}"#.to_owned();
+        let command = Command::Send {
+            connection,
+            message,
+        };
+        block_on(running.handle.command(command)).expect("it runs");
+    }
+    assert!(shards.len() > 1, "all connections are on one thread");
+    for client in &mut clients {
+        client.expect("news");
+    }
+    let stats = block_on(running.handle.stats()).expect("it runs");
+    assert_eq!((stats.clients, stats.opened, stats.rooms), (12, 12, 1));
+    running.handle.drain_blocking();
+    for client in &mut clients {
+        client.expect("closing");
+        assert_eq!(u16::from(client.expect_close().code), 1012);
+    }
+    running.join();
+    let ends: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    assert_eq!(ends.len(), 13);
+    assert_eq!(ends.last(), Some(&Event::Drained), "once, at the end");
 }
 
 // covers A1-16, A2-05, A3-08

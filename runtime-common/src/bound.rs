@@ -1,21 +1,39 @@
 //! What every adapter does before it serves.
 
-#[cfg(feature = "tls")]
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-use roomwire_core::ValidConfig;
+use roomwire_core::cluster::Relay;
+use roomwire_core::server::Place;
+use roomwire_core::{ShardId, ValidConfig};
 
 use crate::error::RunError;
-use crate::listen::{self, Address, Listener, SocketFile};
+use crate::events::Drains;
+use crate::links::Links;
+use crate::listen::{self, Address, Listener, SocketFile, SocketFiles};
+use crate::mailbox::Bell;
 use crate::record::Recording;
 use crate::seed;
 use crate::settings::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::Certificates;
 
-/// Settings that were checked, and what they ask the system for: addresses, a seed, the file of a recording.
+/// Settings that were checked, and what they ask the system for: addresses, a seed, the file of a recording. One shard
+/// has all of it, and the [others](Self::others).
 #[derive(Debug)]
 pub struct Bound {
+    /// Which shard it is for.
+    pub place: Place,
+    /// The other shards, for threads of their own: the first has them.
+    pub others: Vec<Self>,
+    /// To the other shards.
+    pub links: Links<Relay>,
+    /// Wakes the shard's loop.
+    pub bell: Arc<Bell>,
+    /// Readable when the bell has been rung.
+    pub ear: UnixStream,
+    /// Which shards are still to be drained.
+    pub drains: Drains,
     /// The core's settings.
     pub config: ValidConfig,
     /// The core's randomness.
@@ -32,7 +50,7 @@ pub struct Bound {
     #[cfg(feature = "tls")]
     pub certificates: Option<Certificates>,
     /// Those of UNIX sockets: they are gone when this is dropped.
-    pub files: Vec<SocketFile>,
+    pub files: SocketFiles,
 }
 
 impl Bound {
@@ -49,36 +67,101 @@ impl Bound {
             files => Some(Certificates::load(files)?),
         };
         let seed = seed::from_system().map_err(RunError::io("reading a random seed"))?;
-        let mut listeners = Vec::new();
+        let count = usize::from(settings.threads);
+        let mut listeners: Vec<_> = (0..count).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
         let mut files = Vec::new();
         for listener in &settings.listeners {
-            let socket = listen::bind(&listener.address)?;
+            let sockets = listen::bind_shards(&listener.address, count)?;
             files.extend(SocketFile::of(&listener.address));
-            let address = socket.local_addr();
+            let address = sockets[0].local_addr();
             let address = address.map_err(RunError::io("reading a listener's address"))?;
             // What was asked for by address has been looked at.
             if matches!(listener.address, Address::Inherited(_)) {
                 listen::warn_if_public(&address);
             }
             addresses.push(address);
-            listeners.push(socket);
+            for (shard, socket) in listeners.iter_mut().zip(sockets) {
+                shard.push(socket);
+            }
         }
-        Ok(Self {
-            config,
+        let files = SocketFiles::from(files);
+        let mut recording = Recording::create(&settings.record)?;
+        let bells = (0..count).map(|_| Bell::new());
+        let bells = bells.collect::<std::io::Result<Vec<_>>>();
+        let bells = bells.map_err(RunError::io("making a bell for a thread"))?;
+        let (bells, ears): (Vec<_>, Vec<_>) =
+            bells.into_iter().map(|(b, e)| (Arc::new(b), e)).unzip();
+        let drains = Drains::of(count);
+        let links = Links::between(&bells);
+        let ends = bells.into_iter().zip(ears).zip(links).zip(listeners);
+        let shards = (0..settings.threads).zip(ends);
+        let mut shards = shards.map(|(shard, (((bell, ear), links), listeners))| Self {
+            place: Place {
+                shard: ShardId(shard),
+                shards: settings.threads,
+                restarts: 0,
+            },
+            others: Vec::new(),
+            links,
+            bell,
+            ear,
+            drains: drains.clone(),
+            config: config.clone(),
             seed,
             listeners,
-            addresses,
-            recording: Recording::create(&settings.record)?,
-            tls: settings
-                .listeners
-                .iter()
-                .map(|listener| listener.tls)
-                .collect(),
+            addresses: addresses.clone(),
+            recording: recording.take(),
+            tls: settings.listeners.iter().map(|l| l.tls).collect(),
             #[cfg(feature = "tls")]
-            certificates,
-            files,
+            certificates: certificates.clone(),
+            files: files.clone(),
+        });
+        let first = shards.next();
+        // The settings have at least one.
+        let mut first = first.ok_or_else(|| RunError::Thread("no threads".to_owned()))?;
+        first.others = shards.collect();
+        Ok(first)
+    }
+
+    /// The same once more, for when the shard has failed: its listeners and links, and no recording, which ends with
+    /// what failed.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn again(&self) -> std::io::Result<Self> {
+        let listeners = self.listeners.iter().map(Listener::try_clone);
+        Ok(Self {
+            place: Place {
+                restarts: self.place.restarts.wrapping_add(1),
+                ..self.place
+            },
+            others: Vec::new(),
+            links: self.links.clone(),
+            bell: Arc::clone(&self.bell),
+            ear: self.ear.try_clone()?,
+            drains: self.drains.clone(),
+            config: self.config.clone(),
+            seed: self.seed,
+            listeners: listeners.collect::<std::io::Result<_>>()?,
+            addresses: self.addresses.clone(),
+            recording: None,
+            tls: self.tls.clone(),
+            #[cfg(feature = "tls")]
+            certificates: self.certificates.clone(),
+            files: self.files.clone(),
         })
+    }
+
+    /// The first shard, then the others.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
+    }
+
+    /// Takes the shards apart, the first one first.
+    pub fn into_shards(mut self) -> Vec<Self> {
+        let others = std::mem::take(&mut self.others);
+        std::iter::once(self).chain(others).collect()
     }
 
     /// How each listener speaks TLS; `None` if none does.

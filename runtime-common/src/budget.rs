@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+use roomwire_core::Instant;
+
+use crate::clock::ClockBase;
+
 /// Bytes of the one read buffer of a thread. It is lent to the core for each read and belongs to no connection.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
@@ -41,6 +45,19 @@ pub const SEND_MORE: i32 = {
     }
 };
 
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnEnd {
+    /// Sleep until the deadline or the next input.
+    Idle(Option<Instant>),
+    /// The budget is spent or the program that takes events is behind: go on soon.
+    CutShort,
+}
+
+/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
+/// milliseconds between two rounds of few outputs.
+const OUTPUTS_PER_LOOK: u32 = 8;
+
 /// What is left of a turn. An adapter asks before each step; when it is told no it leaves the rest for the
 /// next turn, which it begins without sleeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +84,10 @@ impl TurnBudget {
         more
     }
 
-    /// Whether another output may be polled. Takes it from the budget.
-    pub const fn output(&mut self) -> bool {
-        let more = take(&mut self.outputs);
+    /// Whether another output may be polled in a turn that ends at `over`. Takes it from the budget.
+    pub fn output(&mut self, clock: &ClockBase, over: Instant) -> bool {
+        let look = self.outputs.is_multiple_of(OUTPUTS_PER_LOOK);
+        let more = take(&mut self.outputs) && !(look && clock.until(over).is_zero());
         self.cut_short |= !more;
         more
     }

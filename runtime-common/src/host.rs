@@ -1,14 +1,22 @@
 //! The machine that an adapter runs: a server, recorded or not, behind TLS or not.
 
+use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{Machine, Server};
 
 use crate::bound::Bound;
+use crate::guard::Guarded;
 
 /// What an adapter runs.
-pub trait Hosted: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static {}
+pub trait Hosted:
+    Machine<Command = Command, Event = Event, Relay = Relay> + AsRef<Server> + 'static
+{
+}
 
-impl<M: Machine<Command = Command, Event = Event> + AsRef<Server> + 'static> Hosted for M {}
+impl<M> Hosted for M where
+    M: Machine<Command = Command, Event = Event, Relay = Relay> + AsRef<Server> + 'static
+{
+}
 
 /// How an adapter runs a machine, whichever it is.
 pub trait Serve {
@@ -22,9 +30,9 @@ pub trait Serve {
 impl Bound {
     /// Runs the machine that the settings ask for; returns once it is gone, and its recording written.
     pub fn host<S: Serve>(mut self, serve: S) -> S::Outcome {
-        let (config, seed) = (self.config.clone(), self.seed);
+        let (config, seed, place) = (self.config.clone(), self.seed, self.place);
         match self.recording.take() {
-            None => self.wrap(Server::new(config, seed), serve),
+            None => self.wrap(Server::shard(config, seed, place), serve),
             Some(recording) => recording.run(config, seed, |recorder| self.wrap(recorder, serve)),
         }
     }
@@ -32,16 +40,20 @@ impl Bound {
     #[cfg(feature = "tls")]
     fn wrap<S: Serve>(self, machine: impl Hosted, serve: S) -> S::Outcome {
         match self.tls_listeners() {
-            None => serve.serve(machine, self),
+            None => self.guard(machine, serve),
             Some(listeners) => {
                 let machine = roomwire_core::tls::Tls::new(machine, listeners);
-                serve.serve(machine, self)
+                self.guard(machine, serve)
             }
         }
     }
 
     #[cfg(not(feature = "tls"))]
     fn wrap<S: Serve>(self, machine: impl Hosted, serve: S) -> S::Outcome {
-        serve.serve(machine, self)
+        self.guard(machine, serve)
+    }
+
+    fn guard<S: Serve>(self, machine: impl Hosted, serve: S) -> S::Outcome {
+        serve.serve(Guarded::new(machine, self.place.shard), self)
     }
 }

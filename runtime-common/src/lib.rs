@@ -9,10 +9,15 @@ mod budget;
 mod clock;
 mod error;
 mod events;
+mod guard;
 mod host;
+mod links;
 mod record;
 mod settings;
 mod signal;
+mod slots;
+mod threads;
+mod trouble;
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -28,14 +33,20 @@ pub mod tls;
 pub use bound::Bound;
 pub use budget::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
-    SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
+    SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
 };
 pub use clock::ClockBase;
 pub use error::{Ended, RunError};
-pub use events::log_event;
+pub use events::{Drains, log_event};
+#[cfg(feature = "fault-injection")]
+pub use guard::FAULTY_ROOM;
 pub use host::{Hosted, Serve};
+pub use links::Links;
 pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
 pub use signal::Signal;
 pub use signals::{Shutdown, Signals};
+pub use slots::Slots;
+pub use threads::{End, live, run_shards};
+pub use trouble::Trouble;

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -101,6 +102,17 @@ pub enum Listener {
 }
 
 impl Listener {
+    /// Another handle for the same socket.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(listener) => listener.try_clone().map(Self::Tcp),
+            Self::Unix(listener) => listener.try_clone().map(Self::Unix),
+        }
+    }
+
     /// Where it listens; with port 0, the port that it was given.
     ///
     /// # Errors
@@ -128,7 +140,7 @@ impl Listener {
 /// Names the address, the cause and what can be done.
 pub fn bind(address: &Address) -> Result<Listener, BindError> {
     let listener = match address {
-        Address::Tcp(address) => open_tcp(*address).map(Listener::Tcp),
+        Address::Tcp(address) => open_tcp(*address, false).map(Listener::Tcp),
         Address::Unix(path) => open_unix(path).map(Listener::Unix),
         Address::Inherited(number) => systemd::inherited(*number),
     };
@@ -136,6 +148,37 @@ pub fn bind(address: &Address) -> Result<Listener, BindError> {
         address: address.clone(),
         source,
     })
+}
+
+/// Listens at `address` once for each of `shards`, as [`bind`] does. Where the system can (Linux, TCP) each has a queue
+/// of its own and the system deals out connections; elsewhere all accept from one queue.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_shards(address: &Address, shards: usize) -> Result<Vec<Listener>, BindError> {
+    let first = bind(address)?;
+    let failed = |source| BindError {
+        address: address.clone(),
+        source,
+    };
+    if shards == 1 {
+        return Ok(vec![first]);
+    }
+    match first {
+        Listener::Tcp(probe) if cfg!(target_os = "linux") => {
+            // Nobody else listens there: sockets that share their address would not find that out.
+            let address = probe.local_addr().map_err(failed)?;
+            drop(probe);
+            let each = (0..shards).map(|_| open_tcp(address, true).map(Listener::Tcp));
+            each.collect::<io::Result<_>>().map_err(failed)
+        }
+        first => {
+            let more = (1..shards).map(|_| first.try_clone());
+            let mut all = more.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+            all.insert(0, first);
+            Ok(all)
+        }
+    }
 }
 
 /// An address where nothing can listen.
@@ -148,13 +191,17 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-fn open_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+/// `shared`: others of this process listen there, too.
+fn open_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
     // What is accepted inherits it: one system call less for each connection.
     socket.set_tcp_nodelay(true)?;
     if address.is_ipv6() {
@@ -187,6 +234,25 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     match socket.connect(&socket2::SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         _ => Ok(()),
+    }
+}
+
+/// The files of all UNIX sockets of a server. Clones are the same files: they are gone when one of them says so, or
+/// all have been dropped.
+#[derive(Clone, Debug, Default)]
+pub struct SocketFiles(Arc<Mutex<Vec<SocketFile>>>);
+
+impl SocketFiles {
+    /// Removes them.
+    pub fn clear(&self) {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.clear();
+    }
+}
+
+impl From<Vec<SocketFile>> for SocketFiles {
+    fn from(files: Vec<SocketFile>) -> Self {
+        Self(Arc::new(Mutex::new(files)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How other threads reach a loop that waits for descriptors, and how it reaches the program around it: bounded,
 //! with one wake-up a batch.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,8 @@ use std::sync::mpsc::{
 };
 use std::time::Duration;
 
-use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
+use roomwire_core::{ShardId, Stats};
 
 use crate::error::Ended;
 
@@ -40,12 +40,25 @@ pub struct Bell {
 }
 
 impl Bell {
-    fn new() -> io::Result<(Self, UnixStream)> {
+    /// A bell, and what is readable when it has been rung.
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn new() -> io::Result<(Self, UnixStream)> {
         let (clapper, ear) = UnixStream::pair()?;
         clapper.set_nonblocking(true)?;
         ear.set_nonblocking(true)?;
         let rung = AtomicBool::new(false);
         Ok((Self { rung, clapper }, ear))
+    }
+
+    /// The loop is about to look: what comes from now on rings again.
+    /// `read` reads what is readable.
+    pub fn listen(&self, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+        let mut bytes = [0; 8];
+        // Less than there is room for is all there is.
+        while read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+        self.rung.swap(false, Ordering::AcqRel);
     }
 
     /// Wakes the loop, unless it was rung already. A system call at most.
@@ -57,20 +70,11 @@ impl Bell {
     }
 }
 
-/// A mailbox: the sender's side and the loop's.
-///
-/// # Errors
-/// When the process is out of descriptors.
-pub fn mailbox() -> io::Result<(Sender, Mailbox)> {
-    let (sender, letters) = sync_channel(MAILBOX);
-    let (bell, ear) = Bell::new()?;
-    let bell = Arc::new(bell);
-    let sender = Sender {
-        letters: sender,
-        bell: Arc::clone(&bell),
-    };
-    let mailbox = Mailbox { letters, bell, ear };
-    Ok((sender, mailbox))
+/// A mailbox: the sender's side, which rings `bell`, and the loop's.
+pub fn mailbox(bell: &Arc<Bell>) -> (Sender, Receiver<Letter>) {
+    let (letters, receiver) = sync_channel(MAILBOX);
+    let bell = Arc::clone(bell);
+    (Sender { letters, bell }, receiver)
 }
 
 /// The sender's side of a mailbox.
@@ -92,23 +96,78 @@ impl Sender {
     }
 }
 
-/// The loop's side of a mailbox.
-#[derive(Debug)]
-pub struct Mailbox {
-    /// What was sent.
-    pub letters: Receiver<Letter>,
-    /// For whoever else wakes the loop.
-    pub bell: Arc<Bell>,
-    /// Readable when there may be letters.
-    pub ear: UnixStream,
+/// Talks to a running server from any thread but its own: calls may wait for it.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shards: Arc<[Sender]>,
 }
 
-impl Mailbox {
-    /// The loop is about to look: what comes from now on rings again.
-    pub fn listen(&self) {
-        let mut bytes = [0; 8];
-        while (&self.ear).read(&mut bytes).is_ok_and(|count| count > 0) {}
-        self.bell.rung.swap(false, Ordering::AcqRel);
+impl Handle {
+    /// Reaches the shards behind these mailboxes.
+    pub fn new(shards: impl IntoIterator<Item = Sender>) -> Self {
+        Self {
+            shards: shards.into_iter().collect(),
+        }
+    }
+
+    /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub fn command(&self, command: Command) -> Result<(), Ended> {
+        match shard_of(&command) {
+            Some(shard) => self.send(shard, Letter::Command(command)),
+            None => self.send_all(|| Letter::Command(command.clone())),
+        }
+    }
+
+    /// Counters and gauges as they stand, of all shards together.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs.
+    pub fn stats(&self) -> Result<Stats, Ended> {
+        let (reply, stats) = sync_channel(self.shards.len());
+        self.send_all(|| Letter::Stats(reply.clone()))?;
+        let mut all = Stats::default();
+        for _ in &*self.shards {
+            all += stats.recv().map_err(|_| Ended)?;
+        }
+        Ok(all)
+    }
+
+    /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
+    pub fn drain(&self) {
+        let _ = self.send_all(|| Letter::Command(Command::Drain));
+    }
+
+    /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
+    pub fn abort(&self) {
+        let _ = self.send_all(|| Letter::Abort);
+    }
+
+    fn send(&self, shard: ShardId, letter: Letter) -> Result<(), Ended> {
+        let sender = self.shards.get(usize::from(shard.0)).ok_or(Ended)?;
+        sender.send(letter)
+    }
+
+    /// Sends each shard a letter, also those after one that has ended.
+    fn send_all(&self, letter: impl Fn() -> Letter) -> Result<(), Ended> {
+        let sent = self.shards.iter().map(|shard| shard.send(letter()));
+        sent.fold(Ok(()), Result::and)
+    }
+}
+
+/// The shard that a command is for; `None`: all of them.
+pub fn shard_of(command: &Command) -> Option<ShardId> {
+    match command {
+        Command::Send { connection, .. }
+        | Command::Kick { connection, .. }
+        | Command::Close { connection, .. }
+        | Command::Explain { connection, .. } => Some(connection.shard()),
+        Command::Reply { request, .. } => Some(request.shard()),
+        Command::Drain => None,
+        // Any shard knows where a room is at home.
+        _ => Some(ShardId(0)),
     }
 }
 
@@ -118,7 +177,7 @@ impl Mailbox {
 pub struct Events {
     /// Taken only as this is dropped.
     receiver: Option<Receiver<Event>>,
-    line: Arc<Line>,
+    lines: Vec<Arc<Line>>,
 }
 
 #[derive(Debug)]
@@ -161,8 +220,10 @@ impl Events {
     }
 
     fn taken(&self) {
-        if self.line.full.swap(false, Ordering::AcqRel) {
-            self.line.bell.ring();
+        for line in &self.lines {
+            if line.full.swap(false, Ordering::AcqRel) {
+                line.bell.ring();
+            }
         }
     }
 }
@@ -180,7 +241,7 @@ impl Drop for Events {
     fn drop(&mut self) {
         // First, so that a loop that waits for room finds nobody.
         drop(self.receiver.take());
-        self.line.bell.ring();
+        self.lines.iter().for_each(|line| line.bell.ring());
     }
 }
 
@@ -191,18 +252,22 @@ pub struct EventSender {
     line: Arc<Line>,
 }
 
-/// A line for events; `bell` is that of the loop.
-pub fn events(bell: &Arc<Bell>) -> (EventSender, Events) {
+/// A line for events from each loop, which these bells wake.
+pub fn events<'a>(bells: impl Iterator<Item = &'a Arc<Bell>>) -> (Vec<EventSender>, Events) {
     let (sender, receiver) = sync_channel(MAILBOX);
-    let line = Arc::new(Line {
-        full: AtomicBool::new(false),
-        bell: Arc::clone(bell),
-    });
-    let events = Events {
-        receiver: Some(receiver),
-        line: Arc::clone(&line),
+    let line = |bell: &Arc<Bell>| {
+        let full = AtomicBool::new(false);
+        let bell = Arc::clone(bell);
+        Arc::new(Line { full, bell })
     };
-    (EventSender { sender, line }, events)
+    let lines: Vec<_> = bells.map(line).collect();
+    let senders = lines.iter().map(|line| EventSender {
+        sender: sender.clone(),
+        line: Arc::clone(line),
+    });
+    let senders = senders.collect();
+    let receiver = Some(receiver);
+    (senders, Events { receiver, lines })
 }
 
 impl EventSender {

@@ -15,6 +15,9 @@ use crate::tls::CertificateFiles;
 pub struct Settings {
     /// The rules of the core. Its list of listeners is made from [`listeners`](Self::listeners).
     pub core: Config,
+    /// Threads, each of which serves a part of the clients: a shard, 1 to 255. Default 1; the binaries take as many
+    /// as there are cores. Only a server of one is recorded.
+    pub threads: u8,
     /// Where to listen, at least one; the index is the [`roomwire_core::ListenerId`].
     pub listeners: Vec<ListenerSettings>,
     /// How to log.
@@ -32,12 +35,26 @@ impl Settings {
     /// # Errors
     /// Names the first key that is off, its value and what is allowed.
     pub fn core_config(&self) -> Result<ValidConfig, ConfigError> {
+        self.check_threads()?;
         self.check_addresses()?;
         self.check_tls()?;
         let listeners = self.listeners.iter().map(|l| l.options.clone()).collect();
         let mut core = self.core.clone();
         core.listeners = listeners;
         core.validate()
+    }
+
+    fn check_threads(&self) -> Result<(), ConfigError> {
+        let allowed = match self.threads {
+            0 => "1 to 255",
+            2.. if self.record.file.is_some() => "1 where record.file is set",
+            _ => return Ok(()),
+        };
+        Err(ConfigError {
+            key: "threads.count".to_owned(),
+            value: self.threads.to_string(),
+            allowed: allowed.to_owned(),
+        })
     }
 
     /// Who speaks TLS has certificates, and who has certificates speaks TLS.
@@ -84,6 +101,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             core: Config::default(),
+            threads: 1,
             listeners: vec![ListenerSettings::default()],
             log: LogSettings::default(),
             record: RecordSettings::default(),

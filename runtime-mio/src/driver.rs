@@ -16,20 +16,19 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME,
-    TurnBudget,
+    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Slots,
+    TURN_TIME, TurnBudget, TurnEnd,
 };
 use socket2::Socket as Stream;
 
 /// A machine and the sockets of its connections.
-#[derive(Debug)]
 pub(crate) struct Driver<M: Machine> {
     machine: M,
+    links: Links<M::Relay>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Option<Now>,
-    /// By slot of the connection.
-    sockets: Vec<Option<Socket>>,
+    sockets: Slots<Socket>,
     /// What may be read, in order.
     ready: VecDeque<ConnectionId>,
     buffer: Box<[u8]>,
@@ -52,26 +51,14 @@ struct Socket {
     blocked: bool,
 }
 
-/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
-/// milliseconds between two rounds of few outputs.
-const OUTPUTS_PER_LOOK: u32 = 8;
-
-/// What a turn came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
-    /// Sleep until the deadline or the next input.
-    Idle(Option<Instant>),
-    /// The budget is spent or the program that takes events is behind: go on soon.
-    CutShort,
-}
-
 impl<M: Machine> Driver<M> {
-    pub(crate) fn new(machine: M, clock: ClockBase) -> Self {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Self {
         Self {
             machine,
+            links,
             clock,
             now: None,
-            sockets: Vec::new(),
+            sockets: Slots::new(),
             ready: VecDeque::new(),
             buffer: vec![0; READ_BUFFER_BYTES].into(),
         }
@@ -98,25 +85,27 @@ impl<M: Machine> Driver<M> {
             let _ = self.handle(ended(connection, TransportEnd::Failed));
             return;
         }
-        if self.sockets.len() <= slot {
-            self.sockets.resize_with(slot + 1, || None);
-        }
-        if let Some(place) = self.sockets.get_mut(slot) {
-            *place = Some(Socket {
-                connection,
-                stream,
-                listed: false,
-                hung_up: false,
-                ended: false,
-                paused: false,
-                blocked: false,
-            });
-        }
+        let socket = Socket {
+            connection,
+            stream,
+            listed: false,
+            hung_up: false,
+            ended: false,
+            paused: false,
+            blocked: false,
+        };
+        self.sockets.insert(connection, socket);
     }
 
     /// Hands in something that is not about a socket.
     pub(crate) fn command(&mut self, command: M::Command) {
         let _ = self.handle(Input::Command(command));
+    }
+
+    /// Takes what other shards have; `true` if there may be more.
+    pub(crate) fn receive(&mut self) -> bool {
+        let now = self.now();
+        self.links.receive(&mut self.machine, now)
     }
 
     /// Looks at the machine between two turns.
@@ -133,10 +122,9 @@ impl<M: Machine> Driver<M> {
 
     /// A socket is ready. It may be another than the one that the system meant, which then finds nothing to do.
     pub(crate) fn readiness(&mut self, slot: usize, readiness: &Readiness) {
-        let Some(Some(socket)) = self.sockets.get_mut(slot) else {
+        let Some((connection, socket)) = self.sockets.at_mut(slot) else {
             return;
         };
-        let connection = socket.connection;
         socket.hung_up |= readiness.is_read_closed() || readiness.is_error();
         if readiness.is_readable() || socket.hung_up {
             list(&mut self.ready, socket);
@@ -158,7 +146,7 @@ impl<M: Machine> Driver<M> {
                 return;
             };
             let (more, turn) = self.read_socket(connection);
-            if more && let Some(socket) = find(&mut self.sockets, connection) {
+            if more && let Some(socket) = self.sockets.get_mut(connection) {
                 list(&mut self.ready, socket);
             }
             if turn == Turn::Full {
@@ -170,11 +158,11 @@ impl<M: Machine> Driver<M> {
     /// Whether there may be more, and whether the machine has room for it.
     fn read_socket(&mut self, connection: ConnectionId) -> (bool, Turn) {
         let now = self.now();
-        if let Some(socket) = find(&mut self.sockets, connection) {
+        if let Some(socket) = self.sockets.get_mut(connection) {
             socket.listed = false;
         }
         for _ in 0..READS_PER_SOCKET {
-            let socket = find(&mut self.sockets, connection);
+            let socket = self.sockets.get_mut(connection);
             let Some(socket) = socket.filter(|socket| !socket.paused && !socket.ended) else {
                 return (false, Turn::Open);
             };
@@ -216,11 +204,8 @@ impl<M: Machine> Driver<M> {
         let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
-        let mut polled = 0_u32;
         let end = loop {
-            polled += 1;
-            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
-            if !budget.output() || late {
+            if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;
             }
             match self.machine.poll() {
@@ -238,7 +223,8 @@ impl<M: Machine> Driver<M> {
                 }
                 Output::Again => {}
                 Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                // A server of one shard neither connects nor relays.
+                Output::Relay { to } => self.links.carry(&mut self.machine, to),
+                // A server does not connect.
                 _ => {}
             }
         };
@@ -247,7 +233,7 @@ impl<M: Machine> Driver<M> {
     }
 
     fn transmit(&mut self, connection: ConnectionId) {
-        let outcome = match find(&mut self.sockets, connection) {
+        let outcome = match self.sockets.get_mut(connection) {
             Some(socket) => write(&self.machine, connection, &socket.stream),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
@@ -258,7 +244,7 @@ impl<M: Machine> Driver<M> {
                 blocked: false,
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(socket) = find(&mut self.sockets, connection) {
+                if let Some(socket) = self.sockets.get_mut(connection) {
                     socket.blocked = true;
                 }
                 Input::Sent {
@@ -279,7 +265,7 @@ impl<M: Machine> Driver<M> {
     // ---- the rest
 
     fn read_interest(&mut self, connection: ConnectionId, wanted: bool) {
-        if let Some(socket) = find(&mut self.sockets, connection) {
+        if let Some(socket) = self.sockets.get_mut(connection) {
             socket.paused = !wanted;
             if wanted {
                 list(&mut self.ready, socket);
@@ -288,14 +274,14 @@ impl<M: Machine> Driver<M> {
     }
 
     fn finish(&mut self, connection: ConnectionId) {
-        if let Some(socket) = find(&mut self.sockets, connection) {
+        if let Some(socket) = self.sockets.get_mut(connection) {
             // It fails if the peer is gone, which the next read sees.
             let _ = socket.stream.shutdown(Shutdown::Write);
         }
     }
 
     fn close(&mut self, connection: ConnectionId, reset: bool) {
-        if reset && let Some(socket) = find(&mut self.sockets, connection) {
+        if reset && let Some(socket) = self.sockets.get_mut(connection) {
             let linger = Some(std::time::Duration::ZERO);
             let _ = socket.stream.set_linger(linger);
         }
@@ -304,9 +290,7 @@ impl<M: Machine> Driver<M> {
 
     /// Forgets a socket, which closes it; the system then forgets its registration.
     fn remove(&mut self, connection: ConnectionId) {
-        if let Some(place) = self.sockets.get_mut(connection.index() as usize) {
-            place.take_if(|socket| socket.connection == connection);
-        }
+        self.sockets.remove(connection);
     }
 
     fn handle(&mut self, input: Input<'_, M::Command, M::Relay>) -> Turn {
@@ -324,11 +308,6 @@ fn list(ready: &mut VecDeque<ConnectionId>, socket: &mut Socket) {
     if !std::mem::replace(&mut socket.listed, true) {
         ready.push_back(socket.connection);
     }
-}
-
-fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
-    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
-    (socket.connection == connection).then_some(socket)
 }
 
 /// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.

@@ -32,7 +32,7 @@ mod stream;
 
 use std::fmt;
 use std::io;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::event::Event as Readiness;
@@ -40,11 +40,11 @@ use mio::{Poll, Registry, Token};
 use roomwire_core::Stats;
 use roomwire_core::server::Command;
 pub use roomwire_runtime::Ended;
-pub use roomwire_runtime::mailbox::Events;
-use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox, Sender, events, mailbox};
+use roomwire_runtime::mailbox::{EventSender, Letter, events, mailbox};
+pub use roomwire_runtime::mailbox::{Events, Handle};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, Hosted, RunError, Serve, Settings};
+use roomwire_runtime::{Address, Bound, End, Hosted, RunError, Serve, Settings, live, run_shards};
 
 use shard::Shard;
 
@@ -53,8 +53,9 @@ use shard::Shard;
 pub struct Server {
     bound: Bound,
     handle: Handle,
-    mailbox: Mailbox,
-    events: Option<EventSender>,
+    /// Of each shard.
+    mailboxes: Vec<Receiver<Letter>>,
+    events: Vec<EventSender>,
 }
 
 /// What one look at the system brings at most.
@@ -69,12 +70,13 @@ impl Server {
     /// system has no randomness, or the file of a recording is there already or cannot be made.
     pub fn bind(settings: &Settings) -> Result<Self, RunError> {
         let bound = Bound::new(settings)?;
-        let (sender, mailbox) = mailbox().map_err(RunError::io("making a mailbox"))?;
+        let mailboxes = bound.all().map(|shard| mailbox(&shard.bell));
+        let (senders, mailboxes): (Vec<_>, _) = mailboxes.unzip();
         Ok(Self {
             bound,
-            handle: Handle { mailbox: sender },
-            mailbox,
-            events: None,
+            handle: Handle::new(senders),
+            mailboxes,
+            events: Vec::new(),
         })
     }
 
@@ -102,55 +104,71 @@ impl Server {
     /// The server's events from here on. Take them and keep receiving: they are never dropped, so a program
     /// that stops receiving stops the server once 1,024 wait. Dropping them unsubscribes.
     pub fn events(&mut self) -> Events {
-        let (sender, events) = events(&self.mailbox.bell);
-        self.events = Some(sender);
+        let (senders, events) = events(self.bound.all().map(|shard| &shard.bell));
+        self.events = senders;
         events
     }
 
-    /// Serves on this thread until [`Handle::drain`] or [`Handle::abort`].
+    /// Serves on this thread, and on others if the settings ask for more than one, until [`Handle::drain`] or
+    /// [`Handle::abort`].
     ///
     /// # Errors
-    /// When the system has no descriptors for the loop, or fails it.
+    /// When the system has no descriptors for a loop, or fails it, or a thread panics, which is a bug.
     pub fn run(self) -> Result<(), RunError> {
-        let (mail, bound) = self.into_parts();
-        bound.host(OwnLoop(mail))
+        let handle = self.handle();
+        let shards = self.into_shards().into_iter();
+        let shards = shards.map(|(mail, bound)| move || run_shard(mail, bound));
+        run_shards(shards.collect(), || handle.abort())
     }
 
     /// Serves on the loop of another program, whose tokens from `first` on then belong to the server.
     ///
     /// # Errors
-    /// When the system has no descriptors left, or the settings ask for a recording, which only
-    /// [`run`](Self::run) makes.
+    /// When the system has no descriptors left, or the settings ask for a recording or for several threads, which
+    /// only [`run`](Self::run) makes.
     pub fn attach(self, registry: &Registry, first: Token) -> Result<Attached, RunError> {
-        let (mail, bound) = self.into_parts();
-        if bound.recording.is_some() {
-            let why = "only a server with a loop of its own is recorded: unset record.file";
+        let mut shards = self.into_shards();
+        let one = shards.pop().filter(|_| shards.is_empty());
+        let one = one.filter(|(_, bound)| bound.recording.is_none());
+        let Some((mail, bound)) = one else {
+            let why = "only a server with loops of its own has several or is recorded: unset record.file, threads = 1";
             let error = io::Error::new(io::ErrorKind::Unsupported, why);
             return Err(RunError::io("attaching a server")(error));
-        }
+        };
         let shard = bound.host(Guest(mail, registry, first))?;
         Ok(Attached { shard, first })
     }
 
-    fn into_parts(self) -> ((Mailbox, Option<EventSender>), Bound) {
-        ((self.mailbox, self.events), self.bound)
+    fn into_shards(self) -> Vec<(Mail, Bound)> {
+        let events = self.events.into_iter().map(Some);
+        let events = events.chain(std::iter::repeat_with(|| None));
+        let mail = self.mailboxes.into_iter().zip(events);
+        mail.zip(self.bound.into_shards()).collect()
     }
+}
+
+/// What connects a shard with the program around it.
+type Mail = (Receiver<Letter>, Option<EventSender>);
+
+/// Runs a shard on this thread until it was drained or aborted.
+fn run_shard(mail: Mail, bound: Bound) -> Result<(), RunError> {
+    live(bound, mail, |bound, mail| bound.host(OwnLoop(mail)))
 }
 
 /// A shard, whatever its machine.
 trait Turning {
     fn readiness(&mut self, readiness: &Readiness);
     fn turn(&mut self) -> Option<Duration>;
-    fn is_over(&self) -> bool;
+    fn end(&self) -> Option<End>;
     fn command(&mut self, command: Command);
     fn stats(&self) -> Stats;
 }
 
 /// A server on a loop of its own.
-struct OwnLoop((Mailbox, Option<EventSender>));
+struct OwnLoop(Mail);
 
 impl Serve for OwnLoop {
-    type Outcome = Result<(), RunError>;
+    type Outcome = Result<(End, Mail), RunError>;
 
     fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         let mut poll = Poll::new().map_err(RunError::io("starting the loop"))?;
@@ -158,8 +176,8 @@ impl Serve for OwnLoop {
         let mut shard = Shard::new(machine, bound, self.0, poll.registry(), Token(0))?;
         loop {
             let sleep = shard.turn();
-            if shard.is_over() {
-                return Ok(());
+            if let Some(end) = shard.end() {
+                return Ok((end, shard.into_mail()));
             }
             match poll.poll(&mut readinesses, sleep) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
@@ -172,7 +190,7 @@ impl Serve for OwnLoop {
 }
 
 /// A server on another program's loop.
-struct Guest<'a>((Mailbox, Option<EventSender>), &'a Registry, Token);
+struct Guest<'a>(Mail, &'a Registry, Token);
 
 impl Serve for Guest<'_> {
     type Outcome = Result<Box<dyn Turning>, RunError>;
@@ -224,44 +242,8 @@ impl Attached {
         self.shard.stats()
     }
 
-    /// The server was drained or aborted in its last turn: drop it.
+    /// The server was drained or aborted in its last turn, or has failed: drop it.
     pub fn is_over(&self) -> bool {
-        self.shard.is_over()
-    }
-}
-
-/// Talks to a running server from any thread but its own: calls may wait for it.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    mailbox: Sender,
-}
-
-impl Handle {
-    /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.
-    ///
-    /// # Errors
-    /// [`Ended`] when the server no longer runs.
-    pub fn command(&self, command: Command) -> Result<(), Ended> {
-        self.mailbox.send(Letter::Command(command))
-    }
-
-    /// Counters and gauges as they stand.
-    ///
-    /// # Errors
-    /// [`Ended`] when the server no longer runs.
-    pub fn stats(&self) -> Result<Stats, Ended> {
-        let (reply, stats) = sync_channel(1);
-        self.mailbox.send(Letter::Stats(reply))?;
-        stats.recv().map_err(|_| Ended)
-    }
-
-    /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
-    pub fn drain(&self) {
-        let _ = self.mailbox.send(Letter::Command(Command::Drain));
-    }
-
-    /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
-    pub fn abort(&self) {
-        let _ = self.mailbox.send(Letter::Abort);
+        self.shard.end().is_some()
     }
 }

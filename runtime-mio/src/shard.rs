@@ -1,7 +1,10 @@
 //! One shard: listeners, machine and mailbox on a loop that may be another program's.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant as StdInstant};
 
 use mio::event::Event as Readiness;
@@ -9,31 +12,34 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{ListenerId, Machine, Stats};
-use roomwire_runtime::listen::SocketFile;
-use roomwire_runtime::mailbox::{EventSender, Letter, Mailbox};
-use roomwire_runtime::{ACCEPT_PAUSE, Bound, ClockBase, Hosted, RunError, TurnBudget, log_event};
+use roomwire_runtime::listen::SocketFiles;
+use roomwire_runtime::mailbox::{Bell, EventSender, Letter};
+use roomwire_runtime::{
+    Bound, ClockBase, Drains, End, Hosted, RunError, Trouble, TurnBudget, TurnEnd, log_event,
+};
 
-use crate::Turning;
-use crate::driver::{Driver, TurnEnd};
+use crate::driver::Driver;
 use crate::stream::{Acceptor, Listening};
+use crate::{Mail, Turning};
 
 /// Letters taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
 
 /// A machine on a loop.
-#[derive(Debug)]
 pub(crate) struct Shard<M: Machine> {
     driver: Driver<M>,
     registry: Registry,
-    /// The mailbox has this token, listeners those behind it, then connections.
+    /// The bell has this token, listeners those behind it, then connections.
     first: Token,
     listeners: Vec<Listening>,
     /// Those of UNIX sockets: they go with their listeners.
-    files: Vec<SocketFile>,
+    files: SocketFiles,
     /// Where the tokens of connections begin: also when the listeners are gone.
     connections: Token,
-    mailbox: Mailbox,
-    /// Letters may be left.
+    mailbox: Receiver<Letter>,
+    bell: Arc<Bell>,
+    ear: UnixStream,
+    /// Letters may be left, or what other shards have.
     mail: bool,
     /// Where the embedding program gets its events, if it wants them.
     events: Option<EventSender>,
@@ -41,11 +47,12 @@ pub(crate) struct Shard<M: Machine> {
     late: Option<Event>,
     /// Until when nothing is accepted, for want of descriptors or memory.
     rest: Option<StdInstant>,
-    /// The last connection could not be accepted.
-    failing: bool,
+    trouble: Trouble,
     /// Counts turns, to take listeners in turn.
     turns: usize,
-    over: bool,
+    /// Of all shards.
+    drains: Drains,
+    end: Option<End>,
 }
 
 impl<M: Hosted> Turning for Shard<M> {
@@ -89,14 +96,15 @@ impl<M: Hosted> Turning for Shard<M> {
         next.map(|at| at.saturating_duration_since(StdInstant::now()))
     }
 
-    /// The server was drained or aborted.
-    fn is_over(&self) -> bool {
-        self.over && self.late.is_none()
+    /// The server was drained or aborted, or has failed.
+    fn end(&self) -> Option<End> {
+        self.end.filter(|_| self.late.is_none())
     }
 
     /// Carries out a command. A drain also closes the listeners.
     fn command(&mut self, command: Command) {
         if matches!(command, Command::Drain) {
+            self.drains.begin();
             self.listeners.clear();
             self.files.clear();
         }
@@ -113,13 +121,13 @@ impl<M: Hosted> Shard<M> {
     pub(crate) fn new(
         machine: M,
         bound: Bound,
-        (mailbox, events): (Mailbox, Option<EventSender>),
+        (mailbox, events): Mail,
         registry: &Registry,
         first: Token,
     ) -> Result<Self, RunError> {
         let failed = || RunError::io("registering a listener with the loop");
         let registry = registry.try_clone().map_err(failed())?;
-        let ear = mailbox.ear.as_raw_fd();
+        let ear = bound.ear.as_raw_fd();
         let registered = registry.register(&mut SourceFd(&ear), first, Interest::READABLE);
         registered.map_err(failed())?;
         let mut token = first.0 + 1;
@@ -135,30 +143,39 @@ impl<M: Hosted> Shard<M> {
             listening.push(Listening { listener, ready });
         }
         Ok(Self {
-            driver: Driver::new(machine, ClockBase::new()),
+            driver: Driver::new(machine, bound.links, ClockBase::new()),
             registry,
             first,
             listeners: listening,
             files: bound.files,
             connections: Token(token),
             mailbox,
+            bell: bound.bell,
+            ear: bound.ear,
             mail: true,
             events,
             late: None,
             rest: None,
-            failing: false,
+            trouble: Trouble::default(),
             turns: 0,
-            over: false,
+            drains: bound.drains,
+            end: None,
         })
+    }
+
+    /// What is left of a shard that has ended.
+    pub(crate) fn into_mail(self) -> Mail {
+        (self.mailbox, self.events)
     }
 
     fn open_mail(&mut self) {
         if !std::mem::take(&mut self.mail) {
             return;
         }
-        self.mailbox.listen();
+        self.bell.listen(|bytes| self.ear.read(bytes));
+        self.mail = self.driver.receive();
         for _ in 0..LETTERS_PER_TURN {
-            let Ok(letter) = self.mailbox.letters.try_recv() else {
+            let Ok(letter) = self.mailbox.try_recv() else {
                 return;
             };
             match letter {
@@ -168,7 +185,7 @@ impl<M: Hosted> Shard<M> {
                 }
                 Letter::Abort => {
                     self.late = None;
-                    self.over = true;
+                    self.end = Some(End::Over);
                 }
             }
         }
@@ -190,20 +207,15 @@ impl<M: Hosted> Shard<M> {
             while listening.ready && self.rest.is_none() && budget.accept() {
                 match listening.listener.accept() {
                     Ok((stream, peer)) => {
-                        self.failing = false;
+                        self.trouble.is_over();
                         self.driver.accept(stream, peer, id, connections);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listening.ready = false;
                     }
-                    // The peer gave up while it waited: nothing is wrong here.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(error) => {
-                        if !self.failing {
-                            tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
-                        }
-                        self.failing = true;
-                        self.rest = Some(StdInstant::now() + ACCEPT_PAUSE);
+                        let rest = self.trouble.pause(&error);
+                        self.rest = rest.map(|rest| StdInstant::now() + rest);
                     }
                 }
             }
@@ -220,14 +232,16 @@ impl<M: Hosted> Shard<M> {
             driver,
             events,
             late,
-            over,
+            drains,
+            end,
             ..
         } = self;
         driver.turn(&mut |event| {
-            log_event(&event);
-            *over |= event == Event::Drained;
-            if let Some(events) = events {
-                *late = events.send(event);
+            let (event, last) = drains.filter(event);
+            *end = end.or(last);
+            if let Some(event) = event {
+                log_event(&event);
+                *late = events.as_ref().and_then(|events| events.send(event));
             }
             late.is_none()
         })

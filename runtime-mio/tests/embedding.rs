@@ -1,6 +1,7 @@
 //! The library as an embedding program sees it: binding, events, commands, every way to end, and a loop that
 //! is the program's own, over real TCP.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -11,8 +12,8 @@ use mio::net::UdpSocket;
 use mio::{Events as Readinesses, Interest, Poll, Token};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_mio::{Ended, Events, Handle, Server};
-use roomwire_runtime::{ListenerSettings, RunError, Settings};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends};
+use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -124,6 +125,114 @@ fn a_program_answers_and_asks() {
     running.stop();
     assert_eq!(next(&events), Event::Drained);
     assert_eq!(events.recv(), None);
+}
+
+/// A thread that fails takes its clients along, and begins anew; the others go on.
+#[test]
+fn a_thread_that_fails_begins_anew() {
+    let mut settings = settings();
+    settings.threads = 2;
+    let mut server = Server::bind(&settings).expect("a free port");
+    let events = server.events();
+    let running = Running::start(server);
+    let mut clients = meet(running.address, 12);
+    let opened: Vec<_> = clients.iter().map(|_| next(&events)).collect();
+    let on_first = |client: &Client| {
+        opened.iter().any(|event| match event {
+            Event::Opened {
+                connection,
+                client: id,
+                ..
+            } => id.as_str() == client.id && connection.shard().0 == 0,
+            _ => false,
+        })
+    };
+    let room = FAULTY_ROOM.to_owned();
+    let message = "{}".to_owned();
+    let command = Command::Publish { room, message };
+    running.handle.command(command).expect("it runs");
+    let (lost, left): (Vec<_>, Vec<_>) = clients.drain(..).partition(on_first);
+    assert!(
+        !lost.is_empty() && !left.is_empty(),
+        "{} were lost",
+        lost.len()
+    );
+    survive(running.address, lost, left);
+    running.stop();
+    let events: Vec<_> = events.collect();
+    let failed = |event: &&Event| matches!(event, Event::Failed { .. });
+    assert_eq!(events.iter().filter(failed).count(), 1);
+    assert_eq!(events.last(), Some(&Event::Drained));
+}
+
+/// Several threads are one server, for its clients and for the program.
+#[test]
+fn several_threads_are_one_server() {
+    let mut settings = settings();
+    settings.threads = 3;
+    let mut server = Server::bind(&settings).expect("a free port");
+    let events = server.events();
+    let running = Running::start(server);
+    let mut clients = meet(running.address, 12);
+    let mut shards = BTreeSet::new();
+    for _ in &clients {
+        let Event::Opened { connection, .. } = next(&events) else {
+            panic!("not opened");
+        };
+        shards.insert(connection.shard());
+        let message = r#"{"type":"news"}"#.to_owned();
+        let command = Command::Send {
+            connection,
+            message,
+        };
+        running.handle.command(command).expect("it runs");
+    }
+    assert!(shards.len() > 1, "all connections are on one thread");
+    for client in &mut clients {
+        client.expect("news");
+    }
+    let room = "tea".to_owned();
+    let message = r#"{"type":"more"}"#.to_owned();
+    let command = Command::Publish { room, message };
+    running.handle.command(command).expect("it runs");
+    for client in &mut clients {
+        client.expect("more");
+    }
+    let stats = running.handle.stats().expect("it runs");
+    assert_eq!((stats.clients, stats.opened, stats.rooms), (12, 12, 1));
+    running.handle.drain();
+    for client in &mut clients {
+        client.expect("closing");
+        assert_eq!(u16::from(client.expect_close().code), 1012);
+    }
+    running.join();
+    let ends: Vec<_> = events.collect();
+    assert_eq!(ends.len(), 13);
+    assert_eq!(ends.last(), Some(&Event::Drained), "once, at the end");
+}
+
+/// A guest has one thread: that of the loop.
+#[test]
+fn a_guest_has_one_thread() {
+    let mut settings = settings();
+    settings.threads = 2;
+    let server = Server::bind(&settings).expect("a free port");
+    let poll = Poll::new().expect("descriptors");
+    let error = server
+        .attach(poll.registry(), Token(0))
+        .expect_err("refused");
+    assert!(error.to_string().contains("threads = 1"), "{error}");
+}
+
+/// Two servers do not share a port, although the threads of one do.
+#[test]
+fn a_taken_port_is_refused_to_several_threads() {
+    let mut settings = settings();
+    settings.threads = 2;
+    let first = Server::bind(&settings).expect("a free port");
+    settings.listeners = vec![ListenerSettings::at(at(&first))];
+    let error = Server::bind(&settings).expect_err("it is taken");
+    assert!(matches!(error, RunError::Bind(_)), "{error}");
 }
 
 /// Each opens and closes: with the last one there is an event more than may wait.

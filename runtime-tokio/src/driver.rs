@@ -16,7 +16,8 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, Signal, TURN_TIME, TurnBudget,
+    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, Signal, Slots,
+    TURN_TIME, TurnBudget, TurnEnd,
 };
 use tokio::io::ReadBuf;
 use tokio::task::{AbortHandle, spawn_local};
@@ -26,6 +27,7 @@ use crate::stream::{Reader, Writer};
 /// A machine and the sockets of its connections.
 pub(crate) struct Driver<M: Machine> {
     state: RefCell<State<M>>,
+    links: Links<M::Relay>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
@@ -36,13 +38,11 @@ pub(crate) struct Driver<M: Machine> {
 
 struct State<M> {
     machine: M,
-    /// By slot of the connection.
-    sockets: Vec<Option<Socket>>,
+    sockets: Slots<Socket>,
     buffer: Box<[u8]>,
 }
 
 struct Socket {
-    connection: ConnectionId,
     writer: Writer,
     reader: AbortHandle,
     /// The machine wants no bytes.
@@ -53,28 +53,16 @@ struct Socket {
     writable: Option<AbortHandle>,
 }
 
-/// Outputs between two looks at the clock: a write takes microseconds, but the machine may work for some
-/// milliseconds between two rounds of few outputs.
-const OUTPUTS_PER_LOOK: u32 = 8;
-
-/// What a turn came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TurnEnd {
-    /// Sleep until the deadline or the next input.
-    Idle(Option<Instant>),
-    /// The budget is spent or the program that takes events is behind: go on soon.
-    CutShort,
-}
-
 impl<M: Machine + 'static> Driver<M> {
-    pub(crate) fn new(machine: M, clock: ClockBase) -> Rc<Self> {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Rc<Self> {
         let state = State {
             machine,
-            sockets: Vec::new(),
+            sockets: Slots::new(),
             buffer: vec![0; READ_BUFFER_BYTES].into(),
         };
         Rc::new(Self {
             state: RefCell::new(state),
+            links,
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
@@ -97,26 +85,27 @@ impl<M: Machine + 'static> Driver<M> {
         };
         let task = spawn_local(Rc::clone(self).read(connection, reader));
         let socket = Socket {
-            connection,
             writer,
             reader: task.abort_handle(),
             paused: false,
             resume: None,
             writable: None,
         };
-        let slot = connection.index() as usize;
-        if state.sockets.len() <= slot {
-            state.sockets.resize_with(slot + 1, || None);
-        }
-        if let Some(place) = state.sockets.get_mut(slot) {
-            *place = Some(socket);
-        }
+        state.sockets.insert(connection, socket);
     }
 
     /// Hands in something that is not about a socket.
     pub(crate) fn command(&self, command: M::Command) {
         let _ = self.handle(Input::Command(command));
         self.flusher.raise();
+    }
+
+    /// Takes what other shards have; `true` if there may be more.
+    pub(crate) fn receive(&self) -> bool {
+        self.flusher.raise();
+        let now = self.now();
+        self.links
+            .receive(&mut self.state.borrow_mut().machine, now)
     }
 
     /// Looks at the machine between two turns.
@@ -134,7 +123,7 @@ impl<M: Machine + 'static> Driver<M> {
         self.held.set(false);
         self.now.set(None);
         let mut state = self.state.borrow_mut();
-        let readers = state.sockets.iter_mut().flatten().filter(|s| !s.paused);
+        let readers = state.sockets.iter_mut().filter(|s| !s.paused);
         readers
             .filter_map(|s| s.resume.take())
             .for_each(Waker::wake);
@@ -172,7 +161,7 @@ impl<M: Machine + 'static> Driver<M> {
                 sockets,
                 buffer,
             } = &mut *state;
-            let Some(socket) = find(sockets, connection) else {
+            let Some(socket) = sockets.get_mut(connection) else {
                 return Poll::Ready(false);
             };
             if socket.paused || self.held.get() {
@@ -215,11 +204,8 @@ impl<M: Machine + 'static> Driver<M> {
         let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
-        let mut polled = 0_u32;
         let end = loop {
-            polled += 1;
-            let late = polled.is_multiple_of(OUTPUTS_PER_LOOK) && self.clock.until(over).is_zero();
-            if !budget.output() || late {
+            if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;
             }
             let output = self.state.borrow_mut().machine.poll();
@@ -238,7 +224,10 @@ impl<M: Machine + 'static> Driver<M> {
                 }
                 Output::Again => {}
                 Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                // A server of one shard neither connects nor relays.
+                Output::Relay { to } => {
+                    self.links.carry(&mut self.state.borrow_mut().machine, to);
+                }
+                // A server does not connect.
                 _ => {}
             }
         };
@@ -252,7 +241,7 @@ impl<M: Machine + 'static> Driver<M> {
         let State {
             machine, sockets, ..
         } = &mut *state;
-        let outcome = match find(sockets, connection) {
+        let outcome = match sockets.get_mut(connection) {
             Some(socket) => write(machine, connection, &socket.writer),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
@@ -264,7 +253,7 @@ impl<M: Machine + 'static> Driver<M> {
                 blocked: false,
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(socket) = find(sockets, connection) {
+                if let Some(socket) = sockets.get_mut(connection) {
                     let wait = Rc::clone(self).wait_until_writable(connection);
                     socket.writable = Some(spawn_local(wait).abort_handle());
                 }
@@ -286,7 +275,7 @@ impl<M: Machine + 'static> Driver<M> {
     /// Runs beside the read task while a socket is full.
     async fn wait_until_writable(self: Rc<Self>, connection: ConnectionId) {
         poll_fn(
-            |cx| match find(&mut self.state.borrow_mut().sockets, connection) {
+            |cx| match self.state.borrow_mut().sockets.get_mut(connection) {
                 // An error shows at the next write.
                 Some(socket) => socket.writer.poll_write_ready(cx).map(drop),
                 None => Poll::Ready(()),
@@ -301,7 +290,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn read_interest(&self, connection: ConnectionId, wanted: bool) {
         let mut state = self.state.borrow_mut();
-        if let Some(socket) = find(&mut state.sockets, connection) {
+        if let Some(socket) = state.sockets.get_mut(connection) {
             socket.paused = !wanted;
             if wanted && let Some(waker) = socket.resume.take() {
                 waker.wake();
@@ -311,7 +300,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn finish(&self, connection: ConnectionId) {
         let mut state = self.state.borrow_mut();
-        if let Some(socket) = find(&mut state.sockets, connection) {
+        if let Some(socket) = state.sockets.get_mut(connection) {
             // It fails if the peer is gone, which the read task sees.
             let _ = socket.writer.socket().shutdown(Shutdown::Write);
         }
@@ -319,7 +308,7 @@ impl<M: Machine + 'static> Driver<M> {
 
     fn close(&self, connection: ConnectionId, reset: bool) {
         let mut state = self.state.borrow_mut();
-        if reset && let Some(socket) = find(&mut state.sockets, connection) {
+        if reset && let Some(socket) = state.sockets.get_mut(connection) {
             let linger = Some(std::time::Duration::ZERO);
             let _ = socket.writer.socket().set_linger(linger);
         }
@@ -342,9 +331,7 @@ impl<M: Machine + 'static> Driver<M> {
 impl<M> State<M> {
     /// Forgets a socket, which closes once its tasks are gone too.
     fn remove(&mut self, connection: ConnectionId) {
-        let place = self.sockets.get_mut(connection.index() as usize);
-        let taken = place.and_then(|place| place.take_if(|s| s.connection == connection));
-        if let Some(socket) = taken {
+        if let Some(socket) = self.sockets.remove(connection) {
             socket.reader.abort();
             if let Some(writable) = socket.writable {
                 writable.abort();
@@ -352,11 +339,6 @@ impl<M> State<M> {
             socket.writer.forget();
         }
     }
-}
-
-fn find(sockets: &mut [Option<Socket>], connection: ConnectionId) -> Option<&mut Socket> {
-    let socket = sockets.get_mut(connection.index() as usize)?.as_mut()?;
-    (socket.connection == connection).then_some(socket)
 }
 
 /// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.

@@ -34,14 +34,16 @@ mod stream;
 struct Readme;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::thread;
 
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
 pub use roomwire_runtime::Ended;
+use roomwire_runtime::mailbox::shard_of;
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, RunError, Settings};
+use roomwire_runtime::{Address, Bound, RunError, Settings, run_shards};
 use tokio::sync::{mpsc, oneshot};
 
 use shard::{Letter, Shard};
@@ -51,7 +53,8 @@ use shard::{Letter, Shard};
 pub struct Server {
     bound: Bound,
     handle: Handle,
-    mailbox: mpsc::Receiver<Letter>,
+    /// Of each shard.
+    mailboxes: Vec<mpsc::Receiver<Letter>>,
     events: Option<mpsc::Sender<Event>>,
 }
 
@@ -75,11 +78,14 @@ impl Server {
     /// As [`bind`](Self::bind).
     pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
         let bound = Bound::new(settings)?;
-        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let mailboxes = bound.all().map(|_| mpsc::channel(MAILBOX));
+        let (shards, mailboxes): (Vec<_>, _) = mailboxes.unzip();
         Ok(Self {
             bound,
-            handle: Handle { mailbox: sender },
-            mailbox,
+            handle: Handle {
+                shards: shards.into(),
+            },
+            mailboxes,
             events: None,
         })
     }
@@ -139,10 +145,7 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
-        // Without anybody who could ask for an end it would end at once.
-        let _asks = self.handle();
-        let (shard, bound) = self.into_shard();
-        shard.run(bound)
+        self.run_here()
     }
 
     fn spawn(
@@ -150,8 +153,7 @@ impl Server {
         done: oneshot::Sender<()>,
     ) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
         let run = move || {
-            let (shard, bound) = self.into_shard();
-            let outcome = shard.run(bound);
+            let outcome = self.run_here();
             let _ = done.send(());
             outcome
         };
@@ -161,19 +163,23 @@ impl Server {
             .map_err(RunError::io("starting the server's thread"))
     }
 
-    fn into_shard(self) -> (Shard, Bound) {
-        let shard = Shard {
-            mailbox: self.mailbox,
-            events: self.events,
-        };
-        (shard, self.bound)
+    /// Runs all shards, the first one on this thread.
+    fn run_here(self) -> Result<(), RunError> {
+        let handle = self.handle();
+        let mailboxes = self.mailboxes.into_iter();
+        let shards = mailboxes.zip(self.bound.into_shards());
+        let shards = shards.map(|(mailbox, bound)| {
+            let events = self.events.clone();
+            move || Shard { mailbox, events }.run(bound)
+        });
+        run_shards(shards.collect(), || handle.abort_blocking())
     }
 }
 
 /// Talks to a running server from any thread.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    mailbox: mpsc::Sender<Letter>,
+    shards: Arc<[mpsc::Sender<Letter>]>,
 }
 
 impl Handle {
@@ -182,39 +188,60 @@ impl Handle {
     /// # Errors
     /// [`Ended`] when the server no longer runs.
     pub async fn command(&self, command: Command) -> Result<(), Ended> {
-        let sent = self.mailbox.send(Letter::Command(command)).await;
+        let Some(shard) = shard_of(&command) else {
+            return self.send_all(|| Letter::Command(command.clone())).await;
+        };
+        let mailbox = self.shards.get(usize::from(shard.0)).ok_or(Ended)?;
+        let sent = mailbox.send(Letter::Command(command)).await;
         sent.map_err(|_| Ended)
     }
 
-    /// Counters and gauges as they stand.
+    /// Counters and gauges as they stand, of all shards together.
     ///
     /// # Errors
     /// [`Ended`] when the server no longer runs.
     pub async fn stats(&self) -> Result<Stats, Ended> {
-        let (reply, stats) = oneshot::channel();
-        let sent = self.mailbox.send(Letter::Stats(reply)).await;
-        sent.map_err(|_| Ended)?;
-        stats.await.map_err(|_| Ended)
+        let mut all = Stats::default();
+        for shard in &*self.shards {
+            let (reply, stats) = oneshot::channel();
+            let sent = shard.send(Letter::Stats(reply)).await;
+            sent.map_err(|_| Ended)?;
+            all += stats.await.map_err(|_| Ended)?;
+        }
+        Ok(all)
     }
 
     /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
     pub async fn drain(&self) {
-        let _ = self.mailbox.send(Letter::Command(Command::Drain)).await;
+        let _ = self.send_all(|| Letter::Command(Command::Drain)).await;
     }
 
-    /// [`drain`](Self::drain) outside a runtime: blocks while the mailbox is full.
+    /// [`drain`](Self::drain) outside a runtime: blocks while a mailbox is full.
     pub fn drain_blocking(&self) {
-        let _ = self.mailbox.blocking_send(Letter::Command(Command::Drain));
+        for shard in &*self.shards {
+            let _ = shard.blocking_send(Letter::Command(Command::Drain));
+        }
     }
 
-    /// [`abort`](Self::abort) outside a runtime: blocks while the mailbox is full.
+    /// [`abort`](Self::abort) outside a runtime: blocks while a mailbox is full.
     pub fn abort_blocking(&self) {
-        let _ = self.mailbox.blocking_send(Letter::Abort);
+        for shard in &*self.shards {
+            let _ = shard.blocking_send(Letter::Abort);
+        }
     }
 
     /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
     pub async fn abort(&self) {
-        let _ = self.mailbox.send(Letter::Abort).await;
+        let _ = self.send_all(|| Letter::Abort).await;
+    }
+
+    /// Sends each shard a letter, also those after one that has ended.
+    async fn send_all(&self, letter: impl Fn() -> Letter) -> Result<(), Ended> {
+        let mut outcome = Ok(());
+        for shard in &*self.shards {
+            outcome = outcome.and(shard.send(letter()).await.map_err(|_| Ended));
+        }
+        outcome
     }
 }
 
@@ -223,11 +250,12 @@ struct AbortOnDrop(Handle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        let sent = self.0.mailbox.try_send(Letter::Abort);
-        // A drop must not wait until a busy shard has emptied its mailbox.
-        if let Err(mpsc::error::TrySendError::Full(abort)) = sent {
-            let mailbox = self.0.mailbox.clone();
-            let _ = thread::Builder::new().spawn(move || mailbox.blocking_send(abort));
+        for shard in &*self.0.shards {
+            // A drop must not wait until a busy shard has emptied its mailbox.
+            if let Err(mpsc::error::TrySendError::Full(abort)) = shard.try_send(Letter::Abort) {
+                let shard = shard.clone();
+                let _ = thread::Builder::new().spawn(move || shard.blocking_send(abort));
+            }
         }
     }
 }

@@ -2,18 +2,22 @@
 
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{ListenerId, Stats};
+use roomwire_runtime::mailbox::Bell;
 use roomwire_runtime::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, Bound, ClockBase, Hosted, RunError, Serve, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Trouble, TurnEnd,
+    live, log_event,
 };
+use tokio::net::UnixStream;
 use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
 
-use crate::driver::{Driver, TurnEnd};
+use crate::driver::Driver;
 use crate::stream::Acceptor;
 
 /// What a shard is made of.
@@ -32,7 +36,7 @@ pub(crate) enum Letter {
 }
 
 impl Serve for Shard {
-    type Outcome = Result<(), RunError>;
+    type Outcome = Result<(End, Self), RunError>;
 
     fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         let doing = "starting the tokio runtime";
@@ -45,15 +49,15 @@ impl Serve for Shard {
 impl Shard {
     /// Runs on this thread until the shard was drained or aborted.
     pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
-        bound.host(self)
+        live(bound, self, Bound::host)
     }
 
-    async fn serve_on(self, machine: impl Hosted, mut bound: Bound) -> Result<(), RunError> {
+    async fn serve_on(self, machine: impl Hosted, bound: Bound) -> Result<(End, Self), RunError> {
         let Self {
             mut mailbox,
             events,
         } = self;
-        let driver = Driver::new(machine, ClockBase::new());
+        let driver = Driver::new(machine, bound.links, ClockBase::new());
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
@@ -61,14 +65,20 @@ impl Shard {
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
         }
-        let (drained, mut over) = oneshot::channel();
-        let flusher = spawn_local(flush(Rc::clone(&driver), events, drained));
-        loop {
+        let (ended, mut over) = oneshot::channel();
+        let drains = bound.drains;
+        let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), ended);
+        let flusher = spawn_local(flusher);
+        let doing = "registering a bell with the runtime";
+        let ear = UnixStream::from_std(bound.ear).map_err(RunError::io(doing))?;
+        let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
+        let end = loop {
             tokio::select! {
                 biased;
-                _ = &mut over => break,
+                end = &mut over => break end.unwrap_or(End::Over),
                 letter = mailbox.recv() => match letter {
                     Some(Letter::Command(Command::Drain)) => {
+                        drains.begin();
                         accepting.drain(..).for_each(|task: AbortHandle| task.abort());
                         bound.files.clear();
                         driver.command(Command::Drain);
@@ -78,33 +88,44 @@ impl Shard {
                         let _ = reply.send(driver.with_machine(|machine| machine.as_ref().stats()));
                     }
                     // Nobody is left who could ask for an end.
-                    Some(Letter::Abort) | None => break,
+                    Some(Letter::Abort) | None => break End::Over,
                 },
             }
-        }
+        };
         flusher.abort();
-        Ok(())
+        relays.abort();
+        Ok((end, Self { mailbox, events }))
+    }
+}
+
+/// Takes what other shards have when the bell has been rung.
+async fn receive(driver: Rc<Driver<impl Hosted>>, bell: Arc<Bell>, ear: UnixStream) {
+    let mut more = driver.receive();
+    loop {
+        if more {
+            tokio::task::yield_now().await;
+        } else if ear.readable().await.is_err() {
+            return;
+        }
+        bell.listen(|bytes| ear.try_read(bytes));
+        more = driver.receive();
     }
 }
 
 /// Accepts, a bounded number at a time, and rests when the process is out of descriptors.
 async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: ListenerId) {
-    let mut failing = false;
+    let mut trouble = Trouble::default();
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
             match listener.accept().await {
                 Ok((reader, writer, peer)) => {
-                    failing = false;
+                    trouble.is_over();
                     driver.accept((reader, writer), peer, id);
                 }
-                // The peer gave up while it waited: nothing is wrong here.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "accepting pauses until descriptors or memory are free");
+                    if let Some(rest) = trouble.pause(&error) {
+                        tokio::time::sleep(rest).await;
                     }
-                    failing = true;
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
@@ -116,18 +137,20 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
 async fn flush(
     driver: Rc<Driver<impl Hosted>>,
     events: Option<mpsc::Sender<Event>>,
-    drained: oneshot::Sender<()>,
+    drains: Drains,
+    over: oneshot::Sender<End>,
 ) {
-    let mut drained = Some(drained);
-    let mut ended = false;
+    let mut over = Some(over);
+    let mut ended = None;
     let mut late = None;
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
-            log_event(&event);
-            ended |= event == Event::Drained;
-            if let Some(events) = &events
+            let (event, end) = drains.filter(event);
+            ended = ended.or(end);
+            event.iter().for_each(log_event);
+            if let (Some(events), Some(event)) = (&events, event)
                 && let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event)
             {
                 late = Some(event);
@@ -140,8 +163,10 @@ async fn flush(
             let _ = events.send(event).await;
             driver.release();
         }
-        if ended && let Some(drained) = drained.take() {
-            let _ = drained.send(());
+        if let Some(end) = ended
+            && let Some(over) = over.take()
+        {
+            let _ = over.send(end);
         }
         let TurnEnd::Idle(deadline) = end else {
             tokio::task::yield_now().await;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 use common::{Running, at, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_runtime::{ListenerSettings, RunError};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends};
+use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError};
+use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
 use roomwire_tokio::{Ended, Server};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
@@ -22,6 +23,87 @@ async fn bind() -> Server {
 
 async fn next(events: &mut Receiver<Event>) -> Event {
     soon(events.recv()).await.expect("the server runs")
+}
+
+/// A thread that fails takes its clients along, and begins anew; the others go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_thread_that_fails_begins_anew() {
+    let mut settings = settings();
+    settings.threads = 2;
+    let mut server = Server::bind(settings).await.expect("a free port");
+    let mut events = server.events();
+    let address = at(&server);
+    let running = Running::start(server);
+    let mut clients = meet(address, 12);
+    let mut first = BTreeSet::new();
+    for _ in &clients {
+        let Event::Opened {
+            connection, client, ..
+        } = next(&mut events).await
+        else {
+            panic!("not opened");
+        };
+        if connection.shard().0 == 0 {
+            first.insert(client.to_string());
+        }
+    }
+    let room = FAULTY_ROOM.to_owned();
+    let message = "{}".to_owned();
+    let command = Command::Publish { room, message };
+    running.handle.command(command).await.expect("it runs");
+    let on_first = |client: &Client| first.contains(&client.id);
+    let (lost, left): (Vec<_>, Vec<_>) = clients.drain(..).partition(on_first);
+    assert!(
+        !lost.is_empty() && !left.is_empty(),
+        "{} were lost",
+        lost.len()
+    );
+    survive(address, lost, left);
+    running.stop().await;
+    let events: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    let failed = |event: &&Event| matches!(event, Event::Failed { .. });
+    assert_eq!(events.iter().filter(failed).count(), 1);
+    assert_eq!(events.last(), Some(&Event::Drained));
+}
+
+/// Several threads are one server, for its clients and for the program.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn several_threads_are_one_server() {
+    let mut settings = settings();
+    settings.threads = 3;
+    let mut server = Server::bind(settings).await.expect("a free port");
+    let mut events = server.events();
+    let address = at(&server);
+    let running = Running::start(server);
+    let mut clients = meet(address, 12);
+    let mut shards = BTreeSet::new();
+    for _ in &clients {
+        let Event::Opened { connection, .. } = next(&mut events).await else {
+            panic!("not opened");
+        };
+        shards.insert(connection.shard());
+        let message = r#"{"type":"news"}"#.to_owned();
+        let command = Command::Send {
+            connection,
+            message,
+        };
+        running.handle.command(command).await.expect("it runs");
+    }
+    assert!(shards.len() > 1, "all connections are on one thread");
+    for client in &mut clients {
+        client.expect("news");
+    }
+    let stats = running.handle.stats().await.expect("it runs");
+    assert_eq!((stats.clients, stats.opened, stats.rooms), (12, 12, 1));
+    running.handle.drain().await;
+    for client in &mut clients {
+        client.expect("closing");
+        assert_eq!(u16::from(client.expect_close().code), 1012);
+    }
+    running.stop().await;
+    let ends: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).collect();
+    assert_eq!(ends.len(), 13);
+    assert_eq!(ends.last(), Some(&Event::Drained), "once, at the end");
 }
 
 // ---- binding

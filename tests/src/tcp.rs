@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket};
 
@@ -45,6 +45,14 @@ impl Client {
     /// Sends text.
     pub fn send_text(&mut self, text: &str) {
         self.socket.send(text.into()).expect("sent");
+    }
+
+    /// The next message.
+    pub fn any(&mut self) -> Value {
+        match self.socket.read() {
+            Ok(Message::Text(text)) => serde_json::from_str(&text).expect("JSON"),
+            other => panic!("{other:?} instead of a message"),
+        }
     }
 
     /// The next message, which must be of this type.
@@ -99,5 +107,80 @@ pub fn assert_cut(client: &mut Client) {
             assert!(!waited, "{error}");
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// So many clients meet in a room, whichever threads of the server they are on; each says something, and each hears all
+/// the others.
+pub fn meet(address: SocketAddr, count: usize) -> Vec<Client> {
+    let mut clients: Vec<Client> = (0..count).map(|_| Client::connect(address)).collect();
+    for number in 0..count {
+        clients[number].send(&json!({"type": "join", "room": "tea", "id": 1}));
+        let joined = clients[number].expect("joined_room");
+        assert_eq!(joined["total"], number + 1);
+        for other in 0..number {
+            let notice = clients[other].expect("member_joined");
+            assert_eq!(notice["clientId"], clients[number].id);
+        }
+    }
+    for number in 0..count {
+        let say = json!({"type": "room_message", "room": "tea", "data": number, "id": 2});
+        clients[number].send(&say);
+        clients[number].expect("ack");
+        for other in (0..count).filter(|&other| other != number) {
+            let message = clients[other].expect("room_message");
+            assert_eq!(message["data"], number);
+        }
+    }
+    let (one, last) = (clients[0].id.clone(), count - 1);
+    clients[last].send(&json!({"type": "private_message", "to": one, "data": "psst", "id": 3}));
+    clients[last].expect("ack");
+    assert_eq!(clients[0].expect("private_message")["data"], "psst");
+    clients
+}
+
+/// The thread of some clients of a room has failed: they are told, the others see them go and go on, and whoever connects
+/// anew is served, also by the thread in its place.
+pub fn survive(address: SocketAddr, lost: Vec<Client>, mut left: Vec<Client>) {
+    let (before, after) = (lost.len() + left.len(), left.len());
+    for mut client in lost {
+        while client.any()["type"] != "closing" {}
+        assert_eq!(u16::from(client.expect_close().code), 1011);
+    }
+    for client in &mut left {
+        // Each that went is told of, or all of them together.
+        let mut members = before;
+        while members > after {
+            let told = client.any();
+            match told["type"].as_str() {
+                Some("member_left") => members -= 1,
+                Some("members_changed") => {
+                    members = told["total"].as_u64().expect("a number") as usize;
+                }
+                _ => panic!("{told}"),
+            }
+        }
+    }
+    let mut new: Vec<Client> = (0..12).map(|_| Client::connect(address)).collect();
+    for (number, client) in new.iter_mut().enumerate() {
+        client.send(&json!({"type": "join", "room": "tea"}));
+        // Those who have joined before hear of the others.
+        let joined = loop {
+            let told = client.any();
+            if told["type"] == "joined_room" {
+                break told;
+            }
+        };
+        assert_eq!(joined["total"], after + number + 1);
+    }
+    left[0].send(&json!({"type": "room_message", "room": "tea", "data": "still here"}));
+    for client in left.iter_mut().skip(1).chain(&mut new) {
+        let message = loop {
+            let told = client.any();
+            if told["type"] == "room_message" {
+                break told;
+            }
+        };
+        assert_eq!(message["data"], "still here");
     }
 }

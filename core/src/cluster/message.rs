@@ -59,6 +59,8 @@ pub(crate) enum Request {
         who: Who,
         room: Box<str>,
         reason: LeaveReason,
+        /// Nobody is told: everyone is leaving.
+        quietly: bool,
     },
     /// Not answered.
     Say {

@@ -160,6 +160,8 @@ impl Hash {
                 self.bytes(&bytes);
             }
             Event::Drained => self.bytes(&[4]),
+            // Drivers tell it, after what was recorded.
+            Event::Failed { .. } => {}
         }
     }
 

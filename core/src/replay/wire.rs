@@ -288,6 +288,7 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             put_number(out, reconnect_after_ms.unwrap_or(0));
         }
         Command::Drain => out.push(5),
+        Command::Abandon => out.push(7),
         Command::Explain {
             message,
             connection,
@@ -505,6 +506,7 @@ impl<'a> Source<'a> {
                 },
             },
             5 => Command::Drain,
+            7 => Command::Abandon,
             6 => Command::Explain {
                 connection: self.id()?,
                 message: match self.byte()? {

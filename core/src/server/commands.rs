@@ -119,7 +119,12 @@ impl Server {
                     self.close_session(index, &goodbye);
                 }
             }
-            Command::Drain => self.start_drain(),
+            Command::Drain => self.start_drain(self.config.drain.timeout_ms),
+            Command::Abandon => {
+                self.farewell = Farewell::FAILED;
+                self.drain = Drain::No;
+                self.start_drain(ABANDON_MS.min(self.config.drain.timeout_ms));
+            }
             Command::Explain {
                 message,
                 connection,
@@ -286,10 +291,10 @@ impl Server {
 
     // ---- leaving
 
-    fn start_drain(&mut self) {
+    fn start_drain(&mut self, timeout_ms: u64) {
         if self.drain == Drain::No {
             self.drain = Drain::Telling(0);
-            let timeout = core::time::Duration::from_millis(self.config.drain.timeout_ms);
+            let timeout = core::time::Duration::from_millis(timeout_ms);
             let due = self.now.mono + timeout;
             self.drain_due = due;
             self.deadlines.insert(due, Deadline::Drain);
@@ -324,3 +329,25 @@ impl Server {
         }
     }
 }
+
+/// How everyone is told to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farewell {
+    pub(super) code: u16,
+    pub(super) reason: &'static str,
+}
+
+impl Farewell {
+    const FAILED: Self = Self {
+        code: 1011,
+        reason: "the server has failed",
+    };
+
+    /// Whether the clients of all shards are told, and not only those of one that has failed.
+    pub(super) const fn is_for_all(self) -> bool {
+        self.code != Self::FAILED.code
+    }
+}
+
+/// How long clients of a shard that has failed may take to go.
+const ABANDON_MS: u64 = 2_000;

@@ -64,6 +64,11 @@ pub enum Event {
     },
     /// A drain is over: no connection is left.
     Drained,
+    /// A shard has failed, which is a bug, and closed its clients. Told by drivers; the shard then begins anew.
+    Failed {
+        /// Which.
+        shard: ShardId,
+    },
 }
 
 impl Event {
@@ -149,6 +154,9 @@ pub enum Command {
     },
     /// Stops accepting and says goodbye to everyone; ends in [`Event::Drained`].
     Drain,
+    /// The same in a hurry, with close code 1011: something has gone wrong in here. For drivers, when a shard has
+    /// panicked; what it knows may be off, so it may panic once more.
+    Abandon,
 }
 
 /// The answer to an application request.

@@ -88,7 +88,7 @@ impl Server {
     pub(super) fn check_room(&self, room: Option<u32>) -> Result<(), Refused> {
         let limits = &self.config.limits;
         match room {
-            None if self.rooms_held() >= self.share(limits.max_rooms as usize) => {
+            None if self.rooms_are_full() => {
                 let message = "The server holds as many rooms as it can";
                 Err(refusal(ErrorCode::TooManyRooms, message))
             }

@@ -54,7 +54,7 @@ use crate::websocket::MessageLimits;
 
 use addresses::{Address, Addresses};
 use admission::Quotas;
-use commands::Pending;
+use commands::{Farewell, Pending};
 use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
@@ -122,6 +122,7 @@ pub struct Server {
     /// The transmit that the driver has not answered.
     awaiting: Option<ConnectionId>,
     drain: Drain,
+    farewell: Farewell,
     /// When it has taken long enough.
     drain_due: Instant,
 
@@ -165,8 +166,9 @@ impl Server {
     /// One shard of a server, without connections. All of its shards have the same config and seed, and what each
     /// has for another ([`Output::Relay`]) is handed on in order; see [`Machine::take_relay`].
     ///
-    /// Limits that are for the whole server (`max_connections`, `max_rooms`, `max_buffered_bytes`) are shared out
-    /// evenly. A driver begins by granting credits for every link ([`Input::LinkReady`]).
+    /// Limits for the whole server: each shard has its part of `max_buffered_bytes`. What the others have of
+    /// `max_connections`, `max_rooms` and `max_connections_per_ip` it knows as late as relays arrive, so that by as
+    /// much as comes meanwhile there may be more. A driver begins by granting credits for every link ([`Input::LinkReady`]).
     ///
     /// # Panics
     /// If `place` is no place: `shard` must be below `shards`.
@@ -231,6 +233,10 @@ impl Server {
             backlog: VecDeque::new(),
             awaiting: None,
             drain: Drain::No,
+            farewell: Farewell {
+                code: config.drain.code,
+                reason: "server is restarting",
+            },
             drain_due: Instant::ZERO,
             live: 0,
             clients: 0,
@@ -450,12 +456,6 @@ impl Server {
         } else {
             Turn::Open
         }
-    }
-
-    /// Whether there are as many connections as there may be.
-    fn is_full(&self) -> bool {
-        let max = self.config.limits.max_connections;
-        max.is_some_and(|max| self.live >= self.share(max as usize))
     }
 
     /// Whether there is no room for more.

@@ -6,6 +6,7 @@
 //! [`Output::Idle`].
 
 use super::closing::Goodbye;
+use super::commands::Farewell;
 use super::deadlines::Deadline;
 use super::{Drain, Event, News, Server};
 use crate::machine::{Output, Turn};
@@ -279,8 +280,7 @@ impl Server {
         match &connection.stage {
             Stage::Session(_) => {
                 let after = self.reconnect_delay(index);
-                let code = self.config.drain.code;
-                let reason = "server is restarting";
+                let Farewell { code, reason } = self.farewell;
                 let goodbye = Goodbye::announced(CloseCause::Drain, code, reason, Some(after));
                 self.close_session(index, &goodbye);
             }

@@ -1,4 +1,4 @@
-//! The config file: the core's sections, `[[listener]]`, `[log]` and `[record]`. Unknown keys are refused everywhere.
+//! The config file: the core's sections, `[[listener]]`, `[log]`, `[record]` and `[threads]`. Unknown keys are refused everywhere.
 
 use roomwire_core::Config;
 use roomwire_core::config::{ListenerConfig, RateLimit};
@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) sets_buffered_bytes: bool,
     /// It says where to listen.
     pub(super) sets_listeners: bool,
+    /// It says how many threads there are.
+    pub(super) sets_threads: bool,
 }
 
 /// What is wrong with a config file.
@@ -62,6 +64,7 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
         core,
         log: process.log,
         record: process.record,
+        threads: process.threads.count.unwrap_or(1),
         #[cfg(feature = "tls")]
         certificates: process.certificate,
         ..Settings::default()
@@ -75,6 +78,7 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
         sets_queued_bytes,
         sets_buffered_bytes,
         sets_listeners,
+        sets_threads: process.threads.count.is_some(),
     })
 }
 
@@ -84,6 +88,9 @@ pub(super) fn print(settings: &Settings) -> Result<String, toml::ser::Error> {
         listener: settings.listeners.iter().map(Into::into).collect(),
         log: settings.log,
         record: settings.record.clone(),
+        threads: Threads {
+            count: Some(settings.threads),
+        },
         #[cfg(feature = "tls")]
         certificate: settings.certificates.clone(),
     };
@@ -167,7 +174,7 @@ fn with_process_sections(mut error: FileError) -> FileError {
     if error.message.starts_with("unknown field") && error.message.contains("`room_names`") {
         error
             .message
-            .push_str(", `certificate`, `listener`, `log`, `record`");
+            .push_str(", `certificate`, `listener`, `log`, `record`, `threads`");
     }
     error
 }
@@ -184,13 +191,21 @@ struct Process {
     listener: Vec<Listener>,
     log: LogSettings,
     record: RecordSettings,
+    threads: Threads,
     #[cfg(feature = "tls")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     certificate: Vec<crate::tls::CertificateFiles>,
 }
 
 /// `certificate` is known to all, so that a program without TLS says what it lacks.
-const PROCESS_SECTIONS: [&str; 4] = ["certificate", "listener", "log", "record"];
+const PROCESS_SECTIONS: [&str; 5] = ["certificate", "listener", "log", "record", "threads"];
+
+/// How many threads there are.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Threads {
+    count: Option<u8>,
+}
 
 /// A listener's address and options on one level.
 #[derive(Serialize, Deserialize)]

@@ -80,6 +80,10 @@ pub(super) struct Options {
     #[arg(long, global = true, env = "ROOMWIRE_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
+    /// Threads, each with a part of the clients, 1 to 255 [default: as many as there are cores]
+    #[arg(long, global = true, env = "ROOMWIRE_THREADS", value_name = "COUNT")]
+    pub(super) threads: Option<u8>,
+
     /// Serve a plain WebSocket echo at /echo, on every listener
     #[arg(long, global = true, env = "ROOMWIRE_ECHO", value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -1,5 +1,6 @@
 //! From flags, environment and file to the settings that are in force.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use roomwire_core::ConfigError;
@@ -47,6 +48,9 @@ fn resolve(
         inherit(&mut settings, systemd::inherited_count());
     }
     let given = Given::apply(options, &mut settings);
+    if options.threads.is_none() && !file.sets_threads {
+        settings.threads = threads_for(&settings);
+    }
     #[cfg(feature = "tls")]
     certificates(options, &mut settings)?;
     grow_queues(&mut settings, file);
@@ -56,6 +60,15 @@ fn resolve(
             Some(flag) => format!("{flag}: {error}"),
             None => format!("{}{error}", place(&error.key)),
         }),
+    }
+}
+
+/// One thread for each core; one alone where all of it is recorded.
+fn threads_for(settings: &Settings) -> u8 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    match settings.record.file {
+        None => u8::try_from(cores).unwrap_or(u8::MAX),
+        Some(_) => 1,
     }
 }
 
@@ -168,6 +181,12 @@ impl Given {
             options.welcome_delay_ms,
             "timeouts.welcome_delay_ms",
             "--welcome-delay-ms",
+        );
+        given.set(
+            &mut settings.threads,
+            options.threads,
+            "threads.count",
+            "--threads",
         );
         given.set(&mut settings.log.format, options.log, "log.format", "--log");
         given.set(

@@ -1,12 +1,18 @@
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
 use std::thread;
 
 use roomwire_core::server::{Command, Event};
 
-use super::{Letter, MAILBOX, events, mailbox};
+use super::{Bell, Letter, MAILBOX, events, mailbox};
 use crate::error::Ended;
+
+fn bell() -> (Arc<Bell>, UnixStream) {
+    let (bell, ear) = Bell::new().expect("descriptors");
+    (Arc::new(bell), ear)
+}
 
 /// Whether the loop would wake; takes what was rung.
 fn rings(mut ear: &UnixStream) -> bool {
@@ -15,58 +21,63 @@ fn rings(mut ear: &UnixStream) -> bool {
 
 #[test]
 fn a_batch_rings_once() {
-    let (sender, mailbox) = mailbox().expect("descriptors");
+    let (bell, ear) = bell();
+    let (sender, letters) = mailbox(&bell);
     for _ in 0..3 {
         sender.send(Letter::Command(Command::Drain)).expect("there");
     }
-    assert!(rings(&mailbox.ear));
-    assert!(!rings(&mailbox.ear), "once is enough");
+    assert!(rings(&ear));
+    assert!(!rings(&ear), "once is enough");
     sender.send(Letter::Abort).expect("there");
-    assert!(!rings(&mailbox.ear), "the loop has not listened yet");
-    mailbox.listen();
-    assert_eq!(mailbox.letters.try_iter().count(), 4);
+    assert!(!rings(&ear), "the loop has not listened yet");
+    bell.listen(|bytes| (&ear).read(bytes));
+    assert_eq!(letters.try_iter().count(), 4);
     sender.send(Letter::Abort).expect("there");
-    assert!(rings(&mailbox.ear), "and now it has");
+    assert!(rings(&ear), "and now it has");
 }
 
 #[test]
 fn a_loop_that_is_gone_is_told() {
-    let (sender, mailbox) = mailbox().expect("descriptors");
-    drop(mailbox);
+    let (bell, _ear) = bell();
+    let (sender, letters) = mailbox(&bell);
+    drop(letters);
     assert_eq!(sender.send(Letter::Abort), Err(Ended));
 }
 
 #[test]
 fn events_wait_for_room_and_ring_when_there_is_some() {
-    let (_, mailbox) = mailbox().expect("descriptors");
-    let (sender, events) = events(&mailbox.bell);
+    let (bell, ear) = bell();
+    let (mut senders, events) = events([&bell].into_iter());
+    let sender = senders.remove(0);
     for _ in 0..MAILBOX {
         assert_eq!(sender.send(Event::Drained), None);
     }
     assert_eq!(sender.send(Event::Drained), Some(Event::Drained));
-    assert!(!rings(&mailbox.ear));
+    assert!(!rings(&ear));
     assert_eq!(events.try_recv(), Ok(Event::Drained));
-    assert!(rings(&mailbox.ear), "there is room");
-    mailbox.listen();
+    assert!(rings(&ear), "there is room");
+    bell.listen(|bytes| (&ear).read(bytes));
     assert_eq!(sender.send(Event::Drained), None);
     assert_eq!(events.try_recv(), Ok(Event::Drained));
-    assert!(!rings(&mailbox.ear), "nobody waits");
+    assert!(!rings(&ear), "nobody waits");
 }
 
 #[test]
 fn who_drops_the_events_frees_the_loop() {
-    let (_, mailbox) = mailbox().expect("descriptors");
-    let (sender, events) = events(&mailbox.bell);
+    let (bell, ear) = bell();
+    let (mut senders, events) = events([&bell].into_iter());
+    let sender = senders.remove(0);
     while sender.send(Event::Drained).is_none() {}
     drop(events);
-    assert!(rings(&mailbox.ear));
+    assert!(rings(&ear));
     assert_eq!(sender.send(Event::Drained), None, "nobody wants it");
 }
 
 #[test]
 fn events_end_with_the_loop() {
-    let (_, mailbox) = mailbox().expect("descriptors");
-    let (sender, mut events) = events(&mailbox.bell);
+    let (bell, _ear) = bell();
+    let (mut senders, mut events) = events([&bell].into_iter());
+    let sender = senders.remove(0);
     let waiting = thread::spawn(move || {
         let all: Vec<Event> = events.by_ref().collect();
         (all, events.try_recv())

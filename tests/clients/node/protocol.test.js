@@ -244,7 +244,8 @@ describe('join', () => {
   // covers A1-02
   test('stops at the configured numbers of rooms and members', TEST_MS, async (t) => {
     const config = '[limits]\nmax_rooms_per_client = 2\nmax_members_per_room = 2\nmax_rooms = 3\n';
-    const small = await ownServer(t, [], { config });
+    // One thread: what others hold is known a moment later.
+    const small = await ownServer(t, ['--threads', '1'], { config });
     const [a, b, c] = await connectMany(t, small.url, 3);
     await a.join('one');
     await a.join('two');
@@ -333,6 +334,7 @@ describe('members', () => {
   test('can carry the metadata of each', TEST_MS, async (t) => {
     const { room, clients } = await roomOf(t, 2);
     await clients[0].request({ type: 'set_metadata', metadata: { name: 'one' } });
+    await clients[1].until('member_updated');
     const page = await clients[1].request({ type: 'members', room, metadata: true });
     assert.deepEqual(page.metadata, { [clients[0].id]: { name: 'one' }, [clients[1].id]: {} });
     const plain = await clients[1].request({ type: 'members', room });

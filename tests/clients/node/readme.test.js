@@ -129,6 +129,10 @@ describe('the settings', () => {
       const [, , , where, text] = row.split('|').map((cell) => cell.trim());
       const [, key] = where.match(/^`([a-z_]+\.[a-z_]+)`$/) ?? [];
       const value = sections.get(key);
+      if (key === 'threads.count') {
+        assert.equal(value, String(os.availableParallelism()), 'one thread for each core');
+        continue;
+      }
       if (value !== undefined && value !== '[]') {
         assert.ok(text.startsWith(value.replaceAll('"', '')), `${key} is ${value}, the table says ${text}`);
         compared += 1;

@@ -247,6 +247,7 @@ impl Server {
                     who,
                     room: room.clone(),
                     reason: LeaveReason::Disconnected,
+                    quietly: false,
                 };
                 self.ask(waiting.shard, request);
             }

@@ -21,7 +21,12 @@ impl Server {
                 let answer = self.let_guest_in(who, room, metadata);
                 self.reply_over(who.connection, ticket, answer);
             }
-            Request::Leave { who, room, reason } => self.guest_leaves(who, &room, reason),
+            Request::Leave {
+                who,
+                room,
+                reason,
+                quietly,
+            } => self.guest_leaves(who, &room, reason, quietly),
             Request::Say { room, except, said } => self.say_for(from, &room, except, &said),
             Request::Find { to, ticket, room } => {
                 let there = self.rooms.find(&room).is_some();
@@ -94,15 +99,19 @@ impl Server {
         }
     }
 
-    fn guest_leaves(&mut self, who: Who, name: &str, reason: LeaveReason) {
+    fn guest_leaves(&mut self, who: Who, name: &str, reason: LeaveReason, quietly: bool) {
         let Some(room) = self.rooms.find(name) else {
             return;
         };
         let guests = self.rooms.get_mut(room);
         let guests = guests.and_then(|(_, entry)| entry.guests.as_deref_mut());
-        if guests.is_some_and(|guests| guests.remove(&who.client)) {
-            self.member_has_left(room, who.client, reason);
+        if !guests.is_some_and(|guests| guests.remove(&who.client)) {
+            return;
         }
+        if quietly && self.room_len(room) > 0 {
+            return;
+        }
+        self.member_has_left(room, who.client, reason);
     }
 
     /// Says something in a room for a client of another shard.

@@ -13,9 +13,9 @@ pub(super) use asking::room_of;
 
 use core::time::Duration;
 
-use super::Server;
 use super::deadlines::Deadline;
 use super::membership::Leaving;
+use super::{Drain, Server};
 use crate::cluster::Relay;
 use crate::cluster::message::{Answer, Delivery, Holds, Item, Reply, Request, Said, Told, Who};
 use crate::id::ConnectionId;
@@ -28,6 +28,8 @@ const REQUESTS_PER_POLL: usize = 1_024;
 const WAITING_PER_POLL: usize = 64;
 /// How long the others may be wrong about what a shard holds.
 const BETWEEN_HOLDS: Duration = Duration::from_millis(50);
+/// With no more than this left, what a shard holds is told at once.
+const NEAR_A_LIMIT: usize = 1_024;
 
 /// Which shard of how many a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,14 +78,23 @@ impl Server {
         self.rooms.len() - 1 - self.mirrors
     }
 
-    /// This shard's part of a limit for the whole server.
-    pub(super) fn share(&self, limit: usize) -> usize {
-        limit.div_ceil(self.links.shards().len().max(1))
+    /// Whether the shards have as many rooms together as the server may, as far as this one knows.
+    pub(super) fn rooms_are_full(&self) -> bool {
+        let max = self.config.limits.max_rooms as usize;
+        self.rooms_held() + self.links.held_elsewhere().rooms >= max
     }
 
-    /// Memory that buffers may take here.
+    /// Whether they have as many connections, as far as this one knows.
+    pub(super) fn is_full(&self) -> bool {
+        let max = self.config.limits.max_connections;
+        let all = || self.live + self.links.held_elsewhere().connections;
+        max.is_some_and(|max| all() >= max as usize)
+    }
+
+    /// This shard's part of the memory that buffers may take.
     pub(super) fn max_buffered_bytes(&self) -> usize {
-        let share = self.share(self.config.limits.max_buffered_bytes);
+        let max = self.config.limits.max_buffered_bytes;
+        let share = max / self.links.shards().len().max(1);
         share.max(self.config.min_buffered_bytes())
     }
 
@@ -175,6 +186,7 @@ impl Server {
             who: Who { connection, client },
             room: name,
             reason: leaving.reason,
+            quietly: self.drain != Drain::No && self.farewell.is_for_all(),
         };
         self.ask(home, request);
         let entry = self.rooms.get(room);
@@ -264,9 +276,23 @@ impl Server {
         self.links.has_work()
     }
 
-    /// Has the others told what this shard holds, before long.
+    /// Has the others told what this shard holds: at once where a limit is near, otherwise before long.
     fn note_holds(&mut self) {
-        if self.holds() != self.told_holds && !self.telling_holds {
+        let holds = self.holds();
+        if holds == self.told_holds {
+            return;
+        }
+        let others = self.links.held_elsewhere();
+        let limits = &self.config.limits;
+        let near = |count: usize, max: u32| count + NEAR_A_LIMIT >= max as usize;
+        let full = near(holds.rooms + others.rooms, limits.max_rooms)
+            || limits
+                .max_connections
+                .is_some_and(|max| near(holds.connections + others.connections, max));
+        if full {
+            self.told_holds = holds;
+            self.tell_others(|| Item::Holds(holds));
+        } else if !self.telling_holds {
             self.telling_holds = true;
             let due = self.now.mono + BETWEEN_HOLDS;
             self.deadlines.insert(due, Deadline::Holds);

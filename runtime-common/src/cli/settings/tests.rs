@@ -33,7 +33,33 @@ fn refused(arguments: &[&str]) -> String {
 
 #[test]
 fn no_flag_is_the_default() {
-    assert_eq!(with(&[]), Settings::default());
+    assert_eq!(with(&[]), defaults());
+}
+
+/// Those of the library, and a thread for each core.
+fn defaults() -> Settings {
+    let cores = std::thread::available_parallelism().expect("a number of cores");
+    Settings {
+        threads: u8::try_from(cores.get()).unwrap_or(u8::MAX),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn threads_are_as_many_as_are_asked_for() {
+    assert_eq!(with(&["--threads", "3"]).threads, 3);
+    // One that is recorded is alone, unless it is not to be.
+    assert_eq!(with(&["--record", "somewhere"]).threads, 1);
+    for (arguments, flag) in [
+        (&["--threads", "0"] as &[_], "--threads: threads.count = 0"),
+        (
+            &["--threads", "2", "--record", "somewhere"],
+            "--threads: threads.count = 2: allowed is 1",
+        ),
+    ] {
+        let wrong = over("", arguments).expect_err("refused");
+        assert!(wrong.starts_with(flag), "{wrong}");
+    }
 }
 
 #[test]
@@ -115,7 +141,7 @@ fn flags_stand_before_and_after_the_command() {
     ] {
         assert_eq!(with(arguments).core.drain.code, 1_001, "{arguments:?}");
     }
-    assert_eq!(with(&["serve"]), Settings::default());
+    assert_eq!(with(&["serve"]), defaults());
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! A shard that panics takes its clients along, and nobody else.
+//!
+//! A panic in a machine is a bug. It is caught here: the machine, which may be off by now, is asked to say goodbye
+//! to its clients (1011), and the shard then begins anew without them. A machine that panics once more is given up:
+//! its sockets are cut.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use roomwire_core::cluster::Relay;
+use roomwire_core::server::{Command, Event};
+use roomwire_core::{
+    ConnectionId, Input, ListenerId, Machine, Now, Output, PeerAddr, Server, ShardId, Turn, Unsent,
+};
+
+use crate::host::Hosted;
+
+/// A machine whose panics are caught.
+#[derive(Debug)]
+pub(crate) struct Guarded<M> {
+    machine: M,
+    shard: ShardId,
+    state: State,
+    now: Now,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Sound,
+    /// It has panicked, and says goodbye.
+    Failing,
+    /// Nothing more is asked of it.
+    GivenUp,
+    /// The driver knows.
+    Told,
+}
+
+impl<M: Hosted> Guarded<M> {
+    pub(crate) fn new(machine: M, shard: ShardId) -> Self {
+        Self {
+            machine,
+            shard,
+            state: State::Sound,
+            now: Now::default(),
+        }
+    }
+
+    /// What the machine says, unless it panics, or has been given up.
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut M) -> T) -> Option<T> {
+        if matches!(self.state, State::GivenUp | State::Told) {
+            return None;
+        }
+        match catch_unwind(AssertUnwindSafe(|| ask(&mut self.machine))) {
+            Ok(answer) => Some(answer),
+            Err(_) => {
+                self.fail();
+                None
+            }
+        }
+    }
+
+    /// The machine has panicked. What it said was told as it happened.
+    #[cold]
+    fn fail(&mut self) {
+        let shard = self.shard.0;
+        if self.state == State::Failing {
+            tracing::error!(
+                shard,
+                "a thread that has failed cannot say goodbye: its sockets are cut"
+            );
+            self.state = State::GivenUp;
+            return;
+        }
+        tracing::error!(
+            shard,
+            "a thread has failed, which is a bug: its clients are closed, and it begins anew"
+        );
+        self.state = State::Failing;
+        let now = self.now;
+        let _ = self.ask(|machine| machine.handle(now, Input::Command(Command::Abandon)));
+    }
+}
+
+impl<M: Hosted> Machine for Guarded<M> {
+    type Command = Command;
+    type Event = Event;
+    type Relay = Relay;
+
+    fn accept(&mut self, now: Now, peer: PeerAddr, listener: ListenerId) -> Option<ConnectionId> {
+        self.now = now;
+        self.ask(|machine| machine.accept(now, peer, listener))?
+    }
+
+    fn handle(&mut self, now: Now, input: Input<'_, Command, Relay>) -> Turn {
+        self.now = now;
+        let turn = self.ask(|machine| {
+            #[cfg(feature = "fault-injection")]
+            panic_if_asked(&input);
+            machine.handle(now, input)
+        });
+        turn.unwrap_or(Turn::Open)
+    }
+
+    fn poll(&mut self) -> Output<Event> {
+        match self.ask(M::poll) {
+            // Not of the server: of this life.
+            Some(Output::Event(Event::Drained)) if self.state == State::Failing => {
+                self.state = State::GivenUp;
+                Output::Again
+            }
+            Some(output) => output,
+            None if self.state == State::GivenUp => {
+                self.state = State::Told;
+                Output::Event(Event::Failed { shard: self.shard })
+            }
+            None if self.state == State::Told => Output::Idle { deadline: None },
+            None => Output::Again,
+        }
+    }
+
+    fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
+        if matches!(self.state, State::GivenUp | State::Told) {
+            return Unsent::EMPTY;
+        }
+        let unsent = catch_unwind(AssertUnwindSafe(|| self.machine.unsent(connection)));
+        unsent.unwrap_or(Unsent::EMPTY)
+    }
+
+    fn take_relay(&mut self, to: ShardId) -> Option<Relay> {
+        self.ask(|machine| machine.take_relay(to))?
+    }
+}
+
+impl<M: Hosted> AsRef<Server> for Guarded<M> {
+    fn as_ref(&self) -> &Server {
+        self.machine.as_ref()
+    }
+}
+
+/// Publishing to this room panics, in tests.
+#[cfg(feature = "fault-injection")]
+pub const FAULTY_ROOM: &str = "panic: here and now";
+
+#[cfg(feature = "fault-injection")]
+fn panic_if_asked(input: &Input<'_, Command, Relay>) {
+    if let Input::Command(Command::Publish { room, .. }) = input {
+        assert!(room != FAULTY_ROOM, "as asked for");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 //! Owns the syntax of RFC 9112 on the server's side: an incremental request head, a body that is read and
 //! discarded, and responses written into a byte vector. It is a set of functions over lent bytes: no sockets,
 //! no routes, no rooms, no settings but the numbers that callers pass. Whatever could be read in two ways is
-//! refused, so that a proxy in front never sees another request than the server does.
+//! refused, so that a proxy in front never sees another request than the server does. Beside it, what proxies say of
+//! their clients: in HTTP itself, or before it.
 //!
 //! ```
 //! use roomwire_core::http::{BodyDiscard, HeadLimits, Parsed, Refusal, ReplyTo, RequestHead, Response, Status};
@@ -34,6 +35,7 @@ mod authority;
 mod body;
 mod forwarded;
 mod head;
+pub(crate) mod proxy_protocol;
 mod request_target;
 mod response;
 pub(crate) mod syntax;
@@ -42,5 +44,6 @@ pub use authority::Authority;
 pub use body::{BodyDiscard, MAX_CHUNK_DIGITS, MAX_SPARE_BYTES};
 pub use forwarded::Forwarded;
 pub use head::{Framing, HeadLimits, Headers, MAX_HEADERS, Method, Parsed, RequestHead, Version};
+pub use proxy_protocol::{MAX_PROXY_HEADER_BYTES, MalformedProxyHeader, ProxyHeader};
 pub use request_target::Target;
 pub use response::{CONTINUE, MAX_DATE_UNIX_MS, Refusal, ReplyTo, Response, Status};

@@ -22,6 +22,9 @@ pub struct Stats {
     pub refused_connections: u64,
     /// Connections refused because their address has too many.
     pub refused_addresses: u64,
+    /// Connections closed because their listener asks for the PROXY protocol, and they came from elsewhere than a
+    /// trusted proxy or began otherwise.
+    pub unproxied: u64,
     /// Requests answered with an error status.
     pub refused_requests: u64,
     /// WebSocket sessions opened.
@@ -99,6 +102,7 @@ impl core::ops::AddAssign for Stats {
             accepted,
             refused_connections,
             refused_addresses,
+            unproxied,
             refused_requests,
             opened,
             closed,
@@ -136,6 +140,7 @@ impl core::ops::AddAssign for Stats {
         self.accepted += accepted;
         self.refused_connections += refused_connections;
         self.refused_addresses += refused_addresses;
+        self.unproxied += unproxied;
         self.refused_requests += refused_requests;
         self.opened += opened;
         self.closed += closed;

@@ -78,6 +78,10 @@ pub struct ListenerConfig {
     /// (`127.0.0.1`, `::1`), networks (`10.0.0.0/8`), or `local` for UNIX sockets. Their own address is not
     /// subject to [`Limits::max_connections_per_ip`]. Default: none.
     pub trusted_proxies: Vec<String>,
+    /// Every connection begins, before HTTP and before TLS, with a header of the PROXY protocol, version 1 or 2, that
+    /// says for whom a proxy makes it. Only for `trusted_proxies`: anybody else's connections are closed unanswered.
+    /// Default `false`.
+    pub proxy_protocol: bool,
 }
 
 impl ListenerConfig {
@@ -87,6 +91,7 @@ impl ListenerConfig {
         health: true,
         plain_text: false,
         trusted_proxies: Vec::new(),
+        proxy_protocol: false,
     };
 }
 

@@ -435,3 +435,27 @@ fn trusted_proxies_are_addresses_networks_or_local() {
     let error = with(vec!["local".to_owned(); 101]).expect("refused");
     assert_eq!(error.key, "listener[1].trusted_proxies");
 }
+
+#[test]
+fn the_proxy_protocol_is_for_trusted_proxies() {
+    let with = |proxies: &[&str], proxy_protocol| {
+        error(|c| {
+            c.listeners = vec![
+                ListenerConfig::default(),
+                ListenerConfig {
+                    trusted_proxies: proxies.iter().copied().map(str::to_owned).collect(),
+                    proxy_protocol,
+                    ..ListenerConfig::default()
+                },
+            ];
+        })
+    };
+    assert_eq!(with(&["local"], true), None);
+    assert_eq!(with(&["local"], false), None);
+    assert_eq!(with(&[], false), None);
+    assert_eq!(
+        with(&[], true).expect("refused").to_string(),
+        "listener[1].proxy_protocol = true: allowed is false where no listener[1].trusted_proxies are listed: only they \
+         may say for whom they connect"
+    );
+}

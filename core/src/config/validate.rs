@@ -105,6 +105,13 @@ fn check_listeners(listeners: &[ListenerConfig]) -> Result<(), ConfigError> {
                  UNIX sockets",
             ));
         }
+        if listener.proxy_protocol && proxies.is_empty() {
+            return Err(ConfigError::new(
+                format!("listener[{index}].proxy_protocol"),
+                true,
+                format!("false where no {key} are listed: only they may say for whom they connect"),
+            ));
+        }
     }
     Ok(())
 }

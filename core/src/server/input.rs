@@ -104,6 +104,9 @@ impl Server {
             .map(|connection| &connection.stage);
         let request = matches!(stage, Some(Stage::Request(_)));
         if request && self.buffered_bytes() > self.max_buffered_bytes() {
+            if self.awaits_proxy_header(index) {
+                return self.close_quietly(index);
+            }
             let refusal = Refusal::unavailable("Server is out of memory", Some(1));
             self.refuse_request(index, &refusal, None);
         }

@@ -19,6 +19,7 @@ mod memory;
 mod messages;
 mod poll;
 mod presence;
+mod proxies;
 mod request;
 mod shards;
 mod timing;
@@ -43,7 +44,7 @@ use crate::machine::{
 };
 use crate::room::registry::Registry;
 use crate::room::{LOBBY, LOBBY_SERIAL, Room};
-use crate::session::connection::{Connection, Stage};
+use crate::session::connection::{Connection, Preface, Stage};
 use crate::session::facts::Facts;
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
@@ -328,7 +329,7 @@ impl Server {
             self.stats.refused_connections += 1;
             return false;
         }
-        self.has_room_at(address, peer, listener)
+        !self.refuses_unproxied(listener, peer) && self.has_room_at(address, peer, listener)
     }
 
     /// Whether an address has no more connections than it may, one of `peer` being counted already; counts it
@@ -370,9 +371,10 @@ impl Machine for Server {
             return None;
         }
         self.tell_address(address, 0);
+        let preface = Preface::of(self.listener(listener));
         let id = self
             .connections
-            .insert(Connection::new(peer, listener, address));
+            .insert(Connection::new(peer, listener, address, preface));
         self.outboxes.open(id.index());
         self.timers.open(id.index());
         self.timers.arm(id.index(), class::HANDSHAKE, self.now.mono);

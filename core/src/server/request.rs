@@ -1,15 +1,15 @@
 //! HTTP requests: the health endpoints, and upgrades to a WebSocket session.
 
+use core::ops::ControlFlow;
+
 use super::closing::Goodbye;
 use super::timing::class;
 use super::{Drain, Server};
 use crate::auth::origin;
 use crate::config::ListenerConfig;
 use crate::http::{
-    BodyDiscard, Forwarded, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response,
-    Status,
+    BodyDiscard, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response, Status,
 };
-use crate::machine::PeerAddr;
 use crate::room::WireForm;
 use crate::session::connection::{CloseCause, Kind, Stage};
 use crate::websocket::handshake::{self, Upgrade};
@@ -34,10 +34,13 @@ enum Answer {
 }
 
 impl Server {
-    /// Reads requests. Returns how many bytes it took: an unfinished head is left, and so is what follows an
-    /// upgrade.
+    /// Reads requests, and what has to come before them. Returns how many bytes it took: an unfinished head is left,
+    /// and so is what follows an upgrade.
     pub(super) fn read_requests(&mut self, index: u32, bytes: &[u8]) -> usize {
-        let mut at = 0;
+        let mut at = match self.read_proxy_header(index, bytes) {
+            ControlFlow::Continue(taken) => taken,
+            ControlFlow::Break(taken) => return taken,
+        };
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             let Some(discarded) = self.read_body(index, rest) else {
                 return bytes.len();
@@ -144,46 +147,6 @@ impl Server {
             return Err(Refusal::unavailable("Server is leaving", Some(1)));
         }
         Ok(upgrade)
-    }
-
-    /// Behind a proxy that is trusted, what the connection counts against is from now on the client's address. One
-    /// connection of a proxy may carry requests of many clients: only an upgrade makes it one client's.
-    fn find_client_behind_proxy(
-        &mut self,
-        index: u32,
-        head: &RequestHead<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get(index) else {
-            return Ok(());
-        };
-        let (proxy, listener, old) = (
-            PeerAddr::from(&connection.peer),
-            connection.listener,
-            connection.address,
-        );
-        let Some(proxies) = self.proxies.get(listener.0 as usize) else {
-            return Ok(());
-        };
-        if !proxies.trusts(proxy) {
-            return Ok(());
-        }
-        let Forwarded::By(address) = Forwarded::of(head, |ip| proxies.trusts_ip(ip))? else {
-            return Ok(());
-        };
-        let client = PeerAddr::Inet(address);
-        let new = self.addresses.enter(client);
-        if !self.has_room_at(new, client, listener) {
-            self.leave_address(new);
-            let text = "Too many connections from this address";
-            return Err(Refusal::unavailable(text, Some(1)));
-        }
-        self.tell_address(new, 0);
-        self.tell_address(old, 1);
-        self.leave_address(old);
-        if let Some(connection) = self.connections.get_mut(index) {
-            (connection.peer, connection.address) = (client.into(), new);
-        }
-        Ok(())
     }
 
     fn upgrade(&mut self, index: u32, kind: Kind, upgrade: &Upgrade<'_>) -> Answer {

@@ -54,11 +54,13 @@ impl Server {
         }
     }
 
-    /// A request that was not finished in time, or a response that never left.
+    /// What comes before a request, or the request, was not finished in time, or a response never left.
     fn handshake_overdue(&mut self, index: u32) {
         let connection = self.connections.get(index);
         if connection.is_some_and(|connection| connection.session().is_some()) {
             self.outboxes.raise(index, flag::RESET);
+        } else if self.awaits_proxy_header(index) {
+            self.close_unproxied(index);
         } else {
             self.refuse_request(index, &Refusal::request_timeout(), None);
         }

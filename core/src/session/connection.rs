@@ -4,7 +4,7 @@
 //!
 //! | stage | accepts | leaves when | timer |
 //! |---|---|---|---|
-//! | `Request` | a request head, a body to discard | upgraded → `Session`; refused → `Closing` | handshake, keep-alive |
+//! | `Request` | what a proxy says first, a request head, a body to discard | upgraded → `Session`; refused → `Closing` | handshake, keep-alive |
 //! | `Session` | frames | a close frame either way, a violation, a limit → `Closing` | welcome delay, ping due, pong wait |
 //! | `Closing` | anything, read and discarded within a budget | both sides are done, or the linger deadline → `Over` | linger |
 //! | `Over` | nothing | the end was reported, then the slot is reused | none |
@@ -16,6 +16,7 @@ use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use smallvec::SmallVec;
 
+use crate::config::ListenerConfig;
 use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
@@ -28,7 +29,7 @@ use crate::websocket::Decoder;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stage: Stage,
-    /// The far end of the socket; of a session behind a trusted proxy, its client.
+    /// The far end of the socket; behind a trusted proxy, once it is known, its client.
     pub(crate) peer: Peer,
     /// Input that could not be processed yet: an unfinished request head, or what is left behind a full queue.
     pub(crate) tail: Tail,
@@ -138,7 +139,31 @@ pub(crate) enum Stage {
 pub(crate) struct Request {
     /// How far the end of the head has been searched for.
     pub(crate) scan: u32,
+    pub(crate) preface: Preface,
     pub(crate) body: Option<Box<BodyDiscard>>,
+}
+
+/// What a proxy says of a connection before its first request (PROXY protocol).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Preface {
+    /// It has to be said yet.
+    Due,
+    /// Not for whom the connection is.
+    Anonymous,
+    /// For whom it is, or nothing was to be said.
+    #[default]
+    Done,
+}
+
+impl Preface {
+    /// Of a new connection.
+    pub(crate) const fn of(listener: &ListenerConfig) -> Self {
+        if listener.proxy_protocol {
+            Self::Due
+        } else {
+            Self::Done
+        }
+    }
 }
 
 /// A WebSocket session.
@@ -266,9 +291,18 @@ pub enum CloseCause {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: PeerAddr, listener: ListenerId, address: u32) -> Self {
+    pub(crate) fn new(
+        peer: PeerAddr,
+        listener: ListenerId,
+        address: u32,
+        preface: Preface,
+    ) -> Self {
+        let request = Request {
+            preface,
+            ..Request::default()
+        };
         Self {
-            stage: Stage::Request(Request::default()),
+            stage: Stage::Request(request),
             peer: peer.into(),
             tail: Tail::default(),
             address,

@@ -217,6 +217,7 @@ struct Listener {
     health: bool,
     plain_text: bool,
     trusted_proxies: Vec<String>,
+    proxy_protocol: bool,
 }
 
 impl Default for Listener {
@@ -233,6 +234,7 @@ impl From<&ListenerSettings> for Listener {
             health,
             plain_text,
             trusted_proxies,
+            proxy_protocol,
         } = settings.options.clone();
         Self {
             address: settings.into(),
@@ -241,6 +243,7 @@ impl From<&ListenerSettings> for Listener {
             health,
             plain_text,
             trusted_proxies,
+            proxy_protocol,
         }
     }
 }
@@ -256,6 +259,7 @@ impl From<Listener> for ListenerSettings {
                 health: listener.health,
                 plain_text: listener.plain_text,
                 trusted_proxies: listener.trusted_proxies,
+                proxy_protocol: listener.proxy_protocol,
             },
         }
     }

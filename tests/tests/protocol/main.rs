@@ -10,6 +10,7 @@ mod liveness;
 mod messages;
 mod presence;
 mod proxies;
+mod proxy_protocol;
 mod rooms;
 mod welcome;
 

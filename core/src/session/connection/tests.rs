@@ -22,7 +22,7 @@ fn a_client_is_welcome_once_it_was_welcomed() {
 
 #[test]
 fn a_connection_has_a_session_in_one_stage() {
-    let mut connection = Connection::new(PeerAddr::Local, ListenerId(0), 0);
+    let mut connection = Connection::new(PeerAddr::Local, ListenerId(0), 0, Preface::Done);
     assert!(connection.session().is_none() && connection.session_mut().is_none());
     connection.stage = Stage::Session(Box::new(session()));
     assert!(connection.session().is_some() && connection.session_mut().is_some());

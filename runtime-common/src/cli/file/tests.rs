@@ -52,6 +52,7 @@ fn every_section_is_read() {
         health = false
         plain_text = true
         trusted_proxies = ["10.0.0.0/8", "local"]
+        proxy_protocol = true
         [log]
         format = "json"
         level = "debug"
@@ -92,6 +93,7 @@ fn every_section_is_read() {
                 health: false,
                 plain_text: true,
                 trusted_proxies: vec!["10.0.0.0/8".to_owned(), "local".to_owned()],
+                proxy_protocol: true,
             },
         },
     ];

@@ -132,6 +132,18 @@ fn trusted_proxies_are_those_of_every_listener() {
 }
 
 #[test]
+fn the_proxy_protocol_needs_proxies_from_the_file_or_a_flag() {
+    let file = "[[listener]]\naddress = \"[::1]:1\"\nproxy_protocol = true";
+    let settings = over(file, &["--trusted-proxy=::1"]).expect("valid");
+    assert!(settings.listeners[0].options.proxy_protocol);
+    assert_eq!(
+        over(file, &[]).expect_err("no proxies"),
+        "Some(3): listener[0].proxy_protocol = true: allowed is false where no listener[0].trusted_proxies are listed: \
+         only they may say for whom they connect"
+    );
+}
+
+#[test]
 fn flags_stand_before_and_after_the_command() {
     for arguments in [
         &["--drain-code", "1001"] as &[_],

@@ -229,7 +229,14 @@ impl<S: Sink> Tape<S> {
                 maskers.resize_with(slot + 1, || None);
             }
             if let Some(place) = maskers.get_mut(slot) {
-                *place = Some((connection, Masker::new(&config.limits)));
+                let listener = config.listeners.get(usize::from(listener.0));
+                let masker = match listener {
+                    Some(listener) if listener.proxy_protocol => {
+                        Masker::behind_proxy(&config.limits)
+                    }
+                    _ => Masker::new(&config.limits),
+                };
+                *place = Some((connection, masker));
             }
         }
         self.finish(start, now, before)?;

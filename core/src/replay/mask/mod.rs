@@ -3,6 +3,7 @@
 //! A masked stream is as long as the original, however it is cut, and a server makes the same decisions on it: the
 //! same outputs for the same connections, with the same numbers of bytes. What stays readable:
 //!
+//! - of a header of the PROXY protocol: the addresses;
 //! - of a request: the request line up to `?`, header names, and the values of the headers that decide (host,
 //!   origin, addresses of proxies, lengths, the handshake);
 //! - of a frame: its header and mask key; of a close frame the code;
@@ -16,6 +17,7 @@
 mod command;
 mod frames;
 mod head;
+mod proxy;
 mod text;
 mod utf8;
 
@@ -29,6 +31,7 @@ pub(super) use command::mask_command;
 pub use command::mask_json;
 use frames::Frames;
 use head::{Ended, Head};
+use proxy::Preface;
 
 /// Masks what one connection sends to a server.
 ///
@@ -43,6 +46,8 @@ pub struct Masker {
 
 #[derive(Debug)]
 enum Stage {
+    /// What a proxy says before the first request.
+    Preface(Preface),
     Head(Head),
     Body(BodyDiscard),
     /// Behind a handshake that a server may have accepted or not: the next byte tells.
@@ -65,10 +70,28 @@ impl Masker {
         }
     }
 
+    /// For one of a listener that asks for the PROXY protocol
+    /// ([`ListenerConfig::proxy_protocol`](crate::config::ListenerConfig::proxy_protocol)).
+    pub fn behind_proxy(limits: &Limits) -> Self {
+        Self {
+            stage: Stage::Preface(Preface::default()),
+            ..Self::new(limits)
+        }
+    }
+
     /// Masks the next bytes in place. O(bytes).
     pub fn mask(&mut self, mut bytes: &mut [u8]) {
         while let Some(&first) = bytes.first() {
             let taken = match &mut self.stage {
+                Stage::Preface(preface) => {
+                    let (taken, ended) = preface.mask(bytes);
+                    match ended {
+                        Some(true) => self.stage = Stage::Head(Head::new()),
+                        Some(false) => self.stage = Stage::Over,
+                        None => {}
+                    }
+                    taken
+                }
                 Stage::Head(head) => {
                     let (taken, ended) = head.mask(bytes, &self.head_limits);
                     if let Some(ended) = ended {

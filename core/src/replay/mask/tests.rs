@@ -142,6 +142,55 @@ fn what_a_server_gave_up_on_is_zeroed() {
     );
 }
 
+fn masked_behind_proxy(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    Masker::behind_proxy(&Limits::default()).mask(&mut bytes);
+    bytes
+}
+
+#[test]
+fn what_a_proxy_says_first_keeps_its_addresses() {
+    let request = b"GET /?a=b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let expected = b"GET /?x=x HTTP/1.1\r\nHost: a\r\n\r\n";
+    let binary = |kind: [u8; 4], rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", &kind[..], rest].concat();
+    let ipv4 = |extras: &[u8]| {
+        let length = 12 + extras.len() as u8;
+        binary(
+            [0x21, 0x11, 0, length],
+            &[b"\xc0\0\x02\x01\xc6\x33\x64\x01\xdc\x04\x01\xbb", extras].concat(),
+        )
+    };
+    for (header, kept) in [
+        (
+            b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n".to_vec(),
+            None,
+        ),
+        (b"PROXY UNKNOWN\r\n".to_vec(), None),
+        (ipv4(b""), None),
+        (ipv4(b"\x04\0\0"), None),
+        (
+            ipv4(b"\x02\0\x06secret\x04\0\0\x05\0\x01s"),
+            Some(ipv4(b"\x02\0\x06\0\0\0\0\0\0\x04\0\0\x05\0\x01\0")),
+        ),
+        (
+            binary([0x20, 0x11, 0, 6], b"secret"),
+            Some(binary([0x20, 0x11, 0, 6], &[0; 6])),
+        ),
+    ] {
+        let kept = kept.unwrap_or_else(|| header.clone());
+        let sent = [&header, &request[..]].concat();
+        assert_eq!(masked_behind_proxy(&sent), [&kept, &expected[..]].concat());
+    }
+    // What is no header ends the connection.
+    assert_eq!(masked_behind_proxy(b"GET /?a"), b"G\0\0\0\0\0\0");
+    assert_eq!(
+        masked_behind_proxy(b"PROXY TCP4 x\r\nab"),
+        b"PROXY TCP4 x\r\n\0\0"
+    );
+    // Elsewhere it is a request like any other.
+    assert_eq!(masked(b"PROXY /?a=b"), b"PROXY /?x=x");
+}
+
 /// Text that is JSON more often than not, broken in one place now and then.
 fn text() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
@@ -217,5 +266,26 @@ proptest! {
         let masked: Vec<u8> = bytes.iter().map(|&byte| utf8.masked(byte, |_| b'x')).collect();
         let valid = |bytes: &[u8]| core::str::from_utf8(bytes).map(str::len).map_err(|e| (e.valid_up_to(), e.error_len().is_none()));
         prop_assert_eq!(valid(&bytes), valid(&masked));
+    }
+
+    /// A server reads a masked header as it reads the original, wherever both are cut.
+    #[test]
+    fn a_masked_header_says_the_same(
+        kind in prop::sample::select(vec![[0x21, 0x11], [0x21, 0x21], [0x20, 0x11], [0x21, 0x31], [0x21, 0], [0x22, 0]]),
+        block in prop::collection::vec(prop_oneof![3 => Just(0), 1 => Just(1), 1 => any::<u8>()], 0..260),
+    ) {
+        use crate::http::ProxyHeader;
+        let length = (block.len() as u16).to_be_bytes();
+        let header = [b"\r\n\r\n\0\r\nQUIT\n", &kind[..], &length, &block, b"GET"].concat();
+        let whole = masked_behind_proxy(&header);
+        let mut pieces = header.clone();
+        let mut masker = Masker::behind_proxy(&Limits::default());
+        for byte in pieces.chunks_mut(1) {
+            masker.mask(byte);
+        }
+        prop_assert_eq!(&pieces, &whole);
+        for end in 0..=header.len() {
+            prop_assert_eq!(ProxyHeader::parse(&whole[..end]), ProxyHeader::parse(&header[..end]));
+        }
     }
 }

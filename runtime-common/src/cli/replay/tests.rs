@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use roomwire_core::config::ListenerConfig;
 use roomwire_core::replay::{Options, Recorder};
 use roomwire_core::{Config, Input, ListenerId, Machine as _, Now, PeerAddr};
 
@@ -18,22 +19,26 @@ fn asked(file: PathBuf) -> Replay {
 
 /// A recording of one client that asks for what is not there, in a file of its own.
 fn file(name: &str) -> PathBuf {
+    recording(
+        name,
+        Config::default(),
+        &[b"GET /\x1b[2Jsecret HTTP/1.1\r\n\r\n"],
+    )
+}
+
+/// A recording of one client that sends these bytes, in a file of its own.
+fn recording(name: &str, config: Config, received: &[&[u8]]) -> PathBuf {
     let mut bytes = Vec::new();
-    let config = Config::default().validate().expect("valid");
+    let config = config.validate().expect("valid");
     let mut recorder = Recorder::new(config, [1; 32], Options::default(), &mut bytes);
     let now = Now::default();
     let id = recorder.accept(now, PeerAddr::Local, ListenerId(0));
     let connection = id.expect("a place");
-    let mut request = b"GET /\x1b[2Jsecret HTTP/1.1\r\n\r\n".to_vec();
-    let bytes_of = &mut request;
-    let _ = recorder.handle(
-        now,
-        Input::Received {
-            connection,
-            bytes: bytes_of,
-        },
-    );
-    while !matches!(recorder.poll(), Output::Idle { .. }) {}
+    for bytes in received {
+        let bytes = &mut bytes.to_vec();
+        let _ = recorder.handle(now, Input::Received { connection, bytes });
+        while !matches!(recorder.poll(), Output::Idle { .. }) {}
+    }
     drop(recorder);
     let path = std::env::temp_dir().join(format!("roomwire-{name}-{}", std::process::id()));
     std::fs::write(&path, bytes).expect("written");
@@ -87,4 +92,56 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let path = file("closed");
     assert_eq!(run(&asked(path.clone()), &mut Closed), Ok(true));
     std::fs::remove_file(path).expect("there");
+}
+
+#[test]
+fn what_a_proxy_says_first_is_shown_and_decides_the_same() {
+    let config = Config {
+        listeners: vec![ListenerConfig {
+            trusted_proxies: vec!["local".to_owned()],
+            proxy_protocol: true,
+            ..ListenerConfig::default()
+        }],
+        ..Config::default()
+    };
+    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x15\xcb\0\x71\x07\xc6\x33\x64\x01\x12\x67\x01\xbb\x02\0\x06secret";
+    for (name, header, shown) in [
+        (
+            "proxy-binary",
+            &binary[..],
+            "> proxy from 203.0.113.7:4711\n",
+        ),
+        (
+            "proxy-text",
+            b"PROXY TCP6 2001:db8::7 ::1 4711 443\r\n",
+            "> proxy from [2001:db8::7]:4711\n",
+        ),
+        (
+            "proxy-nobody",
+            b"PROXY UNKNOWN\r\n",
+            "> proxy from unknown\n",
+        ),
+    ] {
+        let (first, second) = header.split_at(20.min(header.len() - 1));
+        let path = recording(
+            name,
+            config.clone(),
+            &[first, &[second, &upgrade[..]].concat()],
+        );
+        let recorded = std::fs::read(&path).expect("there");
+        assert!(
+            !recorded.windows(6).any(|bytes| bytes == b"secret"),
+            "{name}"
+        );
+        let mut out = Vec::new();
+        assert_eq!(run(&asked(path.clone()), &mut out), Ok(true), "{name}");
+        std::fs::remove_file(path).expect("there");
+        let text = String::from_utf8(out).expect("text");
+        assert!(
+            text.contains(shown) && text.contains("> http GET / HTTP/1.1\n"),
+            "{text}"
+        );
+    }
 }

@@ -1,9 +1,10 @@
-//! What connections said, made readable: request lines, responses, messages. Shows; decides nothing.
+//! What connections said, made readable: what proxies say of them, request lines, responses, messages. Shows; decides nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use roomwire_core::ConnectionId;
+use roomwire_core::http::ProxyHeader;
 use roomwire_core::websocket::{Decoder, MessageLimits, Role, Step};
 use serde_json::{Value, json};
 
@@ -84,8 +85,14 @@ struct View {
 impl Views {
     pub(super) fn open(&mut self, connection: ConnectionId) {
         let view = View {
-            received: Direction::new(Role::Server),
-            sent: Direction::new(Role::Client),
+            received: Direction {
+                role: Role::Server,
+                stage: Stage::Start(Vec::new()),
+            },
+            sent: Direction {
+                role: Role::Client,
+                stage: Stage::Head(Vec::new()),
+            },
         };
         self.alive.insert(connection, view);
         self.owners.insert(connection.index(), connection);
@@ -116,6 +123,8 @@ struct Direction {
 }
 
 enum Stage {
+    /// What has come of a header of the PROXY protocol, unless it is something else.
+    Start(Vec<u8>),
     /// What has come of a head.
     Head(Vec<u8>),
     /// An upgrade was asked for or granted: the next byte tells what it came to.
@@ -126,17 +135,23 @@ enum Stage {
 }
 
 impl Direction {
-    const fn new(role: Role) -> Self {
-        Self {
-            role,
-            stage: Stage::Head(Vec::new()),
-        }
-    }
-
     fn take(&mut self, mut bytes: Vec<u8>) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(&first) = bytes.first() {
             match &mut self.stage {
+                Stage::Start(start) => {
+                    start.append(&mut bytes);
+                    bytes = match ProxyHeader::parse(start) {
+                        Ok(None) => break,
+                        Ok(Some(header)) => {
+                            messages.push(proxy_message(&header));
+                            start.split_off(header.bytes)
+                        }
+                        // No request can be taken for one.
+                        Err(_) => core::mem::take(start),
+                    };
+                    self.stage = Stage::Head(Vec::new());
+                }
                 Stage::Head(head) => {
                     head.append(&mut bytes);
                     let end = head.windows(4).position(|end| end == b"\r\n\r\n");
@@ -165,6 +180,13 @@ impl Direction {
         }
         messages
     }
+}
+
+fn proxy_message(header: &ProxyHeader) -> Message {
+    let source = header
+        .source
+        .map_or_else(|| "unknown".to_owned(), |source| source.to_string());
+    Message::new("proxy", header.bytes, &format!("from {source}"))
 }
 
 fn head_message(head: &[u8]) -> Message {

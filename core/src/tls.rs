@@ -8,6 +8,9 @@
 //! The rules of TLS are [`rustls`]'s, as is its configuration: certificates, versions, ALPN, randomness. A
 //! recording is made inside ([`Recorder`](crate::replay::Recorder)) and knows nothing of it.
 //!
+//! Where a listener asks for the PROXY protocol, its header comes before the handshake. It is passed on as it is to the
+//! machine inside, which decides; here it is read only to find its end.
+//!
 //! The deadline of the handshake is the machine's own, which counts from the connection to the end of the first
 //! request. What the machine says before the handshake is over can be read by nobody and is thrown away.
 
@@ -20,6 +23,7 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::http::{MAX_PROXY_HEADER_BYTES, ProxyHeader};
 use crate::id::ConnectionId;
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Turn, Unsent};
 use crate::time::Now;
@@ -30,7 +34,7 @@ pub struct Tls<M> {
     inner: M,
     now: Now,
     /// How each listener speaks TLS; `None` is plain.
-    listeners: Vec<Option<Arc<ServerConfig>>>,
+    listeners: Vec<Option<TlsListener>>,
     /// By slot of the connection; `None` is plain.
     sessions: Vec<Option<Box<Session>>>,
     /// Connections with ciphertext that can be sent.
@@ -42,6 +46,16 @@ pub struct Tls<M> {
     /// Empty buffers for ciphertext.
     pool: Vec<Vec<u8>>,
     stats: TlsStats,
+}
+
+/// How a listener speaks TLS.
+#[derive(Clone, Debug)]
+pub struct TlsListener {
+    /// How its connections are made.
+    pub config: Arc<ServerConfig>,
+    /// A header of the PROXY protocol comes before TLS, as the machine inside expects it
+    /// ([`ListenerConfig::proxy_protocol`](crate::config::ListenerConfig::proxy_protocol)).
+    pub proxy_protocol: bool,
 }
 
 /// What became of handshakes.
@@ -62,6 +76,8 @@ pub struct TlsStats {
 struct Session {
     connection: ConnectionId,
     tls: ServerConnection,
+    /// What has come of the header of the PROXY protocol, while it is not complete.
+    header: Option<Vec<u8>>,
     /// What was encrypted and how much of it has been sent.
     out: Vec<u8>,
     sent: usize,
@@ -120,7 +136,7 @@ const NOT_TLS: &[u8] =
 impl<M: Machine> Tls<M> {
     /// Around `inner`. `listeners` says how each of its listeners speaks TLS; those that are not in the list, or
     /// `None`, are plain.
-    pub fn new(inner: M, listeners: Vec<Option<Arc<ServerConfig>>>) -> Self {
+    pub fn new(inner: M, listeners: Vec<Option<TlsListener>>) -> Self {
         Self {
             inner,
             now: Now::default(),
@@ -148,21 +164,34 @@ impl<M: Machine> Tls<M> {
         find(&mut self.sessions, connection)
     }
 
-    /// Ciphertext has arrived.
-    fn received(&mut self, connection: ConnectionId, bytes: &[u8]) -> Turn {
-        let mut plain = core::mem::take(&mut self.plain);
-        plain.clear();
+    /// Ciphertext has arrived, or what comes before it.
+    fn received(&mut self, connection: ConnectionId, bytes: &mut [u8]) -> Turn {
         let Some(session) = find(&mut self.sessions, connection) else {
             return Turn::Open;
         };
+        let (bytes, ciphertext) = bytes.split_at_mut(session.header_bytes(bytes));
+        let mut turn = Turn::Open;
+        if !bytes.is_empty() {
+            turn = self
+                .inner
+                .handle(self.now, Input::Received { connection, bytes });
+            // Who is refused is not worth a handshake.
+            if self.inner.unsent(connection).is_last() {
+                session.stage = Stage::Broken;
+            }
+        }
+        if ciphertext.is_empty() {
+            return turn;
+        }
+        let mut plain = core::mem::take(&mut self.plain);
+        plain.clear();
         let (before, stats) = (session.stage, &mut self.stats);
-        let heard = session.hear(bytes, &mut plain);
+        let heard = session.hear(ciphertext, &mut plain);
         stats.handshakes += u64::from(heard.opened);
         stats.failed += u64::from(heard.failed);
         stats.plain += u64::from(heard.foreign);
         list(&mut self.ready, session);
         self.handshakes += u32::from(matches!(before, Stage::New | Stage::Handshake));
-        let mut turn = Turn::Open;
         if !plain.is_empty() {
             let bytes = &mut plain[..];
             turn = self
@@ -310,9 +339,11 @@ impl<M: Machine> Machine for Tls<M> {
         self.now = now;
         let connection = self.inner.accept(now, peer, listener)?;
         let config = self.listeners.get(usize::from(listener.0));
-        let session = config.and_then(Option::as_ref).map(|config| {
+        let session = config.and_then(Option::as_ref).map(|listener| {
             // It fails for want of a provider of cryptography, which the config has.
-            ServerConnection::new(Arc::clone(config)).map(|tls| Session::new(connection, tls))
+            let tls = ServerConnection::new(Arc::clone(&listener.config))?;
+            let header = listener.proxy_protocol.then(Vec::new);
+            Ok::<_, rustls::Error>(Session::new(connection, tls, header))
         });
         let slot = connection.index() as usize;
         match session {
@@ -424,12 +455,13 @@ struct Heard {
 }
 
 impl Session {
-    fn new(connection: ConnectionId, mut tls: ServerConnection) -> Self {
+    fn new(connection: ConnectionId, mut tls: ServerConnection, header: Option<Vec<u8>>) -> Self {
         // What is encrypted is taken out at once.
         tls.set_buffer_limit(None);
         Self {
             connection,
             tls,
+            header,
             out: Vec::new(),
             sent: 0,
             stage: Stage::New,
@@ -442,6 +474,24 @@ impl Session {
             read_ended: false,
             notified: false,
         }
+    }
+
+    /// How many of these bytes belong to the header of the PROXY protocol: all of them if it is malformed, for the
+    /// machine inside to refuse.
+    fn header_bytes(&mut self, bytes: &[u8]) -> usize {
+        let Some(header) = &mut self.header else {
+            return 0;
+        };
+        let before = header.len();
+        let room = MAX_PROXY_HEADER_BYTES - before;
+        header.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let count = match ProxyHeader::parse(header) {
+            Ok(None) => return bytes.len(),
+            Ok(Some(whole)) => whole.bytes - before,
+            Err(_) => bytes.len(),
+        };
+        self.header = None;
+        count
     }
 
     /// Takes ciphertext; what it says is appended to `plain`, and the answers of TLS to the output.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use roomwire_core::cluster::Relay;
 use roomwire_core::server::Place;
+#[cfg(feature = "tls")]
+use roomwire_core::tls::TlsListener;
 use roomwire_core::{ShardId, ValidConfig};
 
 use crate::error::RunError;
@@ -166,13 +168,15 @@ impl Bound {
 
     /// How each listener speaks TLS; `None` if none does.
     #[cfg(feature = "tls")]
-    pub(crate) fn tls_listeners(&self) -> Option<Vec<Option<Arc<rustls::ServerConfig>>>> {
+    pub(crate) fn tls_listeners(&self) -> Option<Vec<Option<TlsListener>>> {
         let config = self.certificates.as_ref()?.config();
-        let listeners = self.tls.iter();
-        Some(
-            listeners
-                .map(|&tls| tls.then(|| Arc::clone(&config)))
-                .collect(),
-        )
+        let listeners = self.tls.iter().zip(&self.config.listeners);
+        let listeners = listeners.map(|(&tls, listener)| {
+            tls.then(|| TlsListener {
+                config: Arc::clone(&config),
+                proxy_protocol: listener.proxy_protocol,
+            })
+        });
+        Some(listeners.collect())
     }
 }

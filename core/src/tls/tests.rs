@@ -56,6 +56,8 @@ struct Net {
     finished: bool,
     closed: bool,
     is_tls: bool,
+    /// Where its session comes from, as the last event said.
+    opened: Option<PeerAddr>,
 }
 
 impl Net {
@@ -69,9 +71,14 @@ impl Net {
         };
         config.timeouts.welcome_delay_ms = 0;
         change(&mut config);
+        let proxy_protocol = config.listeners[0].proxy_protocol;
         let server = Server::new(config.validate().expect("valid"), [3; 32]);
-        let (secure, believes) = configs(versions);
-        let mut machine = Tls::new(server, vec![Some(secure)]);
+        let (config, believes) = configs(versions);
+        let listener = TlsListener {
+            config,
+            proxy_protocol,
+        };
+        let mut machine = Tls::new(server, vec![Some(listener)]);
         let now = Now {
             mono: Instant::from_micros(1_000),
             unix_ms: 1_700_000_000_000,
@@ -90,6 +97,7 @@ impl Net {
             finished: false,
             closed: false,
             is_tls: true,
+            opened: None,
         }
     }
 
@@ -131,6 +139,9 @@ impl Net {
                 Output::Transmit { connection } => self.transmit(connection),
                 Output::Finish { .. } => self.finished = true,
                 Output::Close { .. } => self.closed = true,
+                Output::Event(crate::server::Event::Opened { peer, .. }) => {
+                    self.opened = Some(peer);
+                }
                 Output::Idle { .. } => return,
                 _ => {}
             }
@@ -489,5 +500,119 @@ fn a_half_close_loses_nothing() {
         }
         let echoed = net.inbox.iter().filter(|&&byte| byte == b'x').count();
         assert_eq!(echoed, 40_000);
+    }
+}
+
+const HEADER: &[u8] = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 443\r\n";
+
+/// A client behind a proxy that speaks the PROXY protocol; its far end is the proxy, as `local`.
+fn proxied() -> Net {
+    Net::new(&BOTH, |config| {
+        config.listeners[0].trusted_proxies = vec!["local".to_owned()];
+        config.listeners[0].proxy_protocol = true;
+    })
+}
+
+impl Net {
+    /// What the client has to say now, in ciphertext.
+    fn ciphertext(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut bytes).expect("a vector");
+        }
+        bytes
+    }
+}
+
+// covers A3-06
+#[test]
+fn a_header_of_the_proxy_protocol_comes_before_tls() {
+    for piece in [1, 7, HEADER.len(), usize::MAX] {
+        let mut net = proxied();
+        net.say(UPGRADE);
+        let said = [HEADER, &net.ciphertext()].concat();
+        for bytes in said.chunks(piece.min(said.len())) {
+            let _ = net.receive(bytes);
+            net.poll();
+        }
+        net.settle();
+        assert!(
+            net.heard("HTTP/1.1 101") && net.heard("\"welcome\""),
+            "{piece}"
+        );
+        let client = core::net::SocketAddr::from(([203, 0, 113, 7], 4_711));
+        assert_eq!(net.opened, Some(client.into()));
+        assert_eq!(
+            (net.machine.stats().handshakes, net.stats().unproxied),
+            (1, 0)
+        );
+    }
+}
+
+#[test]
+fn what_is_no_header_of_the_proxy_protocol_ends_before_tls() {
+    let mut net = proxied();
+    let hello = net.ciphertext();
+    let malformed = [b"PROXY TCP4 x\r\n", &hello[..]].concat();
+    for said in [&hello[..], UPGRADE, &malformed] {
+        let mut net = proxied();
+        net.is_tls = false;
+        let _ = net.receive(said);
+        net.poll();
+        assert!(net.closed && net.raw.is_empty());
+        let stats = net.machine.stats();
+        assert_eq!((stats.handshakes, stats.failed, stats.plain), (0, 0, 0));
+        assert_eq!((net.stats().unproxied, net.stats().connections), (1, 0));
+        assert!(net.machine.sessions.iter().all(Option::is_none));
+    }
+    // Behind it has to come TLS.
+    net.is_tls = false;
+    let _ = net.receive(&[HEADER, UPGRADE].concat());
+    net.poll();
+    assert!(net.raw.starts_with(b"HTTP/1.1 400 ") && net.closed);
+}
+
+// covers A3-06, A3-16
+#[test]
+fn who_has_too_many_connections_gets_no_handshake() {
+    let mut net = Net::new(&BOTH, |config| {
+        config.listeners[0].trusted_proxies = vec!["local".to_owned()];
+        config.listeners[0].proxy_protocol = true;
+        config.limits.max_connections_per_ip = Some(1);
+    });
+    let said = [HEADER, &net.ciphertext()].concat();
+    net.is_tls = false;
+    let late = net.connection;
+    let first = net.machine.accept(net.now, PeerAddr::Local, SECURE);
+    net.connection = first.expect("room");
+    let _ = net.receive(&said);
+    net.poll();
+    assert!(!net.closed && !net.raw.is_empty());
+    net.raw.clear();
+    net.connection = late;
+    let _ = net.receive(&said);
+    net.poll();
+    assert!(net.closed && net.raw.is_empty());
+    assert_eq!(
+        (net.stats().refused_addresses, net.stats().connections),
+        (1, 1)
+    );
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_may_be_all_that_comes() {
+    for said in [&HEADER[..HEADER.len() - 1], HEADER] {
+        let mut net = proxied();
+        net.is_tls = false;
+        let _ = net.receive(said);
+        net.poll();
+        net.now.mono = net.now.mono + Duration::from_secs(10);
+        let _ = net.machine.handle(net.now, Input::Tick);
+        net.poll();
+        net.now.mono = net.now.mono + Duration::from_secs(10);
+        let _ = net.machine.handle(net.now, Input::Tick);
+        net.poll();
+        assert!(net.closed && net.raw.is_empty());
+        assert_eq!(net.stats().connections, 0);
     }
 }

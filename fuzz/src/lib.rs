@@ -12,6 +12,7 @@ pub mod input;
 pub mod json;
 pub mod limiter;
 pub mod mask;
+pub mod proxy_protocol;
 pub mod replay;
 pub mod seeds;
 pub mod server;
@@ -20,7 +21,7 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("forwarded", forwarded::target),
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),
@@ -29,6 +30,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("json", json::target),
     ("limiter", limiter::target),
     ("mask", mask::target),
+    ("proxy_protocol", proxy_protocol::target),
     ("replay", replay::target),
     ("server", server::target),
 ];

@@ -13,6 +13,7 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "json" => json(),
         "limiter" => limiter(),
         "mask" => mask(),
+        "proxy_protocol" => proxy_protocol(),
         "replay" => replay(),
         "server" => server(),
         _ => Vec::new(),
@@ -89,6 +90,45 @@ fn forwarded() -> Vec<(&'static str, Vec<u8>)> {
     ];
     let seed = |&(name, text): &(&'static str, &str)| (name, with(&[1], text.as_bytes()));
     fields.iter().map(seed).collect()
+}
+
+fn proxy_protocol() -> Vec<(&'static str, Vec<u8>)> {
+    const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    let raw = |header: &[u8]| with(&[0, 9, 0], header);
+    let binary =
+        |head: &[u8], block: &[u8]| raw(&[SIGNATURE, head, block, b"GET / HTTP/1.1"].concat());
+    let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0xDC, 0x04, 0x01, 0xBB];
+    // The flags of what is written: version, family, extras, then both ends.
+    let written = |rest: &[u8]| with(&[0, 9, 1], rest);
+    vec![
+        (
+            "text",
+            raw(b"PROXY TCP4 192.168.0.1 192.168.0.11 56324 443\r\nGET / HTTP/1.1\r\nHost: 192.168.0.11\r\n\r\n"),
+        ),
+        ("text-v6", raw(b"PROXY TCP6 2001:db8::7 ::ffff:10.0.0.1 4711 0\r\n")),
+        ("text-unknown", raw(b"PROXY UNKNOWN ::1 \r \n ::1 1 2\r\nGET")),
+        ("text-malformed", raw(b"PROXY TCP4 192.168.0.01 192.168.0.11 056 443\r\n")),
+        ("text-long", raw(&[&b"PROXY UNKNOWN "[..], &[b'x'; 100]].concat())),
+        ("v4", binary(&[0x21, 0x11, 0, 12], &v4)),
+        ("v6", binary(&[0x21, 0x21, 0, 36], &[3; 36])),
+        (
+            "extras",
+            binary(
+                &[0x21, 0x11, 0, 29],
+                &[&v4[..], b"\x01\0\x02h2\x04\0\0\x20\0\x06\x01\0\0\0\0\x21"].concat(),
+            ),
+        ),
+        ("extras-malformed", binary(&[0x21, 0x11, 0, 16], &[&v4[..], b"\x04\0\x02a"].concat())),
+        ("local", binary(&[0x20, 0xFF, 0, 3], b"abc")),
+        ("unspec", binary(&[0x21, 0, 0, 0], &[])),
+        ("unix", binary(&[0x21, 0x31, 0, 216], &[b'/'; 216])),
+        ("datagram", binary(&[0x21, 0x12, 0, 12], &v4)),
+        ("malformed", binary(&[0x22, 0x11, 0, 12], &v4)),
+        ("long", binary(&[0x21, 0x11, 0xFF, 0xFF], &v4)),
+        ("request", raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+        ("written-text", written(&[0, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 1, 2, 3, 4])),
+        ("written-binary", written(&[1, 1, 2, 7, 3, 9, 0, 4])),
+    ]
 }
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {

@@ -46,6 +46,11 @@ fn mask() {
 }
 
 #[test]
+fn proxy_protocol() {
+    replay("proxy_protocol");
+}
+
+#[test]
 fn recordings() {
     replay("replay");
 }

@@ -11,6 +11,7 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,102 @@ class Unix(unittest.TestCase):
             self.assertEqual(third.returncode, 1)
             self.assertIn("a program listens there", errors)
             self.assertEqual(end(second), 0)
+
+
+def header_v1(client, port):
+    """A header of the PROXY protocol, version 1 (section 2.1 of its specification)."""
+    return f"PROXY TCP4 {client} 198.51.100.80 {port} 443\r\n".encode()
+
+
+def header_v2(client, port):
+    """Version 2 (section 2.2): IPv6, and an extra that names the host."""
+    ends = socket.inet_pton(socket.AF_INET6, client) + socket.inet_pton(socket.AF_INET6, "2001:db8::80")
+    block = ends + struct.pack("!HH", port, 443) + struct.pack("!BH", 2, 9) + b"localhost"
+    return b"\r\n\r\n\0\r\nQUIT\n" + struct.pack("!BBH", 0x21, 0x21, len(block)) + block
+
+
+class BehindProxy(unittest.TestCase):
+    """A listener that takes connections of a proxy alone, and a plain one."""
+
+    CONFIG = """
+        [limits]
+        max_connections_per_ip = 1
+        [timeouts]
+        welcome_delay_ms = 0
+        [[listener]]
+        address = "127.0.0.1:0"
+        trusted_proxies = ["127.0.0.1"]
+        proxy_protocol = true
+        [[listener]]
+        address = "127.0.0.1:0"
+        trusted_proxies = ["10.0.0.0/8"]
+        proxy_protocol = true
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        config = Path(folder, "proxy.toml")
+        config.write_text(cls.CONFIG)
+        cls.process = start(f"--config={config}")
+        cls.addClassCleanup(end, cls.process)
+        lines = [cls.process.stdout.readline() for _ in range(2)]
+        cls.port, cls.others = (int(line.rsplit(":", 1)[1]) for line in lines)
+
+    def dial(self, header, port=None):
+        raw = socket.create_connection(("127.0.0.1", port or self.port), timeout=WAIT_S)
+        self.addCleanup(raw.close)
+        raw.sendall(header)
+        return raw
+
+    def connect(self, raw):
+        return connect(f"ws://127.0.0.1:{self.port}/", sock=raw)
+
+    # covers A3-06
+    def test_clients_count_by_the_address_that_a_header_tells(self):
+        for header, client, other in (
+            (header_v1, "203.0.113.7", "203.0.113.8"),
+            (header_v2, "2001:db8::7", "2001:db8:0:1::7"),
+        ):
+            with self.connect(self.dial(header(client, 1))) as ada:
+                self.assertEqual(json.loads(ada.recv(timeout=WAIT_S))["type"], "welcome")
+                self.assertTrue(is_welcome(self.connect(self.dial(header(other, 1)))))
+                self.assert_closed(self.dial(header(client, 2)))
+                ada.send('{"type":"ping"}')
+                self.assertEqual(json.loads(ada.recv(timeout=WAIT_S))["type"], "pong")
+
+    # covers A3-06
+    def test_a_header_in_pieces_is_one(self):
+        for header in (header_v1("203.0.113.9", 1), header_v2("2001:db8:0:2::7", 1)):
+            raw = self.dial(b"")
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for at in range(len(header)):
+                raw.sendall(header[at : at + 1])
+            self.assertTrue(is_welcome(self.connect(raw)))
+
+    # covers A3-06
+    def test_who_sends_none_or_may_not_is_closed_without_an_answer(self):
+        request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        self.assert_closed(self.dial(request))
+        self.assert_closed(self.dial(b"PROXY TCP4 here there 1 2\r\n" + request))
+        self.assert_closed(self.dial(header_v1("203.0.113.7", 1) + request, self.others))
+
+    def test_curl_and_health_checks_are_served(self):
+        local = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"
+        raw = self.dial(local + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+        self.assertTrue(answer.startswith(b"HTTP/1.1 200 "), answer)
+        curl = subprocess.run(
+            ["curl", "-sS", "--haproxy-protocol", f"http://127.0.0.1:{self.port}/health"],
+            capture_output=True, text=True, timeout=30,
+        )
+        self.assertEqual((curl.returncode, curl.stderr), (0, ""))
+        self.assertEqual(json.loads(curl.stdout)["status"], "healthy")
+
+    def assert_closed(self, raw):
+        # What it had not read yet, a server that closes answers with a reset.
+        with contextlib.suppress(ConnectionResetError):
+            self.assertEqual(raw.recv(4096), b"")
 
 
 class Descriptors(unittest.TestCase):

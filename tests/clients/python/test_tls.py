@@ -280,6 +280,59 @@ class Reload(unittest.TestCase):
             self.assertEqual(server.end(), 0)
 
 
+class BehindProxy(unittest.TestCase):
+    # covers A3-06
+    def test_a_header_of_the_proxy_protocol_comes_before_tls(self):
+        addresses = bytes([203, 0, 113, 7, 198, 51, 100, 80]) + (4711).to_bytes(2, "big") + (443).to_bytes(2, "big")
+        headers = (
+            b"PROXY TCP4 203.0.113.7 198.51.100.80 4711 443\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" + addresses,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            authority = Authority(folder)
+            cert, key = authority.sign("one", "localhost")
+            config = Path(folder, "proxy.toml")
+            config.write_text(
+                "[limits]\nmax_connections_per_ip = 1\n"
+                f'[[certificate]]\ncert = "{cert}"\nkey = "{key}"\n'
+                '[[listener]]\naddress = "tls://127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n'
+            )
+            process = subprocess.Popen(
+                [os.environ["ROOMWIRE_BIN"], f"--config={config}"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            self.addCleanup(process.kill)
+            port = int(process.stdout.readline().rsplit(":", 1)[1])
+            context = ssl.create_default_context(cafile=authority.root)
+
+            def dial(header):
+                raw = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
+                raw.sendall(header)
+                return raw
+
+            for header in headers:
+                with connect(
+                    f"wss://localhost:{port}/", sock=dial(header), ssl=context, server_hostname="localhost"
+                ) as client:
+                    self.assertEqual(json.loads(client.recv(timeout=WAIT_S))["type"], "welcome")
+                    # It is one of the address's, which may have no other.
+                    with dial(headers[0]) as second, contextlib.suppress(ConnectionResetError):
+                        self.assertEqual(second.recv(4096), b"")
+            for malformed in (b"\x16\x03\x01", b"PROXY TCP4 here there 1 2\r\n"):
+                with dial(malformed) as raw, contextlib.suppress(ConnectionResetError):
+                    self.assertEqual(raw.recv(4096), b"")
+            curl = subprocess.run(
+                ["curl", "-sS", "--haproxy-protocol", "--cacert", authority.root, "--resolve", f"localhost:{port}:127.0.0.1",
+                 f"https://localhost:{port}/health"],
+                capture_output=True, text=True, timeout=30,
+            )
+            self.assertEqual((curl.returncode, curl.stderr), (0, ""))
+            self.assertEqual(json.loads(curl.stdout)["status"], "healthy")
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=WAIT_S)
+            self.assertEqual(process.returncode, 0)
+
+
 class Refused(unittest.TestCase):
     def run_with(self, *flags):
         binary = os.environ["ROOMWIRE_BIN"]

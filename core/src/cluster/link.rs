@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::message::{Holds, Item, Key, Relay, Request};
+use super::message::{Charge, Holds, Item, Key, Relay, Request};
 use crate::machine::ShardId;
 
 /// What is taken at once.
@@ -32,6 +32,8 @@ pub(crate) struct Links {
 pub(crate) struct Link {
     out: VecDeque<Item>,
     out_bytes: usize,
+    /// What the other shard is to know of this one, as it stands: later news takes the place of earlier.
+    news: News,
     credits: u32,
     /// The driver was told to take what is there.
     announced: bool,
@@ -50,6 +52,39 @@ pub(crate) struct Link {
     holds: Holds,
     /// How many connections it has of each address, where that matters.
     addresses: BTreeMap<Key, u32>,
+}
+
+/// Gauges and sums, which do not pile up.
+#[derive(Debug, Default)]
+struct News {
+    holds: Option<Holds>,
+    addresses: BTreeMap<Key, u32>,
+    charges: BTreeMap<Key, Charge>,
+}
+
+impl News {
+    fn is_empty(&self) -> bool {
+        self.holds.is_none() && self.addresses.is_empty() && self.charges.is_empty()
+    }
+
+    /// All of it, for the other shard.
+    fn take(&mut self) -> impl Iterator<Item = Item> + use<> {
+        let Self {
+            holds,
+            addresses,
+            charges,
+        } = core::mem::take(self);
+        let addresses = addresses.into_iter().map(|(key, n)| Item::Address(key, n));
+        let charges = charges.into_iter().map(|(key, c)| Item::Charge(key, c));
+        let holds = holds.into_iter().map(Item::Holds);
+        holds.chain(addresses).chain(charges)
+    }
+
+    /// Memory of it, estimated.
+    fn heap_bytes(&self) -> usize {
+        self.addresses.len() * size_of::<(Key, u32)>()
+            + self.charges.len() * size_of::<(Key, Charge)>()
+    }
 }
 
 impl Links {
@@ -130,6 +165,32 @@ impl Links {
         link.out.push_back(item);
     }
 
+    /// Tells another shard what this one holds.
+    pub(crate) fn tell_holds(&mut self, to: ShardId, holds: Holds) {
+        self.stirred = true;
+        if let Some(link) = self.get_mut(to) {
+            link.news.holds = Some(holds);
+        }
+    }
+
+    /// Tells another shard how many connections of an address this one has.
+    pub(crate) fn tell_address(&mut self, to: ShardId, key: Key, connections: u32) {
+        self.stirred = true;
+        if let Some(link) = self.get_mut(to) {
+            link.news.addresses.insert(key, connections);
+        }
+    }
+
+    /// Tells another shard what was charged to an address.
+    pub(crate) fn tell_charge(&mut self, to: ShardId, key: Key, charge: Charge) {
+        self.stirred = true;
+        if let Some(link) = self.get_mut(to) {
+            let untold = link.news.charges.entry(key).or_default();
+            untold.messages = untold.messages.saturating_add(charge.messages);
+            untold.deliveries = untold.deliveries.saturating_add(charge.deliveries);
+        }
+    }
+
     /// Whether what is for `to` has to wait: too much is on its way.
     pub(crate) fn is_busy(&self, to: ShardId) -> bool {
         let link = self.links.get(usize::from(to.0));
@@ -195,6 +256,9 @@ impl Links {
             link.out_bytes -= bytes;
             taken += bytes;
             items.push(item);
+        }
+        if link.out.is_empty() {
+            items.extend(link.news.take());
         }
         self.stirred = true;
         Some(Relay { items })
@@ -282,6 +346,7 @@ impl Links {
         if let Some(link) = self.get_mut(shard) {
             lost = core::mem::take(&mut link.out).len();
             link.out_bytes = 0;
+            link.news = News::default();
             link.asked_bytes = 0;
             link.done_bytes = 0;
             link.holds = Holds::default();
@@ -318,7 +383,7 @@ impl Links {
     pub(crate) fn heap_bytes(&self) -> usize {
         let each = self.links.iter().map(|link| {
             let spare = link.out.capacity() - link.out.len();
-            link.out_bytes + spare * size_of::<Item>() + link.inbox_bytes
+            link.out_bytes + spare * size_of::<Item>() + link.inbox_bytes + link.news.heap_bytes()
         });
         self.links.capacity() * size_of::<Link>() + each.sum::<usize>()
     }
@@ -332,6 +397,6 @@ impl Link {
     /// Nothing is there to be taken. What was carried out is told with something else, or once it is `worth` a
     /// message of its own.
     fn is_quiet(&self, worth: usize) -> bool {
-        self.out.is_empty() && self.done_bytes < worth.max(1)
+        self.out.is_empty() && self.news.is_empty() && self.done_bytes < worth.max(1)
     }
 }

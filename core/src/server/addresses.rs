@@ -15,7 +15,7 @@ use hashbrown::HashTable;
 
 use super::Server;
 use super::deadlines::Deadline;
-use crate::cluster::message::{Charge, Item, Key};
+use crate::cluster::message::{Charge, Key};
 use crate::limits::rate::Bucket;
 use crate::machine::{PeerAddr, ShardId};
 use crate::session::lists::{Links, List};
@@ -243,7 +243,7 @@ impl Server {
         };
         let (key, connections) = (entry.key, entry.connections - leaving);
         if self.counts_connections_of(key) {
-            self.tell_others(|| Item::Address(key, connections));
+            self.tell_others(|links, shard| links.tell_address(shard, key, connections));
         }
     }
 
@@ -261,7 +261,7 @@ impl Server {
             .collect();
         for (key, connections) in present {
             if self.counts_connections_of(key) {
-                self.links.push(shard, Item::Address(key, connections));
+                self.links.tell_address(shard, key, connections);
             }
         }
     }
@@ -290,7 +290,7 @@ impl Server {
                 continue;
             };
             let (key, charge) = (entry.key, core::mem::take(&mut entry.untold));
-            self.tell_others(|| Item::Charge(key, charge));
+            self.tell_others(|links, shard| links.tell_charge(shard, key, charge));
         }
         self.addresses.charged = charged;
     }

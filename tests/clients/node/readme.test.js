@@ -130,7 +130,7 @@ describe('the settings', () => {
       const [, key] = where.match(/^`([a-z_]+\.[a-z_]+)`$/) ?? [];
       const value = sections.get(key);
       if (key === 'threads.count') {
-        const threads = process.env.ROOMWIRE_THREADS ?? String(os.availableParallelism());
+        const threads = process.env.ROOMWIRE_TEST_THREADS ?? String(os.availableParallelism());
         assert.equal(value, threads, 'one thread for each core');
         continue;
       }

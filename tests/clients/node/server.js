@@ -58,9 +58,11 @@ async function startServer(args = [], { config, listen = ['127.0.0.1:0'] } = {})
   return server;
 }
 
-/// The environment less what would configure the server.
+/// The environment less what would configure the server, which has as many threads as the tests are run with.
 function environment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ROOMWIRE_')));
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('ROOMWIRE_'));
+  const threads = process.env.ROOMWIRE_TEST_THREADS;
+  return Object.fromEntries(threads ? [...others, ['ROOMWIRE_THREADS', threads]] : others);
 }
 
 function launch(args) {

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from websockets.sync.client import connect, unix_connect
 
+from environment import environment
+
 WAIT_S = 5.0
 
 
@@ -28,7 +30,7 @@ def start(*flags, sockets=(), **variables):
     binary = os.environ.get("ROOMWIRE_BIN")
     if not binary:
         sys.exit("ROOMWIRE_BIN is not set: it names the binary to test")
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")}
+    env = environment()
     # A shell moves them to where they belong, and is replaced by the server, so that the process is its own.
     places = [f"{3 + number}<&{one.fileno()}" for number, one in enumerate(sockets)]
     script = f'exec "$@" {" ".join(places)}'

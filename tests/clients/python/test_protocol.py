@@ -17,6 +17,8 @@ import urllib.request
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from environment import environment
+
 WAIT_S = 5.0
 
 
@@ -29,7 +31,7 @@ class Server:
             sys.exit("ROOMWIRE_BIN is not set: it names the binary to test")
         self.process = subprocess.Popen(
             [binary, "--listen", "127.0.0.1:0", *flags],
-            env={name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")},
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
+from environment import environment
+
 WAIT_S = 5.0
 
 
@@ -63,7 +65,7 @@ class Server:
         listeners = ["--listen=tls://127.0.0.1:0", "--listen=127.0.0.1:0"]
         self.process = subprocess.Popen(
             [binary, *listeners, *files, "--welcome-delay-ms=0"],
-            env={name: value for name, value in os.environ.items() if not name.startswith("ROOMWIRE_")},
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

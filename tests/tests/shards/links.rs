@@ -385,3 +385,25 @@ fn commands_reach_all_shards() {
         world.expect(client, "ack");
     }
 }
+
+/// Connections that come and go while a shard hears nothing leave it no more to hear than how many there are.
+#[test]
+fn news_does_not_pile_up() {
+    let mut config = quiet();
+    config.limits.max_connections_per_ip = Some(10);
+    config.limits.max_connections = Some(20);
+    let mut world = World::of_shards(config, 2);
+    world.driver().machine_mut().set_lag(slow(3_600_000_000));
+    let held =
+        |world: &World| -> usize { world.machine().servers().map(|s| s.memory().relay).sum() };
+    let mut before = 0;
+    for round in 0..2_000 {
+        if let Some(client) = world.try_accept(&Upgrade::default()) {
+            world.reset(client);
+        }
+        if round == 100 {
+            before = held(&world);
+        }
+    }
+    assert!(held(&world) <= before, "{} after {before}", held(&world));
+}

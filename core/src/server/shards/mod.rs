@@ -17,6 +17,7 @@ use super::deadlines::Deadline;
 use super::membership::Leaving;
 use super::{Drain, Server};
 use crate::cluster::Relay;
+use crate::cluster::link::Links;
 use crate::cluster::message::{Answer, Delivery, Holds, Item, Reply, Request, Said, Told, Who};
 use crate::id::ConnectionId;
 use crate::machine::{ShardId, Turn};
@@ -291,7 +292,7 @@ impl Server {
                 .is_some_and(|max| near(holds.connections + others.connections, max));
         if full {
             self.told_holds = holds;
-            self.tell_others(|| Item::Holds(holds));
+            self.tell_others(|links, shard| links.tell_holds(shard, holds));
         } else if !self.telling_holds {
             self.telling_holds = true;
             let due = self.now.mono + BETWEEN_HOLDS;
@@ -304,7 +305,7 @@ impl Server {
         self.telling_holds = false;
         self.told_holds = self.holds();
         let holds = self.told_holds;
-        self.tell_others(|| Item::Holds(holds));
+        self.tell_others(|links, shard| links.tell_holds(shard, holds));
     }
 
     /// What this shard holds.
@@ -317,9 +318,9 @@ impl Server {
         }
     }
 
-    pub(super) fn tell_others(&mut self, item: impl Fn() -> Item) {
+    pub(super) fn tell_others(&mut self, tell: impl Fn(&mut Links, ShardId)) {
         for shard in self.links.shards().filter(|&shard| shard != self.shard) {
-            self.links.push(shard, item());
+            tell(&mut self.links, shard);
         }
     }
 }

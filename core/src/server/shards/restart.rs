@@ -37,7 +37,7 @@ impl Server {
             }
         }
         let holds = self.told_holds;
-        self.links.push(shard, Item::Holds(holds));
+        self.links.tell_holds(shard, holds);
         self.tell_addresses(shard);
     }
 

@@ -118,17 +118,11 @@ async fn stop(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-/// Takes what other shards have when the bell has been rung.
+/// Has the flusher take what other shards have when the bell has been rung.
 async fn receive(driver: Rc<Driver<impl Hosted>>, bell: Arc<Bell>, ear: Async<UnixStream>) {
-    let mut more = driver.receive();
-    loop {
-        if more {
-            yield_now().await;
-        } else if ear.readable().await.is_err() {
-            return;
-        }
+    while ear.readable().await.is_ok() {
         bell.listen(|bytes| ear.get_ref().read(bytes));
-        more = driver.receive();
+        driver.rung();
     }
 }
 

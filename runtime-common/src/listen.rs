@@ -164,15 +164,16 @@ pub fn bind_shards(address: &Address, shards: usize) -> Result<Vec<Listener>, Bi
     if shards == 1 {
         return Ok(vec![first]);
     }
-    match first {
-        Listener::Tcp(probe) if cfg!(target_os = "linux") => {
+    match (address, first) {
+        (Address::Tcp(_), Listener::Tcp(probe)) if cfg!(target_os = "linux") => {
             // Nobody else listens there: sockets that share their address would not find that out.
             let address = probe.local_addr().map_err(failed)?;
             drop(probe);
             let each = (0..shards).map(|_| open_tcp(address, true).map(Listener::Tcp));
             each.collect::<io::Result<_>>().map_err(failed)
         }
-        first => {
+        // Also what was passed on: its port is held by whoever passed it.
+        (_, first) => {
             let more = (1..shards).map(|_| first.try_clone());
             let mut all = more.collect::<io::Result<Vec<_>>>().map_err(failed)?;
             all.insert(0, first);

@@ -102,12 +102,6 @@ impl<M: Machine> Driver<M> {
         let _ = self.handle(Input::Command(command));
     }
 
-    /// Takes what other shards have; `true` if there may be more.
-    pub(crate) fn receive(&mut self) -> bool {
-        let now = self.now();
-        self.links.receive(&mut self.machine, now)
-    }
-
     /// Looks at the machine between two turns.
     pub(crate) fn machine(&self) -> &M {
         &self.machine
@@ -198,12 +192,14 @@ impl<M: Machine> Driver<M> {
 
     // ---- writing
 
-    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
     /// is room for another.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
+        let now = self.now();
+        let more = self.links.receive(&mut self.machine, now);
         let end = loop {
             if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;
@@ -222,6 +218,7 @@ impl<M: Machine> Driver<M> {
                     }
                 }
                 Output::Again => {}
+                Output::Idle { .. } if more => break TurnEnd::CutShort,
                 Output::Idle { deadline } => break TurnEnd::Idle(deadline),
                 Output::Relay { to } => self.links.carry(&mut self.machine, to),
                 // A server does not connect.

@@ -39,7 +39,7 @@ pub(crate) struct Shard<M: Machine> {
     mailbox: Receiver<Letter>,
     bell: Arc<Bell>,
     ear: UnixStream,
-    /// Letters may be left, or what other shards have.
+    /// Letters may be left.
     mail: bool,
     /// Where the embedding program gets its events, if it wants them.
     events: Option<EventSender>,
@@ -173,7 +173,6 @@ impl<M: Hosted> Shard<M> {
             return;
         }
         self.bell.listen(|bytes| self.ear.read(bytes));
-        self.mail = self.driver.receive();
         for _ in 0..LETTERS_PER_TURN {
             let Ok(letter) = self.mailbox.try_recv() else {
                 return;

@@ -100,12 +100,9 @@ impl<M: Machine + 'static> Driver<M> {
         self.flusher.raise();
     }
 
-    /// Takes what other shards have; `true` if there may be more.
-    pub(crate) fn receive(&self) -> bool {
+    /// Other shards may have something.
+    pub(crate) fn rung(&self) {
         self.flusher.raise();
-        let now = self.now();
-        self.links
-            .receive(&mut self.state.borrow_mut().machine, now)
     }
 
     /// Looks at the machine between two turns.
@@ -198,12 +195,14 @@ impl<M: Machine + 'static> Driver<M> {
 
     // ---- writing
 
-    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
     /// is room for another.
     pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
+        let now = self.now();
+        let more = (self.links).receive(&mut self.state.borrow_mut().machine, now);
         let end = loop {
             if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;
@@ -223,6 +222,7 @@ impl<M: Machine + 'static> Driver<M> {
                     }
                 }
                 Output::Again => {}
+                Output::Idle { .. } if more => break TurnEnd::CutShort,
                 Output::Idle { deadline } => break TurnEnd::Idle(deadline),
                 Output::Relay { to } => {
                     self.links.carry(&mut self.state.borrow_mut().machine, to);

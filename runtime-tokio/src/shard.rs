@@ -98,17 +98,11 @@ impl Shard {
     }
 }
 
-/// Takes what other shards have when the bell has been rung.
+/// Has the flusher take what other shards have when the bell has been rung.
 async fn receive(driver: Rc<Driver<impl Hosted>>, bell: Arc<Bell>, ear: UnixStream) {
-    let mut more = driver.receive();
-    loop {
-        if more {
-            tokio::task::yield_now().await;
-        } else if ear.readable().await.is_err() {
-            return;
-        }
+    while ear.readable().await.is_ok() {
         bell.listen(|bytes| ear.try_read(bytes));
-        more = driver.receive();
+        driver.rung();
     }
 }
 

@@ -59,14 +59,15 @@ async function startServer(args = [], { config, listen = ['127.0.0.1:0'] } = {})
 }
 
 /// The environment less what would configure the server, which has as many threads as the tests are run with.
-function environment() {
+function environment(args) {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('ROOMWIRE_'));
-  const threads = process.env.ROOMWIRE_TEST_THREADS;
+  // Only one is recorded.
+  const threads = args.includes('--record') ? '' : process.env.ROOMWIRE_TEST_THREADS;
   return Object.fromEntries(threads ? [...others, ['ROOMWIRE_THREADS', threads]] : others);
 }
 
 function launch(args) {
-  const child = spawn(binary(), args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary(), args, { env: environment(args), stdio: ['ignore', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   const onExit = () => child.kill('SIGKILL');
   process.on('exit', onExit);

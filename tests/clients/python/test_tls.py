@@ -295,7 +295,8 @@ class BehindProxy(unittest.TestCase):
             cert, key = authority.sign("one", "localhost")
             config = Path(folder, "proxy.toml")
             config.write_text(
-                "[limits]\nmax_connections_per_ip = 1\n"
+                # One thread: another would know a moment late that the address's connection has ended.
+                "[threads]\ncount = 1\n[limits]\nmax_connections_per_ip = 1\n"
                 f'[[certificate]]\ncert = "{cert}"\nkey = "{key}"\n'
                 '[[listener]]\naddress = "tls://127.0.0.1:0"\ntrusted_proxies = ["127.0.0.1"]\nproxy_protocol = true\n'
             )

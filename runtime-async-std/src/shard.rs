@@ -17,8 +17,8 @@ use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{ListenerId, Stats};
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Trouble,
-    TurnEnd, live, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Stop,
+    Trouble, TurnEnd, live, log_event,
 };
 
 use roomwire_runtime::mailbox::Bell;
@@ -33,10 +33,10 @@ pub(crate) struct Shard {
     pub(crate) events: Option<Sender<Event>>,
 }
 
-/// How a shard has ended, and that it has.
+/// What a shard is to do, and that it is.
 #[derive(Default)]
-struct Over {
-    end: Cell<Option<End>>,
+struct Stops {
+    stop: Cell<Option<Stop>>,
     signal: Signal,
 }
 
@@ -75,16 +75,16 @@ impl Shard {
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
         }
-        let over = Rc::new(Over::default());
+        let stops = Rc::new(Stops::default());
         let drains = bound.drains;
         let (sender, own) = (events.clone(), drains.clone());
-        let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&over));
+        let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops));
         let flusher = spawn_local(flusher);
         let doing = "registering a bell with the runtime";
         let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
         let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
-        loop {
-            let letter = poll_fn(|cx| match over.signal.poll(cx) {
+        let end = loop {
+            let letter = poll_fn(|cx| match stops.signal.poll(cx) {
                 Poll::Ready(()) => Poll::Ready(None),
                 Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
             });
@@ -100,13 +100,17 @@ impl Shard {
                     let stats = driver.with_machine(|machine| machine.as_ref().stats());
                     let _ = reply.try_send(stats);
                 }
-                // Drained, or nobody is left who could ask for an end.
-                Some(Letter::Abort) | None => break,
+                Some(Letter::Abort) => break End::Over,
+                None => match stops.stop.take() {
+                    Some(Stop::Accepting) => stop(accepting.drain(..)).await,
+                    Some(Stop::All(end)) => break end,
+                    // Nobody is left who could ask for an end.
+                    None => break End::Over,
+                },
             }
-        }
+        };
         stop(accepting.into_iter().chain([flusher, relays])).await;
         driver.end().await;
-        let end = over.end.get().unwrap_or(End::Over);
         Ok((end, Self { mailbox, events }))
     }
 }
@@ -152,15 +156,15 @@ async fn flush(
     driver: Rc<Driver<impl Hosted>>,
     events: Option<Sender<Event>>,
     drains: Drains,
-    over: Rc<Over>,
+    stops: Rc<Stops>,
 ) {
     let mut late = None;
     let mut timer = Timer::never();
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
-            let (event, end) = drains.filter(event);
-            over.end.set(over.end.get().or(end));
+            let (event, stop) = drains.filter(event);
+            stops.stop.set(stop.or_else(|| stops.stop.get()));
             event.iter().for_each(log_event);
             if let (Some(events), Some(event)) = (&events, event)
                 && let Err(TrySendError::Full(event)) = events.try_send(event)
@@ -175,8 +179,8 @@ async fn flush(
             let _ = events.send(event).await;
             driver.release();
         }
-        if over.end.get().is_some() {
-            over.signal.raise();
+        if stops.stop.get().is_some() {
+            stops.signal.raise();
         }
         let TurnEnd::Idle(deadline) = end else {
             yield_now().await;

@@ -1,5 +1,6 @@
 //! What a server's events look like in a log. Connection and client ids, never payloads.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -7,9 +8,13 @@ use roomwire_core::server::Event;
 
 use crate::threads::End;
 
-/// What the ends of a server's shards come to. Clones are of one server.
-#[derive(Clone, Debug)]
-pub struct Drains(Arc<Common>);
+/// What the ends of a server's shards come to. Clones are of one server, each for the next life of a shard.
+#[derive(Debug)]
+pub struct Drains {
+    common: Arc<Common>,
+    /// The machine of this life has panicked.
+    failing: Cell<bool>,
+}
 
 #[derive(Debug)]
 struct Common {
@@ -18,31 +23,54 @@ struct Common {
     leaving: AtomicBool,
 }
 
+/// What a shard is to do after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Accept nothing more: connections wait for its next life.
+    Accepting,
+    /// End.
+    All(End),
+}
+
 impl Drains {
     /// Of so many shards.
     pub fn of(shards: usize) -> Self {
-        Self(Arc::new(Common {
-            left: AtomicUsize::new(shards),
-            leaving: AtomicBool::new(false),
-        }))
+        let left = AtomicUsize::new(shards);
+        let leaving = AtomicBool::new(false);
+        Self {
+            common: Arc::new(Common { left, leaving }),
+            failing: Cell::new(false),
+        }
     }
 
     /// The server is to be drained: no shard begins anew.
     pub fn begin(&self) {
-        self.0.leaving.store(true, Ordering::Release);
+        self.common.leaving.store(true, Ordering::Release);
     }
 
-    /// Which of a shard's events are the server's, and whether they are the shard's last.
-    pub fn filter(&self, event: Event) -> (Option<Event>, Option<End>) {
+    /// Which of a shard's events are the server's, and what the shard is to do.
+    pub fn filter(&self, event: Event) -> (Option<Event>, Option<Stop>) {
+        let begins_anew = || self.failing.get() && !self.common.leaving.load(Ordering::Acquire);
         match event {
-            Event::Failed { .. } if !self.0.leaving.load(Ordering::Acquire) => {
-                (Some(event), Some(End::Failed))
+            Event::Failed { .. } => {
+                self.failing.set(true);
+                (Some(event), Some(Stop::Accepting))
             }
-            Event::Drained | Event::Failed { .. } => {
-                let last = self.0.left.fetch_sub(1, Ordering::AcqRel) == 1;
-                (last.then_some(Event::Drained), Some(End::Over))
+            Event::Drained if begins_anew() => (None, Some(Stop::All(End::Failed))),
+            Event::Drained => {
+                let last = self.common.left.fetch_sub(1, Ordering::AcqRel) == 1;
+                (last.then_some(event), Some(Stop::All(End::Over)))
             }
             event => (Some(event), None),
+        }
+    }
+}
+
+impl Clone for Drains {
+    fn clone(&self) -> Self {
+        Self {
+            common: Arc::clone(&self.common),
+            failing: Cell::new(false),
         }
     }
 }
@@ -71,7 +99,10 @@ pub fn log_event(event: &Event) {
             connection, client, ..
         } => tracing::debug!(%connection, %client, "application message"),
         Event::Drained => tracing::info!("drained: every connection has ended"),
-        Event::Failed { shard } => tracing::warn!(shard = shard.0, "a thread begins anew"),
+        Event::Failed { shard } => tracing::warn!(
+            shard = shard.0,
+            "a thread closes its clients and begins anew"
+        ),
         _ => {}
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Guarded<M> {
     machine: M,
     shard: ShardId,
     state: State,
+    /// The driver knows that it has panicked.
+    told: bool,
     now: Now,
 }
 
@@ -30,8 +32,8 @@ enum State {
     Failing,
     /// Nothing more is asked of it.
     GivenUp,
-    /// The driver knows.
-    Told,
+    /// The driver knows that, too.
+    Over,
 }
 
 impl<M: Hosted> Guarded<M> {
@@ -40,13 +42,14 @@ impl<M: Hosted> Guarded<M> {
             machine,
             shard,
             state: State::Sound,
+            told: true,
             now: Now::default(),
         }
     }
 
     /// What the machine says, unless it panics, or has been given up.
     fn ask<T>(&mut self, ask: impl FnOnce(&mut M) -> T) -> Option<T> {
-        if matches!(self.state, State::GivenUp | State::Told) {
+        if matches!(self.state, State::GivenUp | State::Over) {
             return None;
         }
         match catch_unwind(AssertUnwindSafe(|| ask(&mut self.machine))) {
@@ -74,7 +77,7 @@ impl<M: Hosted> Guarded<M> {
             shard,
             "a thread has failed, which is a bug: its clients are closed, and it begins anew"
         );
-        self.state = State::Failing;
+        (self.state, self.told) = (State::Failing, false);
         let now = self.now;
         let _ = self.ask(|machine| machine.handle(now, Input::Command(Command::Abandon)));
     }
@@ -101,24 +104,26 @@ impl<M: Hosted> Machine for Guarded<M> {
     }
 
     fn poll(&mut self) -> Output<Event> {
+        if !std::mem::replace(&mut self.told, true) {
+            return Output::Event(Event::Failed { shard: self.shard });
+        }
         match self.ask(M::poll) {
-            // Not of the server: of this life.
             Some(Output::Event(Event::Drained)) if self.state == State::Failing => {
-                self.state = State::GivenUp;
-                Output::Again
+                self.state = State::Over;
+                Output::Event(Event::Drained)
             }
             Some(output) => output,
             None if self.state == State::GivenUp => {
-                self.state = State::Told;
-                Output::Event(Event::Failed { shard: self.shard })
+                self.state = State::Over;
+                Output::Event(Event::Drained)
             }
-            None if self.state == State::Told => Output::Idle { deadline: None },
+            None if self.state == State::Over => Output::Idle { deadline: None },
             None => Output::Again,
         }
     }
 
     fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
-        if matches!(self.state, State::GivenUp | State::Told) {
+        if matches!(self.state, State::GivenUp | State::Over) {
             return Unsent::EMPTY;
         }
         let unsent = catch_unwind(AssertUnwindSafe(|| self.machine.unsent(connection)));

@@ -37,7 +37,7 @@ pub use budget::{
 };
 pub use clock::ClockBase;
 pub use error::{Ended, RunError};
-pub use events::{Drains, log_event};
+pub use events::{Drains, Stop, log_event};
 #[cfg(feature = "fault-injection")]
 pub use guard::FAULTY_ROOM;
 pub use host::{Hosted, Serve};

@@ -15,7 +15,7 @@ use roomwire_core::{ListenerId, Machine, Stats};
 use roomwire_runtime::listen::SocketFiles;
 use roomwire_runtime::mailbox::{Bell, EventSender, Letter};
 use roomwire_runtime::{
-    Bound, ClockBase, Drains, End, Hosted, RunError, Trouble, TurnBudget, TurnEnd, log_event,
+    Bound, ClockBase, Drains, End, Hosted, RunError, Stop, Trouble, TurnBudget, TurnEnd, log_event,
 };
 
 use crate::driver::Driver;
@@ -233,11 +233,16 @@ impl<M: Hosted> Shard<M> {
             late,
             drains,
             end,
+            listeners,
             ..
         } = self;
         driver.turn(&mut |event| {
-            let (event, last) = drains.filter(event);
-            *end = end.or(last);
+            let (event, stop) = drains.filter(event);
+            match stop {
+                Some(Stop::Accepting) => listeners.clear(),
+                Some(Stop::All(how)) => *end = Some(how),
+                None => {}
+            }
             if let Some(event) = event {
                 log_event(&event);
                 *late = events.as_ref().and_then(|events| events.send(event));

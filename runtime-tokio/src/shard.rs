@@ -9,8 +9,8 @@ use roomwire_core::server::{Command, Event};
 use roomwire_core::{ListenerId, Stats};
 use roomwire_runtime::mailbox::Bell;
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Trouble, TurnEnd,
-    live, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Stop, Trouble,
+    TurnEnd, live, log_event,
 };
 use tokio::net::UnixStream;
 use tokio::runtime::LocalRuntime;
@@ -65,9 +65,9 @@ impl Shard {
             let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
             accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
         }
-        let (ended, mut over) = oneshot::channel();
+        let (stop, mut stops) = mpsc::channel(2);
         let drains = bound.drains;
-        let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), ended);
+        let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), stop);
         let flusher = spawn_local(flusher);
         let doing = "registering a bell with the runtime";
         let ear = UnixStream::from_std(bound.ear).map_err(RunError::io(doing))?;
@@ -75,7 +75,11 @@ impl Shard {
         let end = loop {
             tokio::select! {
                 biased;
-                end = &mut over => break end.unwrap_or(End::Over),
+                stop = stops.recv() => match stop {
+                    Some(Stop::Accepting) => accepting.drain(..).for_each(|task| task.abort()),
+                    Some(Stop::All(end)) => break end,
+                    None => break End::Over,
+                },
                 letter = mailbox.recv() => match letter {
                     Some(Letter::Command(Command::Drain)) => {
                         drains.begin();
@@ -132,17 +136,16 @@ async fn flush(
     driver: Rc<Driver<impl Hosted>>,
     events: Option<mpsc::Sender<Event>>,
     drains: Drains,
-    over: oneshot::Sender<End>,
+    stops: mpsc::Sender<Stop>,
 ) {
-    let mut over = Some(over);
-    let mut ended = None;
     let mut late = None;
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut wake_at: Option<StdInstant> = None;
     loop {
         let end = driver.turn(&mut |event| {
-            let (event, end) = drains.filter(event);
-            ended = ended.or(end);
+            let (event, stop) = drains.filter(event);
+            // There are two at most, and both fit.
+            let _ = stop.map(|stop| stops.try_send(stop));
             event.iter().for_each(log_event);
             if let (Some(events), Some(event)) = (&events, event)
                 && let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event)
@@ -156,11 +159,6 @@ async fn flush(
             driver.hold();
             let _ = events.send(event).await;
             driver.release();
-        }
-        if let Some(end) = ended
-            && let Some(over) = over.take()
-        {
-            let _ = over.send(end);
         }
         let TurnEnd::Idle(deadline) = end else {
             tokio::task::yield_now().await;

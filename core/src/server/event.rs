@@ -64,7 +64,7 @@ pub enum Event {
     },
     /// A drain is over: no connection is left.
     Drained,
-    /// A shard has failed, which is a bug, and closed its clients. Told by drivers; the shard then begins anew.
+    /// A shard has failed, which is a bug, and closes its clients. Told by drivers; the shard then begins anew.
     Failed {
         /// Which.
         shard: ShardId,

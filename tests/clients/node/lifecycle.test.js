@@ -9,7 +9,7 @@ const path = require('node:path');
 const { describe, test } = require('node:test');
 const { connect, connectMany, open } = require('./client');
 const { dial, dialWebSocket, frame, OPCODE } = require('./raw');
-const { run, startServer } = require('./server');
+const { run, sleep, startServer } = require('./server');
 
 const TEST_MS = { timeout: 30_000 };
 
@@ -212,6 +212,8 @@ describe('end', () => {
       const client = await dialWebSocket(t, server.port);
       server.signal('SIGTERM');
       await client.until('closing');
+      // Each thread of the server is told by itself.
+      await sleep(100);
       await assert.rejects(dial(t, server.port).then((late) => late.upgrade('/')));
     } finally {
       await server.kill();

@@ -113,6 +113,7 @@ fn a_thread_that_fails_begins_anew() {
     assert_eq!(events.last(), Some(&Event::Drained));
 }
 
+// covers A11-05
 /// Several threads are one server, for its clients and for the program.
 #[test]
 fn several_threads_are_one_server() {

@@ -66,6 +66,7 @@ async fn a_thread_that_fails_begins_anew() {
     assert_eq!(events.last(), Some(&Event::Drained));
 }
 
+// covers A11-05
 /// Several threads are one server, for its clients and for the program.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn several_threads_are_one_server() {

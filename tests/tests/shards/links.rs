@@ -20,6 +20,7 @@ fn slow(most_us: u64) -> Lag {
     }
 }
 
+// covers A11-05
 /// Each shard has its connections and its rooms, and a client cannot tell.
 #[test]
 fn a_room_is_the_same_from_every_shard() {

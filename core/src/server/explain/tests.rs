@@ -297,6 +297,8 @@ fn messages_are_found_by_their_request_too() {
     assert_eq!(explain(&asked(ada, r#""all""#), bob), Verdict::Delivered);
     assert_eq!(explain(&asked(ada, r#""all""#), ada), Verdict::Excluded);
     assert_eq!(explain(&asked(ada, "8"), bob), Verdict::Unknown);
+    assert_eq!(explain(&asked(bob, "7"), bob), Verdict::Unknown);
+    assert_eq!(explain(&asked(ada, r#""no""#), ada), Verdict::Unknown);
 }
 
 #[test]
@@ -337,4 +339,47 @@ fn the_log_is_bounded_and_off_by_default() {
     assert_eq!(bench.publish(ada), 0);
     assert_eq!(bench.verdict(1, bob), Verdict::Unknown);
     assert_eq!(bench.server.outboxes.facts.iter().len(), 0);
+}
+
+#[test]
+fn what_moves_elsewhere_says_nothing_of_a_message() {
+    use crate::session::buffer::Buffers;
+    use crate::session::outbox::Range;
+    let mut buffers = Buffers::default();
+    let (buffer, copy) = (buffers.open(1), buffers.open(1));
+    let place = |buffer, start, end| buffers.place(Range { buffer, start, end });
+    let (own, behind) = (place(buffer, 0, 10), place(buffer, 10, 20));
+    let policy = SlowReader::DropOldest;
+    let to = Audience::Room { room: 1, policy };
+    let mut trace = Trace {
+        places: [Some(own), None],
+        fate: Verdict::Delivered,
+        member: None,
+        closing: None,
+    };
+    let dropped = Fact::Dropped {
+        slot: 3,
+        place: own,
+    };
+    trace.follow(&dropped, 3, to);
+    assert_eq!(trace.fate, Verdict::Dropped(policy));
+    for (slot, from) in [(4, own), (3, behind), (4, behind)] {
+        let to_there = place(copy, 0, 10);
+        let moved = Fact::Moved {
+            slot,
+            from,
+            to: to_there,
+        };
+        trace.follow(&moved, 3, to);
+        assert_eq!(trace.fate, Verdict::Dropped(policy));
+        assert_eq!(trace.places, [Some(own), None]);
+    }
+    let moved = Fact::Moved {
+        slot: 3,
+        from: own,
+        to: place(copy, 0, 10),
+    };
+    trace.follow(&moved, 3, to);
+    assert_eq!(trace.fate, Verdict::Delivered);
+    assert_eq!(trace.places, [Some(place(copy, 0, 10)), None]);
 }

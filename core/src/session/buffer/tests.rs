@@ -141,3 +141,56 @@ fn a_place_is_not_found_in_the_next_use_of_its_buffer() {
     assert_eq!(first, second);
     assert!(!place.is_in(again));
 }
+
+/// A place in `buffer`.
+fn place(buffers: &Buffers, buffer: u32, start: u32, end: u32) -> Place {
+    buffers.place(Range { buffer, start, end })
+}
+
+#[test]
+fn places_that_only_touch_do_not_overlap() {
+    let mut buffers = Buffers::default();
+    let (one, other) = (buffers.open(0), buffers.open(0));
+    let middle = place(&buffers, one, 10, 20);
+    for (start, end, overlaps) in [
+        (0, 10, false),
+        (0, 11, true),
+        (12, 15, true),
+        (5, 25, true),
+        (19, 30, true),
+        (20, 30, false),
+    ] {
+        let there = place(&buffers, one, start, end);
+        assert_eq!(middle.overlaps(there), overlaps, "{start}..{end}");
+        assert_eq!(there.overlaps(middle), overlaps, "{start}..{end}");
+        assert!(!middle.overlaps(place(&buffers, other, start, end)));
+    }
+}
+
+#[test]
+fn a_place_moves_with_the_bytes_it_lies_among() {
+    let mut buffers = Buffers::default();
+    let (from, to) = (buffers.open(0), buffers.open(0));
+    let whole = place(&buffers, from, 30, 60);
+    let copy = place(&buffers, to, 5, 35);
+    let moved = |start, end| place(&buffers, from, start, end).moved(whole, copy);
+    assert_eq!(moved(30, 60), copy);
+    assert_eq!(moved(40, 50), place(&buffers, to, 15, 25));
+    // What had been sent of it stays behind.
+    assert_eq!(moved(20, 50), place(&buffers, to, 5, 25));
+}
+
+#[test]
+fn a_buffer_keeps_its_capacity_unless_most_of_it_is_unused() {
+    for (used, shrinks) in [(249, true), (250, false), (900, false)] {
+        let mut buffers = Buffers::default();
+        let id = buffers.open(0);
+        buffers.append(id, |out| {
+            out.reserve_exact(1_000);
+            out.resize(used, 1);
+        });
+        let before = buffers.used_bytes();
+        buffers.shrink(id);
+        assert_eq!(buffers.used_bytes() < before, shrinks, "{used}");
+    }
+}

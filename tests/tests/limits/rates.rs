@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use roomwire_core::config::RateLimit;
+use roomwire_core::config::{RateLimit, RoomRule};
 use roomwire_core::server::Command;
 use roomwire_core::{Config, Input, PeerAddr};
 use roomwire_tests::{Opcode, Peer, Upgrade, World};
@@ -181,6 +181,53 @@ fn deliveries() {
     assert_eq!(world.refused(clients[2], &say), "rate_limited");
     world.advance_ms(1);
     assert_eq!(world.request(clients[2], &say)["type"], "ack");
+}
+
+/// Clients in a room, where `deliveries` reach a second and everything else is free; nothing is used up yet.
+fn room_of(members: usize, deliveries: u32, notice_members: u32) -> (World, Vec<Peer>) {
+    let mut config = only_rate(|rate| rate.deliveries_per_second = deliveries);
+    config.rooms = vec![RoomRule {
+        notice_members,
+        ..RoomRule::default()
+    }];
+    let mut world = World::new(config);
+    let clients = world.connect_many(members);
+    for &client in &clients {
+        world.join(client, "tea");
+        world.advance_ms(1_000);
+    }
+    (world, clients)
+}
+
+// covers A0-6: notices are deliveries like any other
+#[test]
+fn notices_cost_what_they_cause() {
+    for notice in [
+        json!({"type": "typing_start", "room": "tea"}),
+        json!({"type": "set_metadata", "metadata": {"name": "ada"}}),
+    ] {
+        let (mut world, clients) = room_of(3, 5, 100);
+        for _ in 0..2 {
+            assert_ne!(world.request(clients[0], &notice)["type"], "error");
+        }
+        assert_eq!(world.refused(clients[0], &notice), "rate_limited");
+    }
+}
+
+// covers A0-6: who joins causes a notice to each member, unless the room sums them up
+#[test]
+fn joins_cost_their_notices() {
+    let joins = json!({"type": "join", "room": "tea"});
+    let (mut world, _) = room_of(4, 10, 5);
+    let newcomers = world.connect_many(3);
+    // Four are told of the first, and nobody of the others.
+    for &client in &newcomers {
+        assert_eq!(world.request(client, &joins)["type"], "joined_room");
+    }
+    let say = json!({"type": "room_message", "room": "tea", "data": 1});
+    assert_eq!(world.request(newcomers[0], &say)["type"], "ack");
+    let private = json!({"type": "private_message", "to": world.id(newcomers[1]), "data": 1});
+    assert_eq!(world.refused(newcomers[0], &private), "rate_limited");
 }
 
 // covers A0-6: no single message costs more than the bucket holds

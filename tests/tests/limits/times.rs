@@ -25,13 +25,17 @@ fn time_for_a_handshake() {
         |world, ms| {
             let silent = world.accept(&Upgrade::default());
             let slow = world.accept(&Upgrade::default());
+            let late = world.accept(&Upgrade::default());
             world.send_bytes(slow, b"GET / HT");
             world.advance_ms(ms - 1);
-            world.send_bytes(slow, b"TP/1.1\r\n"); // gains nothing
-            assert_eq!(world.client(silent).status(), 0);
-            assert_eq!(world.client(slow).status(), 0);
+            // Neither gains anything.
+            world.send_bytes(slow, b"TP/1.1\r\n");
+            world.send_bytes(late, b"GET / HT");
+            for peer in [silent, slow, late] {
+                assert_eq!(world.client(peer).status(), 0);
+            }
             world.advance_ms(1);
-            for peer in [silent, slow] {
+            for peer in [silent, slow, late] {
                 assert_eq!(world.client(peer).status(), 408);
                 let connection = world.connection(peer);
                 assert!(world.driver().pipe(connection).is_finished());
@@ -57,6 +61,28 @@ fn time_between_requests() {
             assert_eq!(world.ending(client), Some(Ending::Closed));
         },
     );
+}
+
+// covers A3-16: a later request has the time of the first, from when it begins
+#[test]
+fn time_for_another_request() {
+    let mut world = World::new(only(|config| {
+        config.timeouts.keep_alive_ms = 2_000;
+        config.timeouts.handshake_ms = 10_000;
+    }));
+    let client = world.accept(&Upgrade::default());
+    world.send_bytes(client, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    world.advance_ms(1_999);
+    world.send_bytes(client, b"GET / HT");
+    world.advance_ms(9_999);
+    let refused = |world: &World| {
+        let answers = world.client(client).response.clone().expect("answers");
+        assert!(answers.starts_with("HTTP/1.1 200 "), "{answers}");
+        answers.contains("HTTP/1.1 408 ")
+    };
+    assert_eq!((refused(&world), world.ending(client)), (false, None));
+    world.advance_ms(1);
+    assert!(refused(&world));
 }
 
 // covers A3-16: timeouts.linger_ms
@@ -180,28 +206,47 @@ fn each_message_has_its_own_time() {
 
 #[test]
 fn time_in_which_the_server_does_not_read_does_not_count() {
-    let mut world = World::new(only(|config| {
+    for wait_ms in [5_000, 5_500] {
+        let mut world = World::new(throttling(wait_ms));
+        let client = world.connect();
+        let (first, rest) = halves(Opcode::Text, 20);
+        let hello = [first.clone(), rest.clone()].concat();
+        // Throttled in the middle of the third message.
+        world.send_bytes(client, &[hello.clone(), hello, first].concat());
+        world.expect(client, "ack");
+        world.expect(client, "error");
+        assert_eq!(world.stats().throttled, 1);
+        world.advance_ms(wait_ms + 999);
+        assert_eq!(close_code(&world, client), None);
+        world.send_bytes(client, &rest);
+        world.expect(client, "ack");
+        world.advance_ms(60_000);
+        assert_eq!(close_code(&world, client), None);
+    }
+}
+
+#[test]
+fn who_is_read_again_and_has_begun_no_message_has_no_time_for_one() {
+    let mut world = World::new(throttling(5_000));
+    let client = world.connect();
+    let (first, rest) = halves(Opcode::Text, 20);
+    let hello = [first, rest].concat();
+    world.send_bytes(client, &hello.repeat(2));
+    assert_eq!(world.stats().throttled, 1);
+    world.advance_ms(5_000);
+    assert_eq!(world.driver().deadline(), None);
+}
+
+/// Messages have a second, and a client that speaks twice is not read from for a while.
+fn throttling(wait_ms: u64) -> Config {
+    only(|config| {
         config.timeouts.message_ms = 1_000;
         config.heartbeat.interval_ms = 0;
         config.rate_limit = RateLimit {
             throttle_after: 0,
-            ..RateLimit::custom(1, 5_000)
+            ..RateLimit::custom(1, wait_ms)
         };
-    }));
-    let client = world.connect();
-    let (first, rest) = halves(Opcode::Text, 20);
-    let hello = [first.clone(), rest.clone()].concat();
-    // Throttled for five seconds in the middle of the third message.
-    world.send_bytes(client, &[hello.clone(), hello, first].concat());
-    world.expect(client, "ack");
-    world.expect(client, "error");
-    assert_eq!(world.stats().throttled, 1);
-    world.advance_ms(5_999);
-    assert_eq!(close_code(&world, client), None);
-    world.send_bytes(client, &rest);
-    world.expect(client, "ack");
-    world.advance_ms(60_000);
-    assert_eq!(close_code(&world, client), None);
+    })
 }
 
 // covers A2-01: timeouts.welcome_delay_ms

@@ -403,6 +403,24 @@ fn the_latest_message_may_be_the_programs() {
     assert_eq!(numbers.len() as u64 + missed, 30, "{messages:#?}");
 }
 
+// covers A3-11: who gets after all what it had missed has missed nothing
+#[test]
+fn a_reader_that_gets_the_latest_and_missed_no_other_is_told_of_none() {
+    let (mut world, speaker, reader, _) = trio(with_policy(SlowReader::Latest, 10));
+    world.dam(reader);
+    for number in 0..2 {
+        say(&mut world, speaker, number);
+        world.settle();
+    }
+    assert_eq!(world.stats().dropped, 1);
+    world.release(reader);
+    let messages = world.all(reader);
+    let kinds: Vec<_> = messages.iter().map(|m| m["type"].as_str()).collect();
+    assert_eq!(kinds, [Some("room_message"); 2], "{messages:#?}");
+    assert_eq!(heard(&messages).0, [0, 1]);
+    assert_eq!(world.stats().dropped, 0);
+}
+
 // covers A3-11: broadcasts reach everyone or close who is too slow
 #[test]
 fn broadcasts_close_who_is_too_slow() {

@@ -92,11 +92,13 @@ fn health_can_be_off_on_a_listener() {
         ],
         ..Config::default()
     });
-    let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
-    let closed = ask(&mut world, &on_listener(1), request);
-    assert!(closed.starts_with("HTTP/1.1 404 "), "{closed}");
-    let open = ask(&mut world, &on_listener(0), request);
-    assert!(open.starts_with("HTTP/1.1 200 "), "{open}");
+    for path in ["/health", "/health/live", "/health/ready"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let closed = ask(&mut world, &on_listener(1), &request);
+        assert!(closed.starts_with("HTTP/1.1 404 "), "{closed}");
+        let open = ask(&mut world, &on_listener(0), &request);
+        assert!(open.starts_with("HTTP/1.1 200 "), "{open}");
+    }
 }
 
 // covers A3-15
@@ -288,4 +290,22 @@ fn a_request_can_ask_for_the_end() {
     world.finish(client);
     assert_eq!(world.ending(client), Some(Ending::Closed));
     world.assert_empty();
+}
+
+// covers A3-15: whether the body follows the answer cannot be known
+#[test]
+fn who_waits_to_be_asked_for_a_body_is_answered_and_closed() {
+    for (expects, closes) in [("", false), ("Expect: 100-continue\r\n", true)] {
+        let mut world = World::default();
+        let client = world.accept(&Upgrade::default());
+        let request =
+            format!("GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n{expects}\r\n");
+        world.send_bytes(client, request.as_bytes());
+        let response = world.client(client).response.clone().expect("a response");
+        assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+        let told = response.contains("\r\nConnection: close\r\n");
+        let connection = world.connection(client);
+        let finished = world.driver().pipe(connection).is_finished();
+        assert_eq!((told, finished), (closes, closes), "{response}");
+    }
 }

@@ -252,6 +252,24 @@ fn a_drain_catches_every_stage() {
     world.assert_empty();
 }
 
+// covers A0-10: an answer that waits for its client is not cut off by the end of the connection
+#[test]
+fn a_drain_waits_for_an_answer_to_be_read() {
+    let mut world = World::default();
+    let client = world.accept(&Upgrade::default());
+    let connection = world.connection(client);
+    world.dam(client);
+    world.send_bytes(client, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    world.command(Command::Drain);
+    world.release(client);
+    assert_eq!(world.client(client).status(), 200);
+    assert!(world.driver().pipe(connection).is_finished());
+    assert_eq!(world.ending(client), None, "the client closes too");
+    world.finish(client);
+    assert_eq!(world.ending(client), Some(Ending::Closed));
+    assert_eq!(world.events(), [Event::Drained]);
+}
+
 // covers A0-10, A11-02: a request that crosses the drain is told
 #[test]
 fn a_request_that_crosses_a_drain_is_refused() {

@@ -344,3 +344,17 @@ fn messages_of_the_server_are_no_requests() {
         );
     }
 }
+
+// covers A1-06: whatever its number, a client is found by its id
+#[test]
+fn each_of_many_clients_is_found_by_its_id() {
+    let mut world = quiet_world();
+    let clients = world.connect_many(300);
+    for (number, &client) in clients.iter().enumerate() {
+        let to = world.id(client).to_owned();
+        let message = json!({"type": "private_message", "to": to, "data": number});
+        let outcome = world.request(clients[(number + 1) % 300], &message);
+        assert_eq!(outcome["type"], "ack", "{number}: {outcome}");
+        assert_eq!(world.expect(client, "private_message")["data"], number);
+    }
+}

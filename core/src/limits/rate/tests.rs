@@ -327,3 +327,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rate_of_many_units_is_as_exact_as_that_of_few() {
+    for (count, per_ms) in [(3, 1), (6_000, 2), (30_000, 10)] {
+        let quota = Quota::new(count, per_ms);
+        let full = quota.check(Bucket::default(), at(7), count);
+        let bucket = full.expect("all of them at once");
+        let whole = us(per_ms * 1_000);
+        assert_eq!(quota.check(bucket, at(7), count), Err(whole));
+        assert!(quota.check(bucket, at(7) + whole, count).is_ok());
+    }
+}

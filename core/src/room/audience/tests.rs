@@ -263,3 +263,24 @@ fn a_seal_costs_its_members() {
     assert!(pair.audience.seal(&mut pair.outboxes, POLICY, &mut budget));
     assert_eq!(budget, 100 - CONNECTIONS, "nothing to do");
 }
+
+#[test]
+fn a_seal_goes_on_when_those_that_it_served_are_all_that_are_left() {
+    let mut outboxes = Outboxes::new(1 << 20, 1 << 20);
+    let mut audience = Audience::new();
+    for connection in 0..6 {
+        outboxes.open(connection);
+        audience.join(connection, &outboxes);
+    }
+    audience.publish(ROOM, None, &mut outboxes, POLICY, |out| out.push(1));
+    assert!(!audience.seal(&mut outboxes, POLICY, &mut 3));
+    for slot in [5, 4, 3, 0] {
+        audience.leave(slot, &mut outboxes, POLICY);
+    }
+    let mut budget = 10;
+    assert!(audience.seal(&mut outboxes, POLICY, &mut budget));
+    assert_eq!((budget, audience.is_dirty()), (10, false));
+    for connection in 0..6 {
+        assert_eq!(outboxes.queued_bytes(connection), 1, "{connection}");
+    }
+}

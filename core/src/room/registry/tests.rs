@@ -114,3 +114,9 @@ fn a_registry_shows_how_large_it_is() {
     registry.insert("tea", ());
     assert_eq!(format!("{registry:?}"), "Registry { len: 1, .. }");
 }
+
+#[test]
+fn the_shards_of_the_table_are_memory_too() {
+    let registry: Registry<u32> = Registry::new(1);
+    assert!(registry.table_bytes() >= SHARDS * size_of::<HashTable<Entry>>());
+}

@@ -232,3 +232,19 @@ proptest! {
         prop_assert!(known(&server).is_empty());
     }
 }
+
+#[test]
+fn addresses_are_memory_and_so_is_the_list_of_free_ones() {
+    let mut server = server(0);
+    let entered: Vec<u32> = (0..100).map(|n| server.addresses.enter(peer(n))).collect();
+    let known = server.addresses.heap_bytes();
+    assert!(known >= 100 * size_of::<Address>(), "{known} bytes");
+    for index in entered {
+        server.leave_address(index);
+    }
+    let free = server.addresses.free.capacity();
+    assert!(free >= 100);
+    // Entries keep their places.
+    let change = server.addresses.heap_bytes() - known;
+    assert!(change >= free * size_of::<u32>(), "{change} bytes");
+}

@@ -299,3 +299,59 @@ fn a_queue_is_seen_to_once_and_its_first_message_each_time_it_stalls() {
     outboxes.buffers.release(second.buffer);
     assert_eq!(outboxes.buffers.used_bytes(), 0);
 }
+
+// ---- states
+
+#[test]
+fn shutting_a_queue_twice_is_shutting_it_once() {
+    let mut outboxes = outboxes(100, 10, 1);
+    assert!(!outboxes.is_shut(0));
+    for _ in 0..2 {
+        outboxes.set_shut(0, true);
+        assert!(outboxes.is_shut(0));
+    }
+    outboxes.set_shut(0, false);
+    assert!(!outboxes.is_shut(0));
+}
+
+#[test]
+fn an_overflow_is_settled_once() {
+    let mut outboxes = outboxes(100, 10, 3);
+    let range = message(&mut outboxes, 7, 200);
+    for connection in 0..2 {
+        assert!(!outboxes.is_overflowed(connection));
+        outboxes.queue(connection, range, 1, SlowReader::Close);
+        assert!(outboxes.is_overflowed(connection));
+    }
+    // Another goodbye settles it before it is looked at.
+    outboxes.set_shut(1, false);
+    assert!(!outboxes.is_overflowed(1));
+    assert_eq!(outboxes.pop_overflowed(), Some(0));
+    assert!(!outboxes.is_overflowed(0));
+    assert_eq!(outboxes.pop_overflowed(), None);
+    assert!(!outboxes.is_overflowed(2));
+}
+
+#[test]
+fn a_drop_that_finds_nothing_to_drop_is_none() {
+    let mut outboxes = outboxes(100, 10, 1);
+    let (other, own) = (message(&mut outboxes, 7, 90), message(&mut outboxes, 8, 20));
+    outboxes.queue(0, other, 1, SlowReader::DropOldest);
+    outboxes.queue(0, own, 1, SlowReader::DropOldest);
+    let drops = outboxes.drops.iter().map(|drop| (drop.room, drop.messages));
+    assert_eq!(drops.collect::<Vec<_>>(), [(8, 1)]);
+}
+
+#[test]
+fn small_messages_of_a_stalled_queue_share_a_buffer() {
+    let mut outboxes = outboxes(1 << 20, 1 << 20, 1);
+    outboxes.block(0);
+    for _ in 0..500 {
+        let range = message(&mut outboxes, 7, 10);
+        outboxes.queue(0, range, 1, SlowReader::Close);
+        outboxes.buffers.seal(range.buffer);
+    }
+    assert_eq!(unsent(&outboxes, 0).len(), 5_000);
+    let used = outboxes.buffers.used_bytes();
+    assert!(used < 20_000, "{used} bytes");
+}

@@ -88,3 +88,13 @@ fn a_timer_that_never_fires_is_at_the_end_of_time() {
     assert_eq!(timers.pop_due(Instant::from_micros(u64::MAX - 1)), None);
     assert_eq!(timers.armed(1), None, "nobody's");
 }
+
+#[test]
+fn the_classes_are_memory_too() {
+    let none = Timers::new([]).heap_bytes();
+    let grown = Timers::new(DURATIONS.map(Duration::from_micros)).heap_bytes() - none;
+    assert!(
+        grown >= DURATIONS.len() * size_of::<Class>(),
+        "{grown} bytes"
+    );
+}

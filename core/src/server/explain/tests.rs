@@ -299,6 +299,10 @@ fn messages_are_found_by_their_request_too() {
     assert_eq!(explain(&asked(ada, "8"), bob), Verdict::Unknown);
     assert_eq!(explain(&asked(bob, "7"), bob), Verdict::Unknown);
     assert_eq!(explain(&asked(ada, r#""no""#), ada), Verdict::Unknown);
+    // A request that publishes nothing is no message, refused or not.
+    bench.say(bob, r#"{"type":"leave","room":"none","id":"left"}"#);
+    let left = asked(bob, r#""left""#);
+    assert_eq!(bench.server.explain(&left, ada), Verdict::Unknown);
 }
 
 #[test]
@@ -374,6 +378,14 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
         assert_eq!(trace.fate, Verdict::Dropped(policy));
         assert_eq!(trace.places, [Some(own), None]);
     }
+    for (slot, place) in [(4, own), (3, behind)] {
+        trace.follow(&Fact::Dropped { slot, place }, 3, to);
+        trace.follow(&Fact::Discarded { slot, place }, 3, to);
+        assert_eq!(trace.fate, Verdict::Dropped(policy));
+    }
+    let cause = CloseCause::Lost;
+    trace.follow(&Fact::Closing { slot: 4, cause }, 3, to);
+    assert_eq!(trace.closing, None);
     let moved = Fact::Moved {
         slot: 3,
         from: own,
@@ -382,4 +394,35 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
     trace.follow(&moved, 3, to);
     assert_eq!(trace.fate, Verdict::Delivered);
     assert_eq!(trace.places, [Some(place(copy, 0, 10)), None]);
+}
+
+#[test]
+fn what_a_policy_drops_of_several_at_once() {
+    for policy in [SlowReader::DropOldest, SlowReader::DropNewest] {
+        let mut bench = Bench::new(policy, |_| {});
+        let (ada, bob) = (bench.member(), bench.member());
+        bench.block(bob);
+        let first = bench.publish(ada);
+        bench.drain();
+        let numbers: Vec<u64> = (0..30).map(|_| bench.publish(ada)).collect();
+        bench.drain();
+        let verdicts = bench.verdicts(&numbers, bob);
+        let waits = |verdict: &&Verdict| **verdict == Verdict::Waiting;
+        let kept = verdicts.iter().filter(waits).count();
+        assert!(kept > 0 && kept < 30, "{policy:?}: {verdicts:?}");
+        let (at, kept_ones) = match policy {
+            SlowReader::DropOldest => (30 - kept, &verdicts[30 - kept..]),
+            _ => (0, &verdicts[..kept]),
+        };
+        assert!(
+            kept_ones.iter().all(|verdict| waits(&verdict)),
+            "{policy:?}: {at}"
+        );
+        bench.unblock(bob);
+        let sent = bench.verdicts(&numbers, bob);
+        let delivered = sent.iter().filter(|&&it| it == Verdict::Delivered).count();
+        assert_eq!(delivered, kept, "{policy:?}");
+        let started = bench.verdict(first, bob);
+        assert!(matches!(started, Verdict::Delivered | Verdict::Dropped(_)));
+    }
 }

@@ -1,9 +1,10 @@
 //! Too much of anything.
 
-use roomwire_core::Config;
-use roomwire_core::config::{Limits, ListenerConfig, RateLimit};
-use roomwire_tests::{Opcode, Rng, Upgrade, World, masked};
-use serde_json::json;
+use roomwire_core::config::{Limits, ListenerConfig, RateLimit, RoomRule, SlowReader};
+use roomwire_core::server::Command;
+use roomwire_core::{Config, Input};
+use roomwire_tests::{Ending, Opcode, Peer, Rng, Upgrade, World, masked};
+use serde_json::{Value, json};
 
 use crate::{close_code, unlimited};
 
@@ -244,4 +245,105 @@ fn after_a_crowd_has_left_nothing_is_left() {
         world.advance_ms(120_000);
         assert_eq!(world.driver().deadline(), None, "seed {seed}");
     }
+}
+
+/// Hands a message to the server, which is not polled.
+fn hand_in(world: &mut World, client: Peer, message: &Value) {
+    let connection = world.connection(client);
+    let mut bytes = masked(Opcode::Text, true, message.to_string().as_bytes());
+    world.driver().input(Input::Received {
+        connection,
+        bytes: &mut bytes,
+    });
+}
+
+// covers A3-12: a turn takes a quarter of a mebibyte of new messages, whoever they are for
+#[test]
+fn a_turn_takes_so_much_and_no_more() {
+    let mut world = World::new(unlimited());
+    let (ada, bob) = (world.connect(), world.connect());
+    world.join(ada, "tea");
+    world.join(bob, "tea");
+    let data = "x".repeat(1_024);
+    let to = world.id(bob).to_owned();
+    for message in [
+        json!({"type": "room_message", "room": "tea", "data": data}),
+        json!({"type": "private_message", "to": to, "data": data}),
+    ] {
+        for _ in 0..200 {
+            hand_in(&mut world, ada, &message);
+            assert!(!world.driver().is_full());
+        }
+        for _ in 0..50 {
+            hand_in(&mut world, ada, &message);
+        }
+        assert!(world.driver().is_full());
+        world.settle();
+        assert!(!world.driver().is_full());
+        assert_eq!(world.all(bob).len(), 250);
+    }
+}
+
+// covers A3-16: what the server keeps may be more than it should: then it takes on no more
+#[test]
+fn a_server_that_keeps_too_much_takes_no_new_requests() {
+    let mut config = unlimited();
+    config.limits.max_message_bytes = 10_000;
+    config.limits.max_queued_bytes = config.min_queued_bytes();
+    config.limits.max_buffered_bytes = config.min_buffered_bytes();
+    config.rooms = vec![RoomRule {
+        slow_reader: SlowReader::Latest,
+        ..RoomRule::default()
+    }];
+    let limit = config.limits.max_buffered_bytes;
+    let mut world = World::new(config);
+    let (ada, bob) = (world.connect(), world.connect());
+    let healthy = |world: &mut World| {
+        let client = world.accept(&Upgrade::default());
+        world.send_bytes(client, b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n");
+        world.client(client).status() == 200
+    };
+    let half = b"GET / HTTP/1.1\r\nHost: x\r\n";
+    let patient = world.accept(&Upgrade::default());
+    world.send_bytes(patient, half);
+    for room in 0.. {
+        if world.stats().buffered_bytes > limit {
+            break;
+        }
+        assert!(healthy(&mut world) && room < 100);
+        let room = format!("room {room}");
+        world.join(ada, &room);
+        world.join(bob, &room);
+        let data = "x".repeat(9_000);
+        world.send(
+            ada,
+            &json!({"type": "room_message", "room": room, "data": data}),
+        );
+    }
+    assert!(!healthy(&mut world));
+    let client = world.accept(&Upgrade::default());
+    world.send_bytes(client, half);
+    assert_eq!(world.client(client).status(), 503);
+    assert_eq!(world.client(patient).status(), 0);
+}
+
+// covers A0-13: what still comes from a client that is closed is thrown away, up to a bound
+#[test]
+fn a_client_that_is_closed_may_go_on_for_a_while() {
+    let mut world = World::new(unlimited());
+    let client = world.connect();
+    let connection = world.connection(client);
+    world.command(Command::Close {
+        connection,
+        code: 1000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    });
+    let mebibyte = vec![0; 1 << 20];
+    for _ in 0..15 {
+        world.send_bytes(client, &mebibyte);
+        assert_eq!(world.ending(client), None);
+    }
+    world.send_bytes(client, &mebibyte);
+    assert_eq!(world.ending(client), Some(Ending::Reset));
 }

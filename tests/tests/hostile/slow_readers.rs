@@ -304,7 +304,7 @@ fn drops_concern_their_own_room() {
     ];
     let mut world = World::new(config);
     let (speaker, reader) = (world.connect(), world.connect());
-    for room in ["loud", "calm"] {
+    for room in ["calm", "loud"] {
         world.join(speaker, room);
         world.join(reader, room);
     }
@@ -419,6 +419,71 @@ fn a_reader_that_gets_the_latest_and_missed_no_other_is_told_of_none() {
     assert_eq!(kinds, [Some("room_message"); 2], "{messages:#?}");
     assert_eq!(heard(&messages).0, [0, 1]);
     assert_eq!(world.stats().dropped, 0);
+}
+
+// covers A3-11: the latest message is no news to who published it
+#[test]
+fn a_reader_gets_no_latest_message_of_its_own() {
+    let (mut world, speaker, reader, _) = trio(with_policy(SlowReader::Latest, 10));
+    world.dam(reader);
+    for number in 0..2 {
+        say(&mut world, speaker, number);
+        world.settle();
+    }
+    say(&mut world, reader, 99);
+    world.settle();
+    world.release(reader);
+    assert_eq!(heard(&world.all(reader)), (vec![0], 1));
+}
+
+// covers A3-11: a goodbye that does not fit behind a started message is a close frame
+#[test]
+fn a_goodbye_that_does_not_fit_is_a_close_frame() {
+    let mut config = unlimited();
+    config.limits.max_message_bytes = 1_000;
+    config.limits.max_queued_bytes = config.min_queued_bytes();
+    let pad = "x".repeat(config.limits.max_queued_bytes - 60);
+    let mut world = World::new(config);
+    let reader = world.connect();
+    let connection = world.connection(reader);
+    world.stall(reader);
+    world.driver().resize(connection, 10);
+    world.command(Command::Send {
+        connection,
+        message: format!(r#"{{"type":"news","pad":"{pad}"}}"#),
+    });
+    world.command(Command::Close {
+        connection,
+        code: 4_000,
+        reason: "a reason that makes the announcement long".to_owned(),
+        reconnect_after_ms: None,
+    });
+    world.release(reader);
+    world.expect(reader, "news");
+    world.expect_nothing(reader);
+    assert_eq!(world.close_frame(reader), Some((4_000, "")));
+    world.close(reader);
+    assert_eq!(world.ending(reader), Some(Ending::Closed));
+}
+
+// covers A3-11: who reads slowly is still heard
+#[test]
+fn a_client_with_half_a_queue_is_read() {
+    let mut config = unlimited();
+    config.limits.max_message_bytes = 1_000;
+    config.limits.max_queued_bytes = config.min_queued_bytes();
+    let size = config.limits.max_queued_bytes * 3 / 4;
+    let (mut world, speaker, reader, _) = trio(config);
+    world.dam(reader);
+    let connection = world.connection(reader);
+    world.command(Command::Send {
+        connection,
+        message: format!(r#"{{"type":"news","pad":"{}"}}"#, "x".repeat(size)),
+    });
+    assert!(world.queued_bytes(reader) > size);
+    say(&mut world, reader, 7);
+    world.settle();
+    assert_eq!(heard(&world.all(speaker)), (vec![7], 0));
 }
 
 // covers A3-11: broadcasts reach everyone or close who is too slow

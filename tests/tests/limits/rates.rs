@@ -6,7 +6,7 @@ use core::time::Duration;
 use roomwire_core::config::{RateLimit, RoomRule};
 use roomwire_core::server::Command;
 use roomwire_core::{Config, Input, PeerAddr};
-use roomwire_tests::{Opcode, Peer, Upgrade, World};
+use roomwire_tests::{Ending, Opcode, Peer, Upgrade, World, masked};
 use serde_json::{Value, json};
 
 use crate::{close_code, only};
@@ -214,6 +214,18 @@ fn notices_cost_what_they_cause() {
     }
 }
 
+// covers A0-6: a list of a small room costs no delivery
+#[test]
+fn lists_of_small_rooms_are_free() {
+    let (mut world, clients) = room_of(3, 5, 100);
+    for _ in 0..20 {
+        let list = json!({"type": "members", "room": "tea"});
+        assert_eq!(world.request(clients[0], &list)["type"], "members");
+    }
+    let say = json!({"type": "room_message", "room": "tea", "data": 1});
+    assert_eq!(world.request(clients[0], &say)["type"], "ack");
+}
+
 // covers A0-6: who joins causes a notice to each member, unless the room sums them up
 #[test]
 fn joins_cost_their_notices() {
@@ -413,6 +425,38 @@ fn the_ends_of_a_throttled_client() {
     assert_eq!(close_code(&world, client), Some(1012));
     world.finish(client);
     world.assert_empty();
+}
+
+#[test]
+fn who_has_finished_writing_is_heard_to_the_end() {
+    let mut world = World::new(throttling());
+    let client = world.connect();
+    let connection = world.connection(client);
+    let hello = masked(Opcode::Text, true, br#"{"type":"hello","id":1}"#);
+    // All in one piece: the fourth waits in the server.
+    world.send_bytes(client, &hello.repeat(4));
+    assert_eq!(answers(&mut world, client), "arr");
+    world.driver().input(Input::ReadEnd { connection });
+    world.settle();
+    assert_eq!(answers(&mut world, client), "rc");
+    assert_eq!(world.ending(client), Some(Ending::Closed));
+    // Nor is one kept from speaking that has nothing more to say.
+    let (client, other) = (world.connect(), world.connect());
+    world.join(other, "tea");
+    world.driver().input(Input::Command(Command::Publish {
+        room: "tea".to_owned(),
+        message: format!(r#"{{"type":"news","pad":"{}"}}"#, "x".repeat(300_000)),
+    }));
+    let connection = world.connection(client);
+    world.driver().input(Input::Received {
+        connection,
+        bytes: &mut hello.repeat(3),
+    });
+    world.driver().input(Input::ReadEnd { connection });
+    world.settle();
+    assert_eq!(answers(&mut world, client), "arr");
+    assert_eq!(world.ending(client), Some(Ending::Closed));
+    assert_eq!(world.stats().throttled, 1);
 }
 
 // covers A9-05: while it is not read from, silence proves nothing

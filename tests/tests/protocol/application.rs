@@ -391,3 +391,23 @@ fn events_wait_and_none_is_lost() {
         assert_eq!(seen.iter().filter(|&&n| n == number).count(), 3);
     }
 }
+
+// covers A0-14: the end of a client concerns its own requests
+#[test]
+fn the_end_of_a_client_spares_the_requests_of_others() {
+    let mut world = World::new(with_types(&["dice"]));
+    let clients = world.connect_many(3);
+    let asked: Vec<RequestToken> = clients
+        .iter()
+        .map(|&client| ask(&mut world, client, r#"{"type":"dice","id":1}"#))
+        .collect();
+    world.reset(clients[2]);
+    for number in [0, 1] {
+        world.command(Command::Reply {
+            request: asked[number],
+            outcome: Outcome::Ack,
+        });
+        world.expect(clients[number], "ack");
+    }
+    assert_eq!(world.stats().stale, 0);
+}

@@ -1,8 +1,10 @@
 //! What a server counts of itself.
 
-use roomwire_core::config::ListenerConfig;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use roomwire_core::config::{ListenerConfig, RateLimit, RoomRule, SlowReader};
 use roomwire_core::server::Command;
-use roomwire_core::{Config, Stats};
+use roomwire_core::{Config, PeerAddr, Stats};
 use roomwire_tests::{Opcode, Peer, Upgrade, World, masked};
 use serde_json::{Value, json};
 
@@ -147,4 +149,168 @@ fn what_an_echo_says_is_counted_too() {
         world.send_text(echo, "hello");
         assert_eq!(world.stats().received, count);
     }
+}
+
+#[test]
+fn what_a_reader_is_told_that_it_missed_is_a_message_of_its_own() {
+    let mut config = unlimited();
+    config.limits.max_queued_messages = 10;
+    config.rooms = vec![RoomRule {
+        slow_reader: SlowReader::DropNewest,
+        ..RoomRule::default()
+    }];
+    let mut world = World::new(config);
+    let (speaker, reader) = (world.connect(), world.connect());
+    world.join(speaker, "tea");
+    world.join(reader, "tea");
+    world.dam(reader);
+    for number in 0..20 {
+        let say = json!({"type": "room_message", "room": "tea", "data": number});
+        world.send(speaker, &say);
+    }
+    assert_eq!(added(&mut world, |w| w.release(reader)), [0, 0, 0, 0, 1]);
+}
+
+/// How much one part of the memory has grown.
+fn grown(world: &mut World, part: &str, step: impl FnOnce(&mut World)) -> usize {
+    let bytes = |world: &mut World| {
+        let parts = world.driver().machine().memory().parts();
+        let found = parts.into_iter().find(|&(name, _)| name == part);
+        found.expect("a part").1
+    };
+    let before = bytes(world);
+    step(world);
+    let after = bytes(world);
+    assert!(after >= before, "{part}: {before}, {after}");
+    after - before
+}
+
+#[test]
+fn what_few_sessions_have_is_memory() {
+    let mut world = quiet_world();
+    let client = world.connect();
+    let rooms = grown(&mut world, "memberships", |world| {
+        for room in 0..10 {
+            world.join(client, &format!("room {room}"));
+        }
+    });
+    assert!((11 * 8..1_000).contains(&rooms), "{rooms}");
+    let metadata = grown(&mut world, "metadata", |world| {
+        world.send(
+            client,
+            &json!({"type": "set_metadata", "metadata": {"a": 1}}),
+        );
+    });
+    assert_eq!(metadata, r#"{"a":1}"#.len());
+    let user = grown(&mut world, "metadata", |world| {
+        world.send(client, &json!({"type": "hello", "user": "Ada"}));
+    });
+    assert_eq!(user, r#""Ada""#.len());
+    let typing = grown(&mut world, "notes", |world| {
+        for room in 0..5 {
+            let room = format!("room {room}");
+            world.send(client, &json!({"type": "typing_start", "room": room}));
+        }
+    });
+    assert!((5 * 16..1_000).contains(&typing), "{typing}");
+    let connection = world.connection(client);
+    world.driver().command(Command::Close {
+        connection,
+        code: 1000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    });
+    world.settle();
+    let notes = world.driver().machine().memory().notes;
+    assert!((40..200).contains(&notes), "{notes}");
+}
+
+#[test]
+fn what_a_reader_missed_is_memory() {
+    let mut config = unlimited();
+    config.limits.max_queued_messages = 1;
+    config.rooms = vec![RoomRule {
+        slow_reader: SlowReader::DropNewest,
+        ..RoomRule::default()
+    }];
+    let mut world = World::new(config);
+    let (speaker, reader) = (world.connect(), world.connect());
+    world.join(speaker, "tea");
+    world.join(reader, "tea");
+    world.send(
+        reader,
+        &json!({"type": "set_metadata", "metadata": {"a": 1}}),
+    );
+    world.dam(reader);
+    let missed = grown(&mut world, "notes", |world| {
+        for number in 0..5 {
+            let say = json!({"type": "room_message", "room": "tea", "data": number});
+            world.send(speaker, &say);
+        }
+    });
+    assert!(missed >= 24, "{missed}");
+}
+
+#[test]
+fn who_is_throttled_is_memory() {
+    let mut config = Config::default();
+    config.heartbeat.interval_ms = 0;
+    config.rate_limit = RateLimit {
+        throttle_after: 0,
+        ..RateLimit::custom(1, 5_000)
+    };
+    let mut world = World::new(config);
+    let client = world.connect();
+    assert_eq!(world.driver().machine().memory().deadlines, 0);
+    let throttled = grown(&mut world, "deadlines", |world| {
+        world.send(client, &json!({"type": "hello"}));
+        world.send(client, &json!({"type": "hello"}));
+    });
+    assert_eq!(world.stats().throttled, 1);
+    // The deadline, and until when.
+    assert!(throttled >= 24 + 16, "{throttled}");
+}
+
+#[test]
+fn long_addresses_are_memory() {
+    let connections = |ip: IpAddr| {
+        let mut world = World::default();
+        let peer = PeerAddr::Inet(SocketAddr::new(ip, 50_000));
+        grown(&mut world, "slots", |world| {
+            for _ in 0..10 {
+                world.accept(&Upgrade {
+                    peer,
+                    ..Upgrade::default()
+                });
+            }
+        })
+    };
+    let short = connections(Ipv4Addr::LOCALHOST.into());
+    let long = connections(Ipv6Addr::LOCALHOST.into());
+    assert_eq!(long - short, 10 * size_of::<SocketAddrV6>());
+}
+
+#[test]
+fn the_message_that_a_room_keeps_is_memory_and_goes_with_it() {
+    let mut config = unlimited();
+    config.rooms = vec![RoomRule {
+        slow_reader: SlowReader::Latest,
+        ..RoomRule::default()
+    }];
+    let mut world = World::new(config);
+    let (ada, bob) = (world.connect(), world.connect());
+    for client in [ada, bob] {
+        world.join(client, "tea");
+    }
+    world.forget();
+    let kept = |world: &World| world.stats().buffered_bytes;
+    assert_eq!(kept(&world), 0);
+    let say = json!({"type": "room_message", "room": "tea", "data": "x".repeat(9_000)});
+    world.send(ada, &say);
+    assert!((9_000..20_000).contains(&kept(&world)), "{}", kept(&world));
+    assert!(world.driver().machine().memory().buffers >= 9_000 + kept(&world));
+    for client in [ada, bob] {
+        world.send(client, &json!({"type": "leave", "room": "tea"}));
+    }
+    assert_eq!(kept(&world), 0);
 }

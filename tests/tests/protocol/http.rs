@@ -176,6 +176,11 @@ fn a_bad_handshake_is_refused_with_a_reason() {
             assert_eq!(came, status, "{from} -> {to}");
         }
         assert_eq!(world.stats().refused_requests, 1);
+        let connection = world.connection(client);
+        if world.driver().pipe(connection).is_finished() {
+            let response = world.client(client).response.clone().unwrap_or_default();
+            assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
+        }
         world.finish(client);
         assert!(world.ending(client).is_some());
     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use roomwire_core::config::Drain;
+use roomwire_core::config::{Drain, ListenerConfig};
 use roomwire_core::server::{CloseCause, Command, Event};
 use roomwire_core::{Config, Input, Machine};
 use roomwire_tests::{Ending, Message, Opcode, Upgrade, World, masked};
@@ -268,6 +268,25 @@ fn a_drain_waits_for_an_answer_to_be_read() {
     world.finish(client);
     assert_eq!(world.ending(client), Some(Ending::Closed));
     assert_eq!(world.events(), [Event::Drained]);
+}
+
+// covers A0-10: an echo is sent nothing but what it says, and the close frame
+#[test]
+fn a_drain_closes_an_echo_without_a_word() {
+    let mut world = World::new(Config {
+        listeners: vec![ListenerConfig {
+            echo: true,
+            ..ListenerConfig::default()
+        }],
+        ..Config::default()
+    });
+    let echo = world.knock(&Upgrade {
+        path: "/echo",
+        ..Upgrade::default()
+    });
+    world.command(Command::Drain);
+    world.expect_nothing(echo);
+    assert_eq!(world.close_frame(echo).map(|(code, _)| code), Some(1012));
 }
 
 // covers A0-10, A11-02: a request that crosses the drain is told

@@ -251,3 +251,26 @@ fn a_ping_frame_is_answered_with_its_payload() {
         );
     }
 }
+
+// covers A3-09: who shows no sign of life is told by the close frame alone, and of nothing that waited
+#[test]
+fn who_is_given_up_for_its_silence_is_told_so_and_nothing_else() {
+    let mut world = World::default();
+    let (silent, other) = (world.connect(), world.connect());
+    world.mute(silent);
+    world.dam(silent);
+    world.advance_ms(10_000);
+    for _ in 0..3 {
+        let to = world.id(silent).to_owned();
+        world.send(
+            other,
+            &json!({"type": "private_message", "to": to, "data": 1}),
+        );
+    }
+    while world.stats().timeouts == 0 {
+        world.advance_ms(1_000);
+    }
+    world.release(silent);
+    world.expect_nothing(silent);
+    assert_eq!(world.close_frame(silent), Some((1001, "no sign of life")));
+}

@@ -358,3 +358,35 @@ fn each_of_many_clients_is_found_by_its_id() {
         assert_eq!(world.expect(client, "private_message")["data"], number);
     }
 }
+
+// covers A1-06: one room of many is enough
+#[test]
+fn clients_share_a_room_whatever_else_they_are_in() {
+    let mut world = World::new(Config {
+        private_messages_need_shared_room: true,
+        ..crate::unlimited()
+    });
+    let (ada, bob, eve) = (world.connect(), world.connect(), world.connect());
+    for (client, room) in [
+        (ada, "a"),
+        (bob, "b"),
+        (eve, "e"),
+        (ada, "tea"),
+        (bob, "tea"),
+        (ada, "milk"),
+        (eve, "rum"),
+    ] {
+        world.join(client, room);
+    }
+    for (from, to, shared) in [
+        (ada, bob, true),
+        (bob, ada, true),
+        (ada, eve, false),
+        (eve, bob, false),
+    ] {
+        let to = world.id(to).to_owned();
+        let message = json!({"type": "private_message", "to": to, "data": 1});
+        let outcome = world.request(from, &message);
+        assert_eq!(outcome["type"] == "ack", shared, "{outcome}");
+    }
+}

@@ -145,6 +145,7 @@ fn a_page_can_carry_metadata() {
     let reply = world.request(bob, &request);
     let expected = json!({world.id(ada): {"n": 1}, world.id(bob): {}});
     assert_eq!(reply["metadata"], expected);
+    assert_eq!(reply.get("more").unwrap_or(&json!(false)), false);
 }
 
 // covers A0-13
@@ -392,4 +393,18 @@ fn who_is_closed_while_typing_does_not_hear_of_himself() {
     world.expect(bob, "user_typing");
     world.expect(bob, "user_stopped_typing");
     assert_eq!(world.expect(bob, "member_left")["reason"], "kicked");
+}
+
+// covers A1-10: a page is not cut for a few KiB
+#[test]
+fn a_page_carries_much_metadata() {
+    let mut world = quiet_world();
+    let clients = world.connect_many(10);
+    for &client in &clients {
+        world.join(client, "tea");
+        world.send(client, &set(json!({"pad": "x".repeat(1_500)})));
+    }
+    let request = json!({"type": "members", "room": "tea", "metadata": true});
+    let reply = world.request(clients[0], &request);
+    assert_eq!(reply["members"].as_array().map(Vec::len), Some(10));
 }

@@ -238,7 +238,6 @@ fn addresses_are_memory_and_so_is_the_list_of_free_ones() {
     let mut server = server(0);
     let entered: Vec<u32> = (0..100).map(|n| server.addresses.enter(peer(n))).collect();
     let known = server.addresses.heap_bytes();
-    assert!(known >= 100 * size_of::<Address>(), "{known} bytes");
     for index in entered {
         server.leave_address(index);
     }
@@ -247,4 +246,29 @@ fn addresses_are_memory_and_so_is_the_list_of_free_ones() {
     // Entries keep their places.
     let change = server.addresses.heap_bytes() - known;
     assert!(change >= free * size_of::<u32>(), "{change} bytes");
+}
+
+/// Where an address lies in the table is nobody else's to choose.
+#[test]
+fn the_key_of_a_hash_comes_from_the_seed() {
+    let hash = |seed| {
+        let config = Config::default().validate().unwrap();
+        Server::new(config, [seed; 32]).keyed_hash(b"somebody")
+    };
+    assert_eq!(hash(7), hash(7));
+    assert_ne!(hash(7), hash(8));
+}
+
+#[test]
+fn the_order_of_idle_addresses_is_memory() {
+    let mut server = server(100);
+    let entered: Vec<u32> = (0..100).map(|n| server.addresses.enter(peer(n))).collect();
+    for index in entered {
+        charge(&mut server, index);
+        server.leave_address(index);
+    }
+    let entries = server.addresses.entries.capacity() * size_of::<Address>();
+    let links = server.addresses.idle_links.heap_bytes();
+    assert!(links >= 100 * 8, "{links} bytes");
+    assert!(server.addresses.heap_bytes() >= entries + links);
 }

@@ -396,33 +396,60 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
     assert_eq!(trace.places, [Some(place(copy, 0, 10)), None]);
 }
 
+/// Of several messages at once, a run at one end waits and the others are dropped.
+fn drops_of_several(policy: SlowReader, queue_bytes: Option<usize>, count: usize) {
+    let mut bench = Bench::new(policy, |config| {
+        config.limits.max_queued_bytes = queue_bytes.unwrap_or(config.limits.max_queued_bytes);
+    });
+    let (ada, bob) = (bench.member(), bench.member());
+    bench.block(bob);
+    bench.publish(ada);
+    bench.drain();
+    let numbers: Vec<u64> = (0..count).map(|_| bench.publish(ada)).collect();
+    bench.drain();
+    let verdicts = bench.verdicts(&numbers, bob);
+    let waits = |verdict: &&Verdict| **verdict == Verdict::Waiting;
+    let kept = verdicts.iter().filter(waits).count();
+    assert!(kept > 0 && kept < count, "{policy:?}: {kept}");
+    let run = match policy {
+        SlowReader::DropOldest => &verdicts[count - kept..],
+        _ => &verdicts[..kept],
+    };
+    assert!(run.iter().all(|verdict| waits(&verdict)), "{policy:?}");
+    bench.unblock(bob);
+    let verdicts = bench.verdicts(&numbers, bob);
+    let delivered = verdicts.iter().filter(|&&it| it == Verdict::Delivered);
+    assert_eq!(delivered.count(), kept, "{policy:?}");
+}
+
 #[test]
 fn what_a_policy_drops_of_several_at_once() {
     for policy in [SlowReader::DropOldest, SlowReader::DropNewest] {
-        let mut bench = Bench::new(policy, |_| {});
-        let (ada, bob) = (bench.member(), bench.member());
-        bench.block(bob);
-        let first = bench.publish(ada);
-        bench.drain();
-        let numbers: Vec<u64> = (0..30).map(|_| bench.publish(ada)).collect();
-        bench.drain();
-        let verdicts = bench.verdicts(&numbers, bob);
-        let waits = |verdict: &&Verdict| **verdict == Verdict::Waiting;
-        let kept = verdicts.iter().filter(waits).count();
-        assert!(kept > 0 && kept < 30, "{policy:?}: {verdicts:?}");
-        let (at, kept_ones) = match policy {
-            SlowReader::DropOldest => (30 - kept, &verdicts[30 - kept..]),
-            _ => (0, &verdicts[..kept]),
-        };
-        assert!(
-            kept_ones.iter().all(|verdict| waits(&verdict)),
-            "{policy:?}: {at}"
-        );
-        bench.unblock(bob);
-        let sent = bench.verdicts(&numbers, bob);
-        let delivered = sent.iter().filter(|&&it| it == Verdict::Delivered).count();
-        assert_eq!(delivered, kept, "{policy:?}");
-        let started = bench.verdict(first, bob);
-        assert!(matches!(started, Verdict::Delivered | Verdict::Dropped(_)));
+        // What waits for long is copied if it is small, and shared if it is not.
+        drops_of_several(policy, None, 30);
+        drops_of_several(policy, Some(40_000), 300);
     }
+}
+
+#[test]
+fn what_comes_after_an_overflow_is_given_up_too() {
+    let mut bench = Bench::new(SlowReader::Close, |_| {});
+    let (ada, bob) = (bench.member(), bench.member());
+    bench.block(bob);
+    bench.publish(ada);
+    bench.drain();
+    let to = bench.clients[1].1.clone();
+    let data = "d".repeat(150);
+    for _ in 0..30 {
+        bench.say(
+            ada,
+            &format!(r#"{{"type":"private_message","to":"{to}","data":"{data}"}}"#),
+        );
+    }
+    let last = bench.server.published();
+    assert_eq!(last, 31);
+    assert_eq!(bench.verdict(last, bob), Verdict::Discarded(None));
+    bench.drain();
+    let cause = Some(CloseCause::SlowReader);
+    assert_eq!(bench.verdict(last, bob), Verdict::Discarded(cause));
 }

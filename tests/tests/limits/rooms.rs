@@ -132,3 +132,25 @@ fn members_that_are_told_one_by_one() {
     world.advance_ms(1);
     world.expect(clients[0], "members_changed");
 }
+
+// covers A1-02: more rooms at once than one poll removes
+#[test]
+fn many_rooms_that_have_lingered_go_together() {
+    let mut world = World::new(only(|config| {
+        config.heartbeat.interval_ms = 0;
+        config.rooms = vec![RoomRule {
+            linger_ms: 1_000,
+            ..RoomRule::default()
+        }];
+    }));
+    let client = world.connect();
+    for room in 0..700 {
+        world.join(client, &format!("room {room}"));
+    }
+    world.close(client);
+    assert_eq!(world.stats().rooms, 700);
+    world.advance_ms(999);
+    assert_eq!(world.stats().rooms, 700);
+    world.advance_ms(1);
+    assert_eq!(world.stats().rooms, 0);
+}

@@ -176,6 +176,26 @@ fn time_for_a_message() {
 }
 
 #[test]
+fn the_time_for_a_message_passes_whatever_else_is_due_later() {
+    for typing_ms in [500, 1_000, 5_000] {
+        let mut world = World::new(only(|config| {
+            config.timeouts.message_ms = 1_000;
+            config.timeouts.typing_ms = typing_ms;
+            config.heartbeat.interval_ms = 0;
+        }));
+        let (typist, slow) = (world.connect(), world.connect());
+        world.join(typist, "tea");
+        let (first, _) = halves(Opcode::Text, 20);
+        world.send_bytes(slow, &first);
+        world.send(typist, &json!({"type": "typing_start", "room": "tea"}));
+        world.advance_ms(999);
+        assert_eq!(close_code(&world, slow), None);
+        world.advance_ms(1);
+        assert_eq!(close_code(&world, slow), Some(1008), "{typing_ms}");
+    }
+}
+
+#[test]
 fn each_message_has_its_own_time() {
     let mut world = World::alone(only(|config| {
         config.timeouts.message_ms = 1_000;

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use roomwire_core::config::{Limits, ListenerConfig};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome, RequestToken};
-use roomwire_core::{Config, ErrorCode};
+use roomwire_core::{Config, ErrorCode, TransportEnd};
 use roomwire_tests::{Ending, Peer, World};
 use serde_json::json;
 
@@ -410,4 +410,24 @@ fn the_end_of_a_client_spares_the_requests_of_others() {
         world.expect(clients[number], "ack");
     }
     assert_eq!(world.stats().stale, 0);
+}
+
+// covers A0-14: what the program's own half did is not the client's
+#[test]
+fn a_transport_that_failed_is_not_a_client_that_was_lost() {
+    for (end, expected) in [
+        (TransportEnd::Failed, CloseCause::Command),
+        (TransportEnd::Reset, CloseCause::Lost),
+    ] {
+        let mut world = World::default();
+        let client = world.connect();
+        let connection = world.connection(client);
+        world.driver().end(connection, end);
+        world.settle();
+        let cause = world.events().into_iter().find_map(|event| match event {
+            Event::Closed { cause, .. } => Some(cause),
+            _ => None,
+        });
+        assert_eq!(cause, Some(expected));
+    }
 }

@@ -314,3 +314,17 @@ fn who_waits_to_be_asked_for_a_body_is_answered_and_closed() {
         assert_eq!((told, finished), (closes, closes), "{response}");
     }
 }
+
+// covers A3-15: a body that is too large is not waited for
+#[test]
+fn a_request_whose_body_is_not_read_is_the_last() {
+    let mut world = World::default();
+    let client = world.accept(&Upgrade::default());
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n";
+    world.send_bytes(client, request.as_bytes());
+    assert_eq!(world.client(client).status(), 413);
+    let response = world.client(client).response.clone().expect("a response");
+    assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
+    let connection = world.connection(client);
+    assert!(world.driver().pipe(connection).is_finished());
+}

@@ -270,6 +270,20 @@ fn a_drain_waits_for_an_answer_to_be_read() {
     assert_eq!(world.events(), [Event::Drained]);
 }
 
+// covers A0-10: who is far behind many that have gone is told as soon
+#[test]
+fn a_drain_passes_over_those_that_have_gone() {
+    let mut world = crate::quiet_world();
+    let clients = world.connect_many(600);
+    let (last, gone) = clients.split_last().expect("some");
+    for &client in gone {
+        world.reset(client);
+    }
+    world.forget();
+    world.command(Command::Drain);
+    world.expect(*last, "closing");
+}
+
 // covers A0-10: an echo is sent nothing but what it says, and the close frame
 #[test]
 fn a_drain_closes_an_echo_without_a_word() {

@@ -390,3 +390,24 @@ fn clients_share_a_room_whatever_else_they_are_in() {
         assert_eq!(outcome["type"] == "ack", shared, "{outcome}");
     }
 }
+
+// covers A1-05: a driver may write as little at a time as it likes
+#[test]
+fn what_a_write_leaves_over_is_written_next() {
+    let mut world = quiet_world();
+    world.driver().set_slices(1);
+    let (ada, bob) = (world.connect(), world.connect());
+    world.join(ada, "tea");
+    world.join(bob, "tea");
+    world.forget();
+    let to = world.id(bob).to_owned();
+    for number in 0..5 {
+        let room = json!({"type": "room_message", "room": "tea", "data": number});
+        let own = json!({"type": "private_message", "to": to, "data": number});
+        world.post_json(ada, &room);
+        world.post_json(ada, &own);
+    }
+    world.settle();
+    let kinds: Vec<_> = world.all(bob).iter().map(|m| m["type"].clone()).collect();
+    assert_eq!(kinds, ["room_message", "private_message"].repeat(5));
+}

@@ -347,3 +347,30 @@ fn a_client_that_is_closed_may_go_on_for_a_while() {
     world.send_bytes(client, &mebibyte);
     assert_eq!(world.ending(client), Some(Ending::Reset));
 }
+
+// covers A3-12: more rooms in a turn than one poll gets to
+#[test]
+fn many_rooms_that_speak_at_once_are_all_heard() {
+    let mut config = unlimited();
+    config.limits.max_rooms_per_client = 2_000;
+    let mut world = World::new(config);
+    let members = world.connect_many(7);
+    let name = |room: usize| format!("room {room}");
+    for room in 0..1_200 {
+        for &client in &members {
+            let join = json!({"type": "join", "room": name(room)});
+            world.post_json(client, &join);
+        }
+        world.settle();
+    }
+    world.forget();
+    for room in 0..1_200 {
+        let (room, message) = (name(room), r#"{"type":"news"}"#.to_owned());
+        let publish = Command::Publish { room, message };
+        world.driver().input(Input::Command(publish));
+    }
+    world.settle();
+    for &client in &members {
+        assert_eq!(world.all(client).len(), 1_200);
+    }
+}

@@ -260,7 +260,7 @@ fn hand_in(world: &mut World, client: Peer, message: &Value) {
 // covers A3-12: a turn takes a quarter of a mebibyte of new messages, whoever they are for
 #[test]
 fn a_turn_takes_so_much_and_no_more() {
-    let mut world = World::new(unlimited());
+    let mut world = World::alone(unlimited());
     let (ada, bob) = (world.connect(), world.connect());
     world.join(ada, "tea");
     world.join(bob, "tea");
@@ -296,7 +296,7 @@ fn a_server_that_keeps_too_much_takes_no_new_requests() {
         ..RoomRule::default()
     }];
     let limit = config.limits.max_buffered_bytes;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let (ada, bob) = (world.connect(), world.connect());
     let healthy = |world: &mut World| {
         let client = world.accept(&Upgrade::default());

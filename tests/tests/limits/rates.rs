@@ -190,7 +190,7 @@ fn room_of(members: usize, deliveries: u32, notice_members: u32) -> (World, Vec<
         notice_members,
         ..RoomRule::default()
     }];
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let clients = world.connect_many(members);
     for &client in &clients {
         world.join(client, "tea");
@@ -429,7 +429,7 @@ fn the_ends_of_a_throttled_client() {
 
 #[test]
 fn who_has_finished_writing_is_heard_to_the_end() {
-    let mut world = World::new(throttling());
+    let mut world = World::alone(throttling());
     let client = world.connect();
     let connection = world.connection(client);
     let hello = masked(Opcode::Text, true, br#"{"type":"hello","id":1}"#);

@@ -234,7 +234,7 @@ fn what_a_reader_missed_is_memory() {
         slow_reader: SlowReader::DropNewest,
         ..RoomRule::default()
     }];
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let (speaker, reader) = (world.connect(), world.connect());
     world.join(speaker, "tea");
     world.join(reader, "tea");
@@ -265,7 +265,7 @@ fn who_is_throttled_is_memory() {
         throttle_after: 0,
         ..RateLimit::custom(1, 5_000)
     };
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let client = world.connect();
     assert_eq!(world.driver().machine().memory().deadlines, 0);
     let throttled = grown(&mut world, "deadlines", |world| {
@@ -280,7 +280,7 @@ fn who_is_throttled_is_memory() {
 #[test]
 fn long_addresses_are_memory() {
     let connections = |ip: IpAddr| {
-        let mut world = World::default();
+        let mut world = World::alone(Config::default());
         let peer = PeerAddr::Inet(SocketAddr::new(ip, 50_000));
         grown(&mut world, "slots", |world| {
             for _ in 0..10 {
@@ -328,7 +328,7 @@ fn what_rooms_keep_is_among_the_buffers() {
             slow_reader,
             ..RoomRule::default()
         }];
-        let mut world = World::new(config);
+        let mut world = World::alone(config);
         let (ada, bob) = (world.connect(), world.connect());
         world.join(ada, "tea");
         world.join(bob, "tea");

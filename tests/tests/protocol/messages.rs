@@ -394,7 +394,7 @@ fn clients_share_a_room_whatever_else_they_are_in() {
 // covers A1-05: a driver may write as little at a time as it likes
 #[test]
 fn what_a_write_leaves_over_is_written_next() {
-    let mut world = quiet_world();
+    let mut world = World::alone(crate::unlimited());
     world.driver().set_slices(1);
     let (ada, bob) = (world.connect(), world.connect());
     world.join(ada, "tea");

@@ -334,7 +334,7 @@ fn a_server_without_memory_closes_who_is_in_the_middle_of_a_header() {
     config.limits.max_message_bytes = 1_024;
     config.limits.max_queued_bytes = 8 * 1_024;
     config.limits.max_buffered_bytes = 9 * 1_024 + 100;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let half = binary(0x20, 0, &[0; 4_000]);
     let peers: Vec<Peer> = (0..3).map(|_| world.accept(&proxy())).collect();
     for peer in &peers {

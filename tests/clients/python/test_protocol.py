@@ -17,7 +17,7 @@ import urllib.request
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from environment import environment
+from environment import BETWEEN_THREADS_S, environment
 
 WAIT_S = 5.0
 
@@ -91,7 +91,8 @@ class Client:
         return self.request(**message)[0]
 
     def drain(self):
-        """Everything that came until now."""
+        """Everything that came until now. What other threads of the server have said gets a moment to arrive."""
+        time.sleep(BETWEEN_THREADS_S)
         return self.request(type="ping")[1]
 
     def close_code(self):

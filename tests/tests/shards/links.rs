@@ -408,3 +408,32 @@ fn news_does_not_pile_up() {
     }
     assert!(held(&world) <= before, "{} after {before}", held(&world));
 }
+
+/// An answer that comes too late is not taken for that of a later request.
+#[test]
+fn a_late_answer_answers_nothing_else() {
+    let mut world = World::of_shards(quiet(), 2);
+    let mut names = (0..).map(|number| format!("room {number}"));
+    let mut there = || {
+        let found = names.find(|name| world.machine().home_of(name) == ShardId(1));
+        found.expect("names do not run out")
+    };
+    let (first, second) = (there(), there());
+    let ada = world.connect();
+    world.driver().machine_mut().set_lag(slow(8_000_000));
+    world.post_json(ada, &json!({"type": "join", "room": first, "id": 1}));
+    world.settle();
+    // What comes after it arrives with it.
+    world.driver().machine_mut().set_lag(slow(0));
+    world.advance_ms(6_000);
+    assert_eq!(world.expect(ada, "error")["id"], 1);
+    world.post_json(ada, &json!({"type": "join", "room": second, "id": 2}));
+    world.advance_ms(3_000);
+    let joined = world.expect(ada, "joined_room");
+    assert_eq!(
+        (&joined["id"], &joined["room"]),
+        (&json!(2), &json!(second))
+    );
+    world.expect_nothing(ada);
+    assert_eq!(world.stats().rooms, 1);
+}

@@ -77,10 +77,10 @@ impl Server {
             room: room.clone(),
             again,
         };
+        // Most clients have none, and nothing is kept for them.
+        let metadata = Some(self.metadata(index)).filter(|&json| json != "{}");
+        let metadata = metadata.map(Box::from);
         let ticket = self.wait(index, id, home, whatfor);
-        let session = self.connections.get(index).and_then(|c| c.session());
-        let known = session.is_some_and(|session| session.extra.is_some());
-        let metadata = known.then(|| self.metadata(index).into());
         let request = Request::Join {
             who,
             ticket,

@@ -114,5 +114,5 @@ pub use machine::{
 };
 pub use message::{ClientMessage, LeaveReason, Request, ServerMessage, Welcome};
 pub use server::Server;
-pub use stats::Stats;
+pub use stats::{Counting, Stats};
 pub use time::{Instant, Now};

@@ -40,6 +40,16 @@ pub struct Stats {
     /// Sessions closed because the server ran out of buffer memory.
     pub over_budget: u64,
 
+    // ---- TLS
+    /// Connections to listeners that speak TLS.
+    pub tls_accepted: u64,
+    /// TLS handshakes that succeeded.
+    pub tls_handshakes: u64,
+    /// Connections that broke TLS's rules, during the handshake or after it.
+    pub tls_failed: u64,
+    /// Connections to listeners that speak TLS that did not begin with it at all.
+    pub tls_plain: u64,
+
     // ---- messages
     /// Messages received, of any kind.
     pub received: u64,
@@ -91,6 +101,12 @@ pub struct Stats {
     pub unanswered_transmits: u64,
 }
 
+/// A machine that counts: a server, or something around one.
+pub trait Counting {
+    /// Counters and gauges as they stand. O(1).
+    fn stats(&self) -> Stats;
+}
+
 /// Adds those of another shard.
 impl core::ops::AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
@@ -110,6 +126,10 @@ impl core::ops::AddAssign for Stats {
             unfinished,
             slow_readers,
             over_budget,
+            tls_accepted,
+            tls_handshakes,
+            tls_failed,
+            tls_plain,
             received,
             received_bytes,
             sent_bytes,
@@ -148,6 +168,10 @@ impl core::ops::AddAssign for Stats {
         self.unfinished += unfinished;
         self.slow_readers += slow_readers;
         self.over_budget += over_budget;
+        self.tls_accepted += tls_accepted;
+        self.tls_handshakes += tls_handshakes;
+        self.tls_failed += tls_failed;
+        self.tls_plain += tls_plain;
         self.received += received;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;

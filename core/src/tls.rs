@@ -26,6 +26,7 @@ use rustls::{ServerConfig, ServerConnection};
 use crate::http::{MAX_PROXY_HEADER_BYTES, ProxyHeader};
 use crate::id::ConnectionId;
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Turn, Unsent};
+use crate::stats::{Counting, Stats};
 use crate::time::Now;
 
 /// A machine whose connections speak TLS, as their listeners do.
@@ -45,7 +46,8 @@ pub struct Tls<M> {
     plain: Vec<u8>,
     /// Empty buffers for ciphertext.
     pool: Vec<Vec<u8>>,
-    stats: TlsStats,
+    /// What became of connections here; the rest is counted inside.
+    stats: Stats,
 }
 
 /// How a listener speaks TLS.
@@ -56,20 +58,6 @@ pub struct TlsListener {
     /// A header of the PROXY protocol comes before TLS, as the machine inside expects it
     /// ([`ListenerConfig::proxy_protocol`](crate::config::ListenerConfig::proxy_protocol)).
     pub proxy_protocol: bool,
-}
-
-/// What became of handshakes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TlsStats {
-    /// Connections that were made at listeners that speak TLS.
-    pub accepted: u64,
-    /// Handshakes that succeeded.
-    pub handshakes: u64,
-    /// Connections that broke TLS's rules, before or after.
-    pub failed: u64,
-    /// Connections that did not begin with TLS at all.
-    pub plain: u64,
 }
 
 #[derive(Debug)]
@@ -146,18 +134,13 @@ impl<M: Machine> Tls<M> {
             handshakes: 0,
             plain: Vec::new(),
             pool: Vec::new(),
-            stats: TlsStats::default(),
+            stats: Stats::default(),
         }
     }
 
     /// The machine inside.
     pub const fn inner(&self) -> &M {
         &self.inner
-    }
-
-    /// What became of handshakes so far. O(1).
-    pub const fn stats(&self) -> TlsStats {
-        self.stats
     }
 
     fn session(&mut self, connection: ConnectionId) -> Option<&mut Session> {
@@ -187,9 +170,9 @@ impl<M: Machine> Tls<M> {
         plain.clear();
         let (before, stats) = (session.stage, &mut self.stats);
         let heard = session.hear(ciphertext, &mut plain);
-        stats.handshakes += u64::from(heard.opened);
-        stats.failed += u64::from(heard.failed);
-        stats.plain += u64::from(heard.foreign);
+        stats.tls_handshakes += u64::from(heard.opened);
+        stats.tls_failed += u64::from(heard.failed);
+        stats.tls_plain += u64::from(heard.foreign);
         list(&mut self.ready, session);
         self.handshakes += u32::from(matches!(before, Stage::New | Stage::Handshake));
         if !plain.is_empty() {
@@ -348,7 +331,7 @@ impl<M: Machine> Machine for Tls<M> {
         let slot = connection.index() as usize;
         match session {
             Some(Ok(session)) => {
-                self.stats.accepted += 1;
+                self.stats.tls_accepted += 1;
                 if self.sessions.len() <= slot {
                     self.sessions.resize_with(slot + 1, || None);
                 }
@@ -436,9 +419,11 @@ impl<M: Machine> Tls<M> {
     }
 }
 
-impl<T, M: AsRef<T>> AsRef<T> for Tls<M> {
-    fn as_ref(&self) -> &T {
-        self.inner.as_ref()
+impl<M: Counting> Counting for Tls<M> {
+    fn stats(&self) -> Stats {
+        let mut stats = self.inner.stats();
+        stats += self.stats;
+        stats
     }
 }
 

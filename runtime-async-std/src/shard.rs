@@ -97,7 +97,7 @@ impl Shard {
                 }
                 Some(Letter::Command(command)) => driver.command(command),
                 Some(Letter::Stats(reply)) => {
-                    let stats = driver.with_machine(|machine| machine.as_ref().stats());
+                    let stats = driver.with_machine(|machine| machine.stats());
                     let _ = reply.try_send(stats);
                 }
                 Some(Letter::Abort) => break End::Over,

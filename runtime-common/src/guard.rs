@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{
-    ConnectionId, Input, ListenerId, Machine, Now, Output, PeerAddr, Server, ShardId, Turn, Unsent,
+    ConnectionId, Counting, Input, ListenerId, Machine, Now, Output, PeerAddr, ShardId, Stats,
+    Turn, Unsent,
 };
 
 use crate::host::Hosted;
@@ -135,9 +136,9 @@ impl<M: Hosted> Machine for Guarded<M> {
     }
 }
 
-impl<M: Hosted> AsRef<Server> for Guarded<M> {
-    fn as_ref(&self) -> &Server {
-        self.machine.as_ref()
+impl<M: Hosted> Counting for Guarded<M> {
+    fn stats(&self) -> Stats {
+        self.machine.stats()
     }
 }
 

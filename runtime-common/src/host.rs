@@ -2,19 +2,19 @@
 
 use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Machine, Server};
+use roomwire_core::{Counting, Machine, Server};
 
 use crate::bound::Bound;
 use crate::guard::Guarded;
 
 /// What an adapter runs.
 pub trait Hosted:
-    Machine<Command = Command, Event = Event, Relay = Relay> + AsRef<Server> + 'static
+    Machine<Command = Command, Event = Event, Relay = Relay> + Counting + 'static
 {
 }
 
 impl<M> Hosted for M where
-    M: Machine<Command = Command, Event = Event, Relay = Relay> + AsRef<Server> + 'static
+    M: Machine<Command = Command, Event = Event, Relay = Relay> + Counting + 'static
 {
 }
 

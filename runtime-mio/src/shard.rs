@@ -112,7 +112,7 @@ impl<M: Hosted> Turning for Shard<M> {
     }
 
     fn stats(&self) -> Stats {
-        self.driver.machine().as_ref().stats()
+        self.driver.machine().stats()
     }
 }
 

@@ -89,7 +89,7 @@ impl Shard {
                     }
                     Some(Letter::Command(command)) => driver.command(command),
                     Some(Letter::Stats(reply)) => {
-                        let _ = reply.send(driver.with_machine(|machine| machine.as_ref().stats()));
+                        let _ = reply.send(driver.with_machine(|machine| machine.stats()));
                     }
                     // Nobody is left who could ask for an end.
                     Some(Letter::Abort) | None => break End::Over,

@@ -13,6 +13,7 @@ use crate::config::{Config, ListenerConfig, ValidConfig};
 use crate::id::ConnectionId;
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Turn, Unsent};
 use crate::server::{Command, Event, Server};
+use crate::stats::{Counting, Stats};
 use crate::time::{Instant, Now};
 
 /// Where a recording goes. It must not wait: the server does while it does.
@@ -145,6 +146,12 @@ impl<S: Sink> Recorder<S> {
         if let Err(ending) = kept {
             self.end(ending);
         }
+    }
+}
+
+impl<S: Sink> Counting for Recorder<S> {
+    fn stats(&self) -> Stats {
+        self.server.stats()
     }
 }
 

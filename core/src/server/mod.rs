@@ -48,7 +48,7 @@ use crate::session::connection::{Connection, Preface, Stage};
 use crate::session::facts::Facts;
 use crate::session::outbox::{Outboxes, flag};
 use crate::session::timers::Timers;
-use crate::stats::Stats;
+use crate::stats::{Counting, Stats};
 use crate::steps::Steps;
 use crate::time::{Instant, Now};
 use crate::websocket::MessageLimits;
@@ -355,6 +355,12 @@ impl Server {
 impl AsRef<Self> for Server {
     fn as_ref(&self) -> &Self {
         self
+    }
+}
+
+impl Counting for Server {
+    fn stats(&self) -> Stats {
+        Self::stats(self)
     }
 }
 

@@ -102,7 +102,7 @@ impl Net {
     }
 
     fn stats(&self) -> Stats {
-        self.machine.inner().stats()
+        self.machine.stats()
     }
 
     fn advance(&mut self, ms: u64) {
@@ -241,8 +241,11 @@ fn clients_of_both_versions_are_served() {
         net.say_text(r#"{"type":"ping","id":7}"#);
         net.settle();
         assert!(net.heard("\"pong\""));
-        let stats = net.machine.stats();
-        assert_eq!((stats.accepted, stats.handshakes, stats.failed), (1, 1, 0));
+        let stats = net.stats();
+        assert_eq!(
+            (stats.tls_accepted, stats.tls_handshakes, stats.tls_failed),
+            (1, 1, 0)
+        );
         assert_eq!(net.stats().clients, 1);
     }
 }
@@ -322,7 +325,7 @@ fn who_speaks_http_is_told_that_this_is_tls() {
         "{text}"
     );
     assert!(net.closed);
-    assert_eq!((net.machine.stats().plain, net.stats().connections), (1, 0));
+    assert_eq!((net.stats().tls_plain, net.stats().connections), (1, 0));
 }
 
 #[test]
@@ -335,10 +338,7 @@ fn records_that_are_wrong_end_the_connection() {
     let _ = net.receive(&forged);
     net.poll_broken();
     assert!(net.closed);
-    assert_eq!(
-        (net.machine.stats().failed, net.stats().connections),
-        (1, 0)
-    );
+    assert_eq!((net.stats().tls_failed, net.stats().connections), (1, 0));
     assert_eq!(net.stats().closed, 1, "its session has ended");
 }
 
@@ -412,7 +412,7 @@ fn a_listener_that_is_plain_stays_plain() {
     let _ = net.receive(UPGRADE);
     net.poll();
     assert!(net.raw.starts_with(b"HTTP/1.1 101 "));
-    assert_eq!(net.machine.stats().accepted, 1, "the other one");
+    assert_eq!(net.stats().tls_accepted, 1, "the other one");
 }
 
 #[test]
@@ -542,10 +542,7 @@ fn a_header_of_the_proxy_protocol_comes_before_tls() {
         );
         let client = core::net::SocketAddr::from(([203, 0, 113, 7], 4_711));
         assert_eq!(net.opened, Some(client.into()));
-        assert_eq!(
-            (net.machine.stats().handshakes, net.stats().unproxied),
-            (1, 0)
-        );
+        assert_eq!((net.stats().tls_handshakes, net.stats().unproxied), (1, 0));
     }
 }
 
@@ -560,8 +557,11 @@ fn what_is_no_header_of_the_proxy_protocol_ends_before_tls() {
         let _ = net.receive(said);
         net.poll();
         assert!(net.closed && net.raw.is_empty());
-        let stats = net.machine.stats();
-        assert_eq!((stats.handshakes, stats.failed, stats.plain), (0, 0, 0));
+        let stats = net.stats();
+        assert_eq!(
+            (stats.tls_handshakes, stats.tls_failed, stats.tls_plain),
+            (0, 0, 0)
+        );
         assert_eq!((net.stats().unproxied, net.stats().connections), (1, 0));
         assert!(net.machine.sessions.iter().all(Option::is_none));
     }

@@ -1,5 +1,5 @@
 use roomwire_core::server::Place;
-use roomwire_core::{Config, Instant, TransportEnd};
+use roomwire_core::{Config, Instant, Server, TransportEnd};
 
 use super::*;
 
@@ -40,9 +40,9 @@ impl Machine for Trap {
     }
 }
 
-impl AsRef<Server> for Trap {
-    fn as_ref(&self) -> &Server {
-        &self.server
+impl Counting for Trap {
+    fn stats(&self) -> Stats {
+        self.server.stats()
     }
 }
 

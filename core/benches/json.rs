@@ -25,6 +25,7 @@ fn main() {
         max_depth: 64,
         max_fields: 64,
         max_id_bytes: 128,
+        max_batch_messages: 100,
     };
     let none = |_: &str| false;
     let decoded = decode(TEXT, &limits, &none)

@@ -65,6 +65,8 @@ pub enum ClientMessage<'a> {
     Hello {
         /// Raw JSON, any value.
         user: Option<&'a str>,
+        /// Whether the client takes several replies in one message.
+        batch: Option<bool>,
     },
     /// A page of a room's members, in the order of their ids.
     Members {
@@ -86,6 +88,11 @@ pub enum ClientMessage<'a> {
     TypingStop {
         /// The room's name.
         room: Cow<'a, str>,
+    },
+    /// Several messages, to be carried out in order, each with its own outcome.
+    Batch {
+        /// Raw JSON, an array that is not empty.
+        messages: &'a str,
     },
     /// A type that the embedding program registered.
     Application {

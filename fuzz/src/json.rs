@@ -32,11 +32,15 @@ pub fn target(data: &[u8]) {
     check_every_message(text, if is_json(text) { text } else { "null" });
 }
 
+/// Few, so that inputs come to it.
+const MAX_BATCH_MESSAGES: usize = 4;
+
 fn json_limits(choice: u8) -> JsonLimits {
     JsonLimits::from(&Limits {
         max_json_depth: [2, 3, 64, 127][usize::from(choice & 3)],
         max_json_fields: [8, 64][usize::from(choice >> 2 & 1)],
         max_id_bytes: [1, 8, 128, 512][usize::from(choice >> 3 & 3)],
+        max_batch_messages: MAX_BATCH_MESSAGES as u32,
         ..Limits::default()
     })
 }
@@ -182,8 +186,18 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 "metadata_updated",
             );
         }
-        ClientMessage::Hello { user } => {
+        ClientMessage::Batch { messages } => {
+            kind("batch");
+            raw_field("messages", messages);
+            let array: Vec<IgnoredAny> = serde_json::from_str(messages).expect("an array");
+            assert!((1..=MAX_BATCH_MESSAGES).contains(&array.len()));
+            check_encoded(&ServerMessage::Ack, id, "ack");
+        }
+        ClientMessage::Hello { user, batch } => {
             kind("hello");
+            if let Some(tree) = tree {
+                assert_eq!(*batch, tree.get("batch").and_then(Value::as_bool));
+            }
             if let Some(user) = user {
                 raw_field("user", user);
             }

@@ -125,6 +125,8 @@ pub struct Limits {
     pub max_json_fields: u32,
     /// A request's `id` as it stands in the message. Default 128, then `bad_message`.
     pub max_id_bytes: usize,
+    /// Messages in one `batch`. Default 100, then `too_large`.
+    pub max_batch_messages: u32,
     /// Rooms one client may be in. Default 256, then `too_many_rooms`.
     pub max_rooms_per_client: u32,
     /// Members of one room. Default 100,000, then `room_full`.
@@ -177,6 +179,7 @@ impl Default for Limits {
             max_json_depth: 64,
             max_json_fields: 64,
             max_id_bytes: 128,
+            max_batch_messages: 100,
             max_rooms_per_client: 256,
             max_members_per_room: 100_000,
             max_rooms: 1_000_000,

@@ -58,6 +58,7 @@ fn limits_are_bounded() {
         limits.max_json_depth: [2, 127] not [1, 128];
         limits.max_json_fields: [8, 65_536] not [7, 65_537];
         limits.max_id_bytes: [1, 512] not [0, 513];
+        limits.max_batch_messages: [1, 65_536] not [0, 65_537];
         limits.max_rooms_per_client: [1, 1_000_000] not [0, 1_000_001];
         limits.max_members_per_room: [1, 16_777_216] not [0, 16_777_217];
         limits.max_rooms: [1, 16_777_216] not [0, 16_777_217];

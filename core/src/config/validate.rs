@@ -128,6 +128,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         max_json_depth,
         max_json_fields,
         max_id_bytes,
+        max_batch_messages,
         max_rooms_per_client,
         max_members_per_room,
         max_rooms,
@@ -172,6 +173,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     within("limits.max_json_depth", max_json_depth, 2..=127)?;
     within("limits.max_json_fields", max_json_fields, 8..=65_536)?;
     within("limits.max_id_bytes", max_id_bytes, 1..=512)?;
+    within("limits.max_batch_messages", max_batch_messages, 1..=65_536)?;
     within(
         "limits.max_rooms_per_client",
         max_rooms_per_client,

@@ -16,6 +16,7 @@ use core::fmt;
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};
 pub use encode::encode;
 pub use metadata::{Metadata, MetadataLimits};
+pub(crate) use object::Elements;
 pub(crate) use types::SERVER_TYPES;
 pub use types::{is_reserved_type, is_server_type};
 
@@ -34,6 +35,8 @@ pub struct JsonLimits {
     pub max_fields: u32,
     /// An `id` as it stands in the message, quotes included.
     pub max_id_bytes: usize,
+    /// Messages of a batch.
+    pub max_batch_messages: usize,
 }
 
 impl From<&Limits> for JsonLimits {
@@ -42,6 +45,7 @@ impl From<&Limits> for JsonLimits {
             max_depth: limits.max_json_depth,
             max_fields: limits.max_json_fields,
             max_id_bytes: limits.max_id_bytes,
+            max_batch_messages: limits.max_batch_messages as usize,
         }
     }
 }

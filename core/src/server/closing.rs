@@ -81,6 +81,7 @@ const RETRY_AFTER_OVERFLOW_MS: u64 = 1_000;
 impl Server {
     /// Ends a session from our side: it leaves its rooms, is told why, and lingers until it has closed too.
     pub(super) fn close_session(&mut self, index: u32, goodbye: &Goodbye<'_>) {
+        self.end_replies(index);
         let Some(mut session) = self.take_session(index, goodbye.cause, goodbye.code) else {
             return;
         };
@@ -206,6 +207,7 @@ impl Server {
         );
         self.forget_requests(index, session);
         self.forget_waiting(index, session);
+        self.forget_batch(session);
     }
 
     fn release_welcome_if_held(&mut self, index: u32, session: &Session) {

@@ -24,7 +24,11 @@ impl Server {
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.clear();
         json::encode(message, id, &mut scratch);
-        self.send_text(index, &scratch);
+        if self.replies.are_for(index) {
+            self.collect(index, &scratch);
+        } else {
+            self.send_text(index, &scratch);
+        }
         self.scratch = scratch;
     }
 
@@ -34,6 +38,7 @@ impl Server {
     }
 
     fn write_text(&mut self, index: u32, text: &[u8]) -> Option<Place> {
+        self.flush_replies(index);
         self.cut_client(index);
         self.stats.direct += 1;
         self.outboxes

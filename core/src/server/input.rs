@@ -180,6 +180,9 @@ impl Server {
         if !connection.paused || self.echo_is_full(index) || self.is_held(index) {
             return; // a full echo goes on when it has drained, others when their time or their answer has come
         }
+        if !self.go_on_with_batch(index) {
+            return;
+        }
         self.read_tail(index);
         let Some(connection) = self.connections.get_mut(index) else {
             return;
@@ -187,7 +190,7 @@ impl Server {
         if !connection.paused || !connection.tail.is_empty() {
             return;
         }
-        if self.is_held(index) {
+        if self.is_held(index) || self.has_batch(index) {
             return; // once more: its last message was too early again, or is for another shard
         }
         let Some(connection) = self.connections.get_mut(index) else {
@@ -206,8 +209,11 @@ impl Server {
 
     /// Whether a session's next message has to wait: the server's queues are full, or an echo's own, or it is not
     /// listened to.
-    fn must_wait(&self, index: u32) -> bool {
-        self.turn() == Turn::Full || self.echo_is_full(index) || self.is_held(index)
+    pub(super) fn must_wait(&self, index: u32) -> bool {
+        self.turn() == Turn::Full
+            || self.echo_is_full(index)
+            || self.is_held(index)
+            || self.has_batch(index)
     }
 
     /// Whether a client is not listened to, for a time or until another shard has answered it.

@@ -3,7 +3,7 @@
 //! Capacity is counted, not length: what was asked of the allocator and not given back. What the allocator
 //! adds to each allocation is not seen, and trees are estimated.
 
-use super::{News, Server};
+use super::{News, Rest, Server};
 use crate::room::{Membership, Room};
 use crate::session::connection::{Connection, Session, Stage};
 use crate::time::Instant;
@@ -105,6 +105,9 @@ impl Memory {
             self.notes += capacity_bytes(&extra.typing) + capacity_bytes(&extra.missed);
             let waiting = extra.waiting.as_deref();
             self.notes += waiting.map_or(0, |w| size_of_val(w) + w.heap_bytes());
+            // What it holds counts as input.
+            self.notes += extra.batch.as_deref().map_or(0, size_of_val);
+            self.input += extra.batch.as_deref().map_or(0, Rest::heap_bytes);
         }
     }
 
@@ -122,7 +125,9 @@ impl Server {
             slots: self.connections.heap_bytes(),
             outboxes: self.outboxes.heap_bytes(),
             nodes: self.outboxes.node_bytes(),
-            buffers: self.outboxes.buffers.heap_bytes() + self.scratch.capacity(),
+            buffers: self.outboxes.buffers.heap_bytes()
+                + self.scratch.capacity()
+                + self.replies.heap_bytes(),
             timers: self.timers.heap_bytes(),
             deadlines: self.deadlines.heap_bytes()
                 + self.pending.heap_bytes()

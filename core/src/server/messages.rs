@@ -17,6 +17,15 @@ use crate::session::connection::{CloseCause, Kind};
 use crate::session::facts::Fact;
 use crate::websocket::{OpCode, put_frame};
 
+/// What a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrapping {
+    /// A frame of its own.
+    None,
+    /// A batch.
+    Batch,
+}
+
 /// What a request came to.
 pub(super) enum Outcome {
     /// The reply has been sent.
@@ -31,14 +40,21 @@ impl Server {
     /// A text message of a client.
     pub(super) fn text(&mut self, index: u32, text: &str) {
         self.count_received(index);
-        self.understand(index, text);
+        self.understand(index, text, Wrapping::None);
     }
 
     /// A text message that has been counted.
-    pub(super) fn understand(&mut self, index: u32, text: &str) {
+    pub(super) fn understand(&mut self, index: u32, text: &str, wrapping: Wrapping) {
         let types = &self.config.application_types;
         let is_application = |kind: &str| types.iter().any(|known| known == kind);
         match json::decode(text, &self.json_limits, &is_application) {
+            Ok(Request {
+                id,
+                message: ClientMessage::Batch { messages },
+            }) => match wrapping {
+                Wrapping::None => self.begin_batch(index, messages, id),
+                Wrapping::Batch => self.reject(index, id, NESTED),
+            },
             Ok(request) => match self.busy_link(index, &request.message) {
                 None => self.request(index, &request),
                 Some(link) => self.wait_for_link(index, link, text, request.id),
@@ -64,7 +80,7 @@ impl Server {
         self.reject(index, None, Refusal { code, message });
     }
 
-    fn count_received(&mut self, index: u32) {
+    pub(super) fn count_received(&mut self, index: u32) {
         self.stats.received += 1;
         if let Some(session) = self
             .connections
@@ -161,14 +177,15 @@ impl Server {
         id: Option<&str>,
     ) -> Result<Outcome, Refused> {
         match message {
-            ClientMessage::Ping { .. } => Ok(Outcome::Done),
+            // Both are dealt with before.
+            ClientMessage::Ping { .. } | ClientMessage::Batch { .. } => Ok(Outcome::Done),
             ClientMessage::Join { room } => self.join(index, room, id),
             ClientMessage::Leave { room } => self.leave(index, room, id),
             ClientMessage::Broadcast { data } => self.broadcast(index, data),
             ClientMessage::RoomMessage { room, data } => self.room_message(index, room, data),
             ClientMessage::PrivateMessage { to, data } => self.private_message(index, to, data, id),
             ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, id),
-            ClientMessage::Hello { user } => self.hello(index, *user),
+            ClientMessage::Hello { user, batch } => self.hello(index, *user, *batch),
             ClientMessage::Members {
                 room,
                 after,
@@ -285,7 +302,12 @@ impl Server {
         Ok(Outcome::Replied)
     }
 
-    fn hello(&mut self, index: u32, user: Option<&str>) -> Result<Outcome, Refused> {
+    fn hello(
+        &mut self,
+        index: u32,
+        user: Option<&str>,
+        batch: Option<bool>,
+    ) -> Result<Outcome, Refused> {
         self.admit(index, 0)?;
         let limit = self.config.limits.max_user_bytes;
         if user.is_some_and(|user| user.len() > limit) {
@@ -296,7 +318,9 @@ impl Server {
             .get_mut(index)
             .and_then(|c| c.session_mut())
         {
-            session.extra_mut().user = user.map(Box::from);
+            let extra = session.extra_mut();
+            extra.user = user.map(Box::from);
+            extra.batches = batch.unwrap_or(extra.batches);
         }
         Ok(Outcome::Done)
     }
@@ -408,6 +432,11 @@ pub(super) const fn refusal(code: ErrorCode, message: &'static str) -> Refused {
 pub(super) const fn target_not_found() -> Refused {
     refusal(ErrorCode::TargetNotFound, "No such client")
 }
+
+const NESTED: Refusal = Refusal {
+    code: ErrorCode::BadMessage,
+    message: "a batch must not hold another one",
+};
 
 /// The application type that plain text arrives as.
 const PLAIN_TEXT: &str = "text";

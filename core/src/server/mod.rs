@@ -6,6 +6,7 @@
 
 mod addresses;
 mod admission;
+mod batch;
 mod closing;
 mod commands;
 mod deadlines;
@@ -55,6 +56,8 @@ use crate::websocket::MessageLimits;
 
 use addresses::{Address, Addresses};
 use admission::Quotas;
+use batch::Replies;
+pub(crate) use batch::Rest;
 use commands::{Farewell, Pending};
 use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
@@ -134,6 +137,10 @@ pub struct Server {
     input_bytes: usize,
     stats: Stats,
     scratch: Vec<u8>,
+    /// Replies to a batch.
+    replies: Replies,
+    /// Clients with a batch that had to stop.
+    stopped_batches: usize,
     /// Work that none of the structures counts.
     steps: Steps,
 }
@@ -244,6 +251,8 @@ impl Server {
             input_bytes: 0,
             stats: Stats::default(),
             scratch: Vec::new(),
+            replies: Replies::default(),
+            stopped_batches: 0,
             steps: Steps::new(),
             config,
         }

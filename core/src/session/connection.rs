@@ -202,6 +202,10 @@ pub(crate) struct Extra {
     pub(crate) pending_requests: u32,
     /// The request that another shard is to answer.
     pub(crate) waiting: Option<Box<crate::server::Waiting>>,
+    /// It takes several replies in one message.
+    pub(crate) batches: bool,
+    /// What is left of a batch that had to stop.
+    pub(crate) batch: Option<Box<crate::server::Rest>>,
 }
 
 /// What speaks on a session.

@@ -20,6 +20,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(limits.max_json_depth, 64);
     assert_eq!(limits.max_json_fields, 64);
     assert_eq!(limits.max_id_bytes, 128);
+    assert_eq!(limits.max_batch_messages, 100);
     assert_eq!(limits.max_rooms_per_client, 256);
     assert_eq!(limits.max_members_per_room, 100_000);
     assert_eq!(limits.max_rooms, 1_000_000);

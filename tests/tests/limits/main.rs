@@ -26,6 +26,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             max_json_depth: 127,
             max_json_fields: 65_536,
             max_id_bytes: 512,
+            max_batch_messages: 65_536,
             max_rooms_per_client: 1_000_000,
             max_members_per_room: 1 << 24,
             max_rooms: 1 << 24,

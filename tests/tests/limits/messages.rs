@@ -112,6 +112,28 @@ fn bytes_of_an_id() {
     }
 }
 
+// covers A7-03: limits.max_batch_messages
+#[test]
+fn messages_of_a_batch() {
+    for limit in [1, 100] {
+        let (mut world, client) =
+            world_and_client(|config| config.limits.max_batch_messages = limit);
+        let of = |count: u32| {
+            let pings: Vec<_> = (0..count)
+                .map(|id| json!({"type": "ping", "id": id}))
+                .collect();
+            json!({"type": "batch", "messages": pings})
+        };
+        world.send(client, &of(limit));
+        for id in 0..limit {
+            assert_eq!(world.expect(client, "pong")["id"], id);
+        }
+        world.send(client, &of(limit + 1));
+        assert_eq!(world.expect(client, "error")["code"], "too_large");
+        world.expect_nothing(client);
+    }
+}
+
 fn set(metadata: Value) -> Value {
     json!({"type": "set_metadata", "metadata": metadata})
 }

@@ -3,6 +3,7 @@
 //! Every test names the rows of the acceptance table that it holds (`covers A1-05`).
 
 mod application;
+mod batches;
 mod counters;
 mod data;
 mod http;

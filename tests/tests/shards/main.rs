@@ -3,6 +3,7 @@
 //! The scenarios of `protocol`, `limits` and `hostile` run with any number of shards
 //! (`ROOMWIRE_TEST_SHARDS`); here is what only several have: links that are slow or full, and shards that fail.
 
+mod batches;
 mod links;
 mod random;
 mod restarts;

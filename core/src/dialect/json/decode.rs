@@ -8,8 +8,8 @@ mod tests;
 use std::borrow::Cow;
 
 use super::object::{
-    Malformed, for_each_field, is_deeper_than, is_number, is_object, is_scalar, is_string, string,
-    unquoted,
+    Elements, Malformed, for_each_field, is_deeper_than, is_number, is_object, is_scalar,
+    is_string, string, unquoted,
 };
 use super::{JsonLimits, NOT_JSON, Refusal, Rejected};
 use crate::error::ErrorCode;
@@ -41,7 +41,7 @@ pub fn decode<'a>(
         .map_err(|refusal| Rejected::new(None, refusal))?;
     fields
         .check(text, limits)
-        .and_then(|()| fields.message(text, is_application_type))
+        .and_then(|()| fields.message(text, limits, is_application_type))
         .map(|message| Request { id, message })
         .map_err(|refusal| Rejected::new(id, refusal))
 }
@@ -60,6 +60,8 @@ struct Fields<'a> {
     user: Option<&'a str>,
     after: Option<&'a str>,
     limit: Option<&'a str>,
+    batch: Option<&'a str>,
+    messages: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
@@ -100,6 +102,8 @@ impl<'a> Fields<'a> {
             "user" => &mut self.user,
             "after" => &mut self.after,
             "limit" => &mut self.limit,
+            "batch" => &mut self.batch,
+            "messages" => &mut self.messages,
             _ => return None,
         })
     }
@@ -120,7 +124,10 @@ impl<'a> Fields<'a> {
         if self.count > usize::try_from(limits.max_fields).unwrap_or(usize::MAX) {
             return Err(Refusal::bad_message("the message has too many fields"));
         }
-        if is_deeper_than(text, limits.max_depth) {
+        // A batch and its array are two levels, which its messages do not see.
+        let wrapped = self.kind == Some(r#""batch""#);
+        let max_depth = limits.max_depth.saturating_add(2 * u32::from(wrapped));
+        if is_deeper_than(text, max_depth) {
             return Err(Refusal::bad_message("the message is nested too deeply"));
         }
         Ok(())
@@ -129,6 +136,7 @@ impl<'a> Fields<'a> {
     fn message(
         &self,
         text: &'a str,
+        limits: &JsonLimits,
         is_application_type: &impl Fn(&str) -> bool,
     ) -> Result<ClientMessage<'a>, Refusal> {
         let raw = self
@@ -157,10 +165,16 @@ impl<'a> Fields<'a> {
                     .filter(|raw| is_object(raw))
                     .ok_or(Refusal::bad_message("`metadata` must be an object"))?,
             },
-            "hello" => ClientMessage::Hello { user: self.user },
+            "hello" => ClientMessage::Hello {
+                user: self.user,
+                batch: flag(self.batch, "`batch` must be true or false")?,
+            },
             "members" => self.members()?,
             "typing_start" => ClientMessage::TypingStart { room: self.room()? },
             "typing_stop" => ClientMessage::TypingStop { room: self.room()? },
+            "batch" => ClientMessage::Batch {
+                messages: self.messages(limits)?,
+            },
             other if is_application_type(other) => ClientMessage::Application {
                 kind,
                 message: text,
@@ -175,6 +189,21 @@ impl<'a> Fields<'a> {
 
     fn data(&self) -> Result<&'a str, Refusal> {
         self.data.ok_or(Refusal::bad_message("`data` is missing"))
+    }
+
+    fn messages(&self, limits: &JsonLimits) -> Result<&'a str, Refusal> {
+        let array = self
+            .messages
+            .and_then(|raw| Some((raw, Elements::of(raw)?)));
+        let (raw, messages) = array.ok_or(Refusal::bad_message("`messages` must be an array"))?;
+        match messages.take(limits.max_batch_messages + 1).count() {
+            0 => Err(Refusal::bad_message("`messages` is empty")),
+            count if count > limits.max_batch_messages => Err(Refusal::new(
+                ErrorCode::TooLarge,
+                "`messages` holds too many",
+            )),
+            _ => Ok(raw),
+        }
     }
 
     fn timestamp(&self) -> Result<Option<&'a str>, Refusal> {
@@ -205,17 +234,22 @@ impl<'a> Fields<'a> {
                 ));
             }
         };
-        let metadata = match present(self.metadata) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(Refusal::bad_message("`metadata` must be true or false")),
-        };
+        let metadata = flag(self.metadata, "`metadata` must be true or false")?.unwrap_or(false);
         Ok(ClientMessage::Members {
             room: self.room()?,
             after,
             limit,
             metadata,
         })
+    }
+}
+
+fn flag(raw: Option<&str>, wrong: &'static str) -> Result<Option<bool>, Refusal> {
+    match present(raw) {
+        None => Ok(None),
+        Some("false") => Ok(Some(false)),
+        Some("true") => Ok(Some(true)),
+        Some(_) => Err(Refusal::bad_message(wrong)),
     }
 }
 

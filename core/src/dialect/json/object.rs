@@ -59,6 +59,62 @@ pub(super) fn unquoted(raw: &str) -> Option<&str> {
     raw.strip_prefix('"')?.strip_suffix('"')
 }
 
+/// The elements of a raw JSON array, in order, each raw. Linear in all of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Elements<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Elements<'a> {
+    /// Looks into a raw JSON array; `None` for anything else.
+    pub(crate) fn of(raw: &'a str) -> Option<Self> {
+        let rest = raw.strip_prefix('[')?;
+        Some(Self { rest })
+    }
+
+    /// Goes on with the last bytes of an array.
+    pub(crate) const fn rest(rest: &'a str) -> Self {
+        Self { rest }
+    }
+
+    /// How many bytes have not been looked at.
+    pub(crate) const fn left(&self) -> usize {
+        self.rest.len()
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.rest.trim_ascii_start();
+        let length = element_bytes(rest.as_bytes());
+        let (element, rest) = rest.split_at_checked(length)?;
+        self.rest = rest.strip_prefix(',').unwrap_or_default();
+        let element = element.trim_ascii_end();
+        (!element.is_empty()).then_some(element)
+    }
+}
+
+/// How long the first element is, which a comma or the array's own bracket ends.
+fn element_bytes(text: &[u8]) -> usize {
+    let (mut rest, mut depth) = (text, 0_usize);
+    while let Some((&byte, tail)) = rest.split_first() {
+        match byte {
+            b',' | b']' if depth == 0 => break,
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        rest = if byte == b'"' {
+            after_string(tail)
+        } else {
+            tail
+        };
+    }
+    text.len() - rest.len()
+}
+
 /// Whether raw JSON is a string.
 pub(super) fn is_string(raw: &str) -> bool {
     raw.starts_with('"')

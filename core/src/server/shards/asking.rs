@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::super::Server;
 use super::super::admission::Refused;
 use super::super::deadlines::Deadline;
-use super::super::messages::{Outcome, refusal, target_not_found};
+use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
 use crate::limits::heartbeat::Event as LifeEvent;
@@ -405,7 +405,7 @@ impl Server {
         };
         if let For::Link { text, .. } = &waiting.whatfor {
             self.input_bytes -= text.len();
-            self.understand(index, text);
+            self.understand(index, text, Wrapping::None);
         }
         if !self.waits_for_shard(index) {
             self.go_on_reading(index);

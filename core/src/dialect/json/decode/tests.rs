@@ -10,6 +10,7 @@ const LIMITS: JsonLimits = JsonLimits {
     max_depth: 64,
     max_fields: 64,
     max_id_bytes: 128,
+    max_batch_messages: 3,
 };
 
 fn read(text: &str) -> Result<Request<'_>, Rejected<'_>> {
@@ -96,11 +97,31 @@ fn every_message_is_read() {
                 metadata: r#"{"a":null}"#,
             },
         ),
-        (r#"{"type":"hello"}"#, M::Hello { user: None }),
         (
-            r#"{"type":"hello","user":"JavaScript Client"}"#,
+            r#"{"type":"hello"}"#,
+            M::Hello {
+                user: None,
+                batch: None,
+            },
+        ),
+        (
+            r#"{"type":"hello","user":"JavaScript Client","batch":true}"#,
             M::Hello {
                 user: Some("\"JavaScript Client\""),
+                batch: Some(true),
+            },
+        ),
+        (
+            r#"{"type":"hello","batch":false}"#,
+            M::Hello {
+                user: None,
+                batch: Some(false),
+            },
+        ),
+        (
+            r#"{"type":"batch","messages":[{"type":"ping"}, 7 ]}"#,
+            M::Batch {
+                messages: r#"[{"type":"ping"}, 7 ]"#,
             },
         ),
         (
@@ -115,6 +136,42 @@ fn every_message_is_read() {
     for (text, expected) in table {
         assert_eq!(message(text), expected, "{text}");
     }
+}
+
+// covers A7-03
+#[test]
+fn a_batch_is_an_array_of_messages() {
+    for text in [
+        r#"{"type":"batch"}"#,
+        r#"{"type":"batch","messages":null}"#,
+        r#"{"type":"batch","messages":{"0":{"type":"ping"}}}"#,
+        r#"{"type":"batch","messages":"[]"}"#,
+    ] {
+        bad(text, "`messages` must be an array");
+    }
+    bad(r#"{"type":"batch","messages":[]}"#, "`messages` is empty");
+    bad(r#"{"type":"batch","messages":[ ]}"#, "`messages` is empty");
+    bad(r#"{"type":"hello","batch":1}"#, "`batch`");
+    let of = |count: usize| {
+        format!(
+            r#"{{"type":"batch","messages":[{}]}}"#,
+            vec!["7"; count].join(",")
+        )
+    };
+    assert!(read(&of(3)).is_ok());
+    refused(&of(4), ErrorCode::TooLarge, "`messages`");
+}
+
+// covers A7-03
+#[test]
+fn messages_of_a_batch_may_be_as_deep_as_others() {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let message = |levels| format!(r#"{{"type":"broadcast","data":{}}}"#, deep(levels));
+    let batch = |levels| format!(r#"{{"type":"batch","messages":[{}]}}"#, message(levels));
+    let levels = LIMITS.max_depth as usize - 1;
+    assert!(read(&message(levels)).is_ok() && read(&batch(levels)).is_ok());
+    assert!(read(&message(levels + 1)).is_err());
+    bad(&batch(levels + 1), "nested too deeply");
 }
 
 #[test]
@@ -204,7 +261,6 @@ fn what_is_no_request_is_refused() {
         "Ping",
         "ping ",
         "welcome",
-        "batch",
         "file_start",
         "file_end",
         "history",

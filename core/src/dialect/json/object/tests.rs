@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use super::{Malformed, for_each_field, is_deeper_than, string};
+use super::{Elements, Malformed, for_each_field, is_deeper_than, string};
 
 fn fields(text: &str) -> Result<Vec<(&str, &str)>, Malformed> {
     let mut fields = Vec::new();
@@ -124,7 +125,50 @@ pub(in super::super) fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// The elements of an array, as another parser finds them.
+fn check_elements(array: &str) {
+    let expected: Vec<&RawValue> = serde_json::from_str(array).expect("an array");
+    let expected: Vec<_> = expected.iter().map(|value| value.get()).collect();
+    let all = Elements::of(array).expect("an array");
+    assert_eq!(all.clone().collect::<Vec<_>>(), expected, "{array}");
+    // From wherever it is left.
+    let mut elements = all;
+    for at in 0..=expected.len() {
+        let rest = &array[array.len() - elements.left()..];
+        let rest: Vec<_> = Elements::rest(rest).collect();
+        assert_eq!(rest, expected[at..], "{array}");
+        elements.next();
+    }
+    assert_eq!(elements.next(), None);
+}
+
+#[test]
+fn elements_come_raw_and_in_order() {
+    for array in [
+        "[]",
+        "[ ]",
+        "[1]",
+        "[\n{\"a\":[1,2]} ,\t\"],[\" , [[],[]],-1e5,null\r\n]",
+        r#"["\\",",","\"]",{"}":"{"}]"#,
+    ] {
+        check_elements(array);
+    }
+    for other in ["{}", "", "7", "\"[\""] {
+        assert!(Elements::of(other).is_none());
+    }
+    // Whatever it is, it ends.
+    for broken in ["[", "[,", "[}}]", "[1", "[\"", "[]]]", "[,,1]"] {
+        assert!(Elements::of(broken).expect("a bracket").count() <= broken.len());
+    }
+}
+
 proptest! {
+    #[test]
+    fn elements_agree_with_another_parser(values in prop::collection::vec(any_value(), 0..5), space in "[ \t\n]{0,2}") {
+        let values: Vec<_> = values.iter().map(|value| format!("{space}{value}{space}")).collect();
+        check_elements(&format!("[{}]", values.join(",")));
+    }
+
     #[test]
     fn depth_agrees_with_a_tree(value in any_value(), max in 0_u32..8) {
         prop_assert_eq!(is_deeper_than(&value.to_string(), max), depth(&value) > max);

@@ -40,6 +40,7 @@ fn check_text(text: &str) {
         max_depth: 4,
         max_fields: 4,
         max_id_bytes: 16,
+        max_batch_messages: 4,
     };
     let application = |kind: &str| kind == "app";
     let before = json::decode(text, &limits, &application);

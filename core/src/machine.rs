@@ -215,6 +215,13 @@ pub enum TransportEnd {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(pub u16);
 
+impl ListenerId {
+    /// Connections that another server has accepted and upgraded, and hands over: its own request comes first, as
+    /// [`UpgradeRequest`](crate::server::UpgradeRequest) spells it, and is not answered. What is offered to them
+    /// is [`Config::adopted`](crate::Config::adopted).
+    pub const ADOPTED: Self = Self(u16::MAX);
+}
+
 /// Which shard of a server, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u8);

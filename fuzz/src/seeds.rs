@@ -413,6 +413,15 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         bytes.extend([9, 1, 2, 1, 4, 1, 26, 3, 20, 0, 0, 20, 2, 0, 20, 3, 0, 3]);
         bytes
     };
+    let adopted = {
+        let mut bytes = PLAIN.to_vec();
+        bytes.extend([0, 0xf8, 8, 0, 0, 3, 0, 0xf8, 8, 1, 0x40, 6, 3]);
+        bytes.extend([9, 0, 1, 0x0b, 6, 3, 9, 1, 2, 0x0b, 6, 3]);
+        bytes.extend([
+            0, 0xf8, 8, 2, 1, 3, 16, 2, 1, 1, 0, 3, b'a', b'b', b'c', 3, 0, 0xf8, 22, 3, 0, 3, 6, 6,
+        ]);
+        bytes
+    };
     let pipelined = [
         0, 1, 0, 0, 0, 17, 0, 5, 2, 22, 0, 0xf0, 22, 0, 0xf0, 3, 18, 0, 3,
     ]
@@ -442,6 +451,7 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
                 ],
             ),
         ),
+        ("adopted", adopted),
         ("budget", stalled([0, 1, 0x08], 6)),
         ("chat", chat),
         ("commands", commands),

@@ -22,11 +22,16 @@ pub struct Client {
 impl Client {
     /// Connects and takes the welcome.
     pub fn connect(address: SocketAddr) -> Self {
+        Self::connect_at(address, "/")
+    }
+
+    /// The same at a path.
+    pub fn connect_at(address: SocketAddr, path: &str) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         let patience = Some(PATIENCE);
         stream.set_read_timeout(patience).expect("a timeout");
         stream.set_write_timeout(patience).expect("a timeout");
-        let url = format!("ws://{address}/");
+        let url = format!("ws://{address}{path}");
         let (socket, _) = tungstenite::client(url, stream).expect("a handshake");
         let mut client = Self {
             socket,

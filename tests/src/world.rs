@@ -150,7 +150,11 @@ impl World {
     pub fn try_accept(&mut self, upgrade: &Upgrade) -> Option<Peer> {
         let connection = self.driver.accept(upgrade.peer, upgrade.listener)?;
         let peer = Peer(self.clients.len());
-        self.clients.push(Client::new(connection));
+        let mut client = Client::new(connection);
+        if upgrade.listener == ListenerId::ADOPTED {
+            client.response = Some("HTTP/1.1 101 by another server\r\n\r\n".to_owned());
+        }
+        self.clients.push(client);
         self.by_connection.insert(connection, peer);
         Some(peer)
     }

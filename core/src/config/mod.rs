@@ -20,6 +20,11 @@ pub struct Config {
     /// What each listener offers, by [`crate::ListenerId`]. Empty means one listener with defaults.
     #[serde(skip)]
     pub listeners: Vec<ListenerConfig>,
+    /// What connections are offered that another server has upgraded ([`crate::ListenerId::ADOPTED`]). Only what
+    /// that one has not decided by then: whatever its path, such a connection is a client's, unless it is that of
+    /// an `echo`. `trusted_proxies` are those in front of the other server.
+    #[serde(skip)]
+    pub adopted: ListenerConfig,
     /// Sizes and counts.
     pub limits: Limits,
     /// Deadlines of the connection lifecycle.

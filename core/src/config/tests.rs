@@ -374,8 +374,8 @@ fn application_types_do_not_take_those_of_the_protocol() {
 #[test]
 fn listeners_and_application_types_are_counted() {
     let listeners = |count| key(|c| c.listeners = vec![ListenerConfig::default(); count]);
-    assert_eq!(listeners(65_536), None);
-    assert_eq!(listeners(65_537).as_deref(), Some("listener"));
+    assert_eq!(listeners(65_535), None);
+    assert_eq!(listeners(65_536).as_deref(), Some("listener"));
     let types =
         |count: usize| key(|c| c.application_types = (0..count).map(|n| format!("t{n}")).collect());
     assert_eq!(types(1_000), None);
@@ -459,4 +459,19 @@ fn the_proxy_protocol_is_for_trusted_proxies() {
         "listener[1].proxy_protocol = true: allowed is false where no listener[1].trusted_proxies are listed: only they \
          may say for whom they connect"
     );
+}
+
+#[test]
+fn what_is_adopted_has_its_listener_behind_it() {
+    let with = |proxies: &[&str], proxy_protocol| {
+        key(|c| {
+            c.adopted.trusted_proxies = proxies.iter().copied().map(str::to_owned).collect();
+            c.adopted.proxy_protocol = proxy_protocol;
+        })
+    };
+    assert_eq!(with(&["local"], false), None);
+    let wrong = with(&["local", "nowhere"], false);
+    assert_eq!(wrong.as_deref(), Some("adopted.trusted_proxies[1]"));
+    let wrong = with(&["local"], true);
+    assert_eq!(wrong.as_deref(), Some("adopted.proxy_protocol"));
 }

@@ -33,7 +33,10 @@ impl Config {
             self.listeners.push(ListenerConfig::default());
         }
         within("listener", self.listeners.len(), 1..=MAX_LISTENERS)?;
-        check_listeners(&self.listeners)?;
+        for (index, listener) in self.listeners.iter().enumerate() {
+            check_listener(&format!("listener[{index}]"), listener)?;
+        }
+        check_adopted(&self.adopted)?;
         check_limits(&self.limits)?;
         check_timeouts(&self.timeouts)?;
         check_heartbeat(&self.heartbeat)?;
@@ -92,26 +95,37 @@ impl ConfigError {
     }
 }
 
-fn check_listeners(listeners: &[ListenerConfig]) -> Result<(), ConfigError> {
-    for (index, listener) in listeners.iter().enumerate() {
-        let key = format!("listener[{index}].trusted_proxies");
-        let proxies = &listener.trusted_proxies;
-        within(&*key, proxies.len(), 0..=MAX_TRUSTED_PROXIES)?;
-        if let Err(wrong) = Proxies::parse(proxies) {
-            return Err(ConfigError::new(
-                format!("{key}[{wrong}]"),
-                quoted(proxies.get(wrong).map_or("", String::as_str)),
-                "an IP address such as `127.0.0.1` or `::1`, a network such as `10.0.0.0/8`, or `local` for \
-                 UNIX sockets",
-            ));
-        }
-        if listener.proxy_protocol && proxies.is_empty() {
-            return Err(ConfigError::new(
-                format!("listener[{index}].proxy_protocol"),
-                true,
-                format!("false where no {key} are listed: only they may say for whom they connect"),
-            ));
-        }
+/// `name` is where it stands.
+fn check_listener(name: &str, listener: &ListenerConfig) -> Result<(), ConfigError> {
+    let key = format!("{name}.trusted_proxies");
+    let proxies = &listener.trusted_proxies;
+    within(&*key, proxies.len(), 0..=MAX_TRUSTED_PROXIES)?;
+    if let Err(wrong) = Proxies::parse(proxies) {
+        return Err(ConfigError::new(
+            format!("{key}[{wrong}]"),
+            quoted(proxies.get(wrong).map_or("", String::as_str)),
+            "an IP address such as `127.0.0.1` or `::1`, a network such as `10.0.0.0/8`, or `local` for \
+             UNIX sockets",
+        ));
+    }
+    if listener.proxy_protocol && proxies.is_empty() {
+        return Err(ConfigError::new(
+            format!("{name}.proxy_protocol"),
+            true,
+            format!("false where no {key} are listed: only they may say for whom they connect"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_adopted(adopted: &ListenerConfig) -> Result<(), ConfigError> {
+    check_listener("adopted", adopted)?;
+    if adopted.proxy_protocol {
+        return Err(ConfigError::new(
+            "adopted.proxy_protocol",
+            true,
+            "false: what comes before a request is read by whoever reads that",
+        ));
     }
     Ok(())
 }
@@ -518,10 +532,10 @@ const NS_PER_MS: u64 = 1_000_000;
 const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// 2^24: connections, rooms, members. Their indexes keep bits to spare.
 const MAX_ENTRIES: u32 = 1 << 24;
-/// Every [`crate::ListenerId`].
 /// Of some hundred bytes each.
 const MAX_EXPLAIN: usize = 1_000_000;
-const MAX_LISTENERS: usize = 1 << 16;
+/// Every [`crate::ListenerId`] but that of connections that are adopted.
+const MAX_LISTENERS: usize = u16::MAX as usize;
 /// Each address of a `Forwarded` header is compared with all of them.
 const MAX_TRUSTED_PROXIES: usize = 100;
 const MAX_ROOM_RULES: usize = 1_000;

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use super::head::{Method, RequestHead};
@@ -308,6 +309,11 @@ impl Refusal {
         self.text
     }
 
+    /// The header fields that belong to the status, for another server to answer with.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        self.extra.fields().into_iter().flatten()
+    }
+
     /// Whether the connection can take another request after this refusal: the request was read to its end and
     /// only not served. Otherwise what follows cannot be told from the rest of it, and the connection must end.
     pub const fn keeps_connection(&self) -> bool {
@@ -338,14 +344,22 @@ impl Refusal {
 }
 
 impl Extra {
-    fn push(self, out: &mut Vec<u8>) {
+    fn fields(self) -> [Option<(&'static str, Cow<'static, str>)>; 2] {
+        let one = |name, value| [Some((name, value)), None];
         match self {
-            Self::None => {}
-            Self::Allow(methods) => push(out, format_args!("Allow: {methods}\r\n")),
-            Self::RetryAfter { seconds } => push(out, format_args!("Retry-After: {seconds}\r\n")),
-            Self::Upgrade => {
-                out.extend_from_slice(b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-            }
+            Self::None => [None, None],
+            Self::Allow(methods) => one("Allow", methods.into()),
+            Self::RetryAfter { seconds } => one("Retry-After", seconds.to_string().into()),
+            Self::Upgrade => [
+                Some(("Upgrade", "websocket".into())),
+                Some(("Sec-WebSocket-Version", "13".into())),
+            ],
+        }
+    }
+
+    fn push(self, out: &mut Vec<u8>) {
+        for (name, value) in self.fields().into_iter().flatten() {
+            push(out, format_args!("{name}: {value}\r\n"));
         }
     }
 }

@@ -93,6 +93,9 @@ struct Tape<S> {
 pub(super) struct HeaderConfig {
     pub(super) config: Config,
     pub(super) listeners: Vec<ListenerConfig>,
+    /// Recordings that are older know nothing of it.
+    #[serde(default)]
+    pub(super) adopted: ListenerConfig,
     pub(super) application_types: Vec<String>,
 }
 
@@ -391,6 +394,7 @@ fn put_header(out: &mut Vec<u8>, config: &ValidConfig, seed: &[u8; 32], masked: 
     let config = HeaderConfig {
         config: Config::clone(config),
         listeners: config.listeners.clone(),
+        adopted: config.adopted.clone(),
         application_types: config.application_types.clone(),
     };
     // Plain data into memory: there is nothing that could fail.

@@ -1,3 +1,4 @@
+use super::recorder::HeaderConfig;
 use super::*;
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, TransportEnd};
 use crate::time::{Instant, Now};
@@ -8,6 +9,10 @@ const SECRET: &str = "attack at dawn";
 
 /// Two clients that talk, on any machine: what a driver does.
 fn chat<S: Sink>(recorder: &mut Recorder<S>) -> u64 {
+    chat_at(ListenerId(0), recorder)
+}
+
+fn chat_at<S: Sink>(listener: ListenerId, recorder: &mut Recorder<S>) -> u64 {
     let mut now = Now {
         mono: Instant::from_micros(5_000_000),
         unix_ms: 1_700_000_000_000,
@@ -16,7 +21,7 @@ fn chat<S: Sink>(recorder: &mut Recorder<S>) -> u64 {
     let join = r#"{"type":"join","room":"a"}"#.to_owned();
     let secret = format!(r#"{{"type":"room_message","room":"a","data":"{SECRET}"}}"#);
     let ids: Vec<ConnectionId> = (0..2)
-        .filter_map(|_| recorder.accept(now, PeerAddr::Local, ListenerId(0)))
+        .filter_map(|_| recorder.accept(now, PeerAddr::Local, listener))
         .collect();
     for &id in &ids {
         let head = "GET /?token=attack HTTP/1.1\r\nHost: a\r\nCookie: attack at dawn\r\n\
@@ -249,6 +254,7 @@ fn the_header_holds_what_serde_skips() {
         raw_payloads: true,
         ..Default::default()
     }];
+    config.adopted.echo = true;
     let mut file = Vec::new();
     let valid = config.clone().validate().expect("valid");
     drop(Recorder::new(valid, [3; 32], Options::default(), &mut file));
@@ -257,6 +263,41 @@ fn the_header_holds_what_serde_skips() {
     assert_eq!(replayer.step(), Ok(Progress::End(Ending::Closed)));
     let header = replayer.header().expect("a header");
     assert_eq!((&header.config, header.masked), (&config, true));
+}
+
+#[test]
+fn older_headers_say_nothing_of_what_is_adopted() {
+    let header = HeaderConfig {
+        config: Config::default(),
+        listeners: Vec::new(),
+        adopted: crate::config::ListenerConfig::default(),
+        application_types: Vec::new(),
+    };
+    let mut json = serde_json::to_value(header).expect("JSON");
+    let fields = json.as_object_mut().expect("an object");
+    assert!(fields.remove("adopted").is_some());
+    let header: HeaderConfig = serde_json::from_value(json).expect("a header");
+    assert_eq!(header.adopted, crate::config::ListenerConfig::default());
+}
+
+/// Masked or not, connections that another server has upgraded are done again, and what they say is masked.
+#[test]
+fn what_is_adopted_is_recorded_as_any() {
+    for options in [Options::default(), UNMASKED] {
+        let mut file = Vec::new();
+        let config = Config::default().validate().expect("valid");
+        let mut recorder = Recorder::new(config, [3; 32], options, &mut file);
+        chat_at(ListenerId::ADOPTED, &mut recorder);
+        let clients = recorder.as_ref().stats().opened;
+        drop(recorder);
+        assert_eq!(clients, 2);
+        let (steps, ending) = replay(&file);
+        assert_eq!(ending, Ok(Ending::Closed));
+        assert!(!steps.is_empty());
+        let secret = SECRET.as_bytes();
+        let found = file.windows(secret.len()).any(|bytes| bytes == secret);
+        assert_eq!(found, !options.masked);
+    }
 }
 
 #[test]

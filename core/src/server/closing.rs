@@ -127,7 +127,8 @@ impl Server {
         }
     }
 
-    fn say_close(&mut self, index: u32, code: u16, reason: &str) {
+    /// The last thing that is said.
+    pub(super) fn say_close(&mut self, index: u32, code: u16, reason: &str) {
         let reason = truncate(reason, MAX_REASON_BYTES);
         self.outboxes
             .direct(index, |out| put_close(out, CloseCode::from(code), reason));

@@ -6,6 +6,7 @@
 
 mod addresses;
 mod admission;
+mod adoption;
 mod batch;
 mod closing;
 mod commands;
@@ -56,6 +57,7 @@ use crate::websocket::MessageLimits;
 
 use addresses::{Address, Addresses};
 use admission::Quotas;
+pub use adoption::UpgradeRequest;
 use batch::Replies;
 pub(crate) use batch::Rest;
 use commands::{Farewell, Pending};
@@ -82,6 +84,8 @@ pub struct Server {
     quotas: Quotas,
     /// The trusted proxies of each listener.
     proxies: Vec<Proxies>,
+    /// Those in front of the server that has accepted what is adopted.
+    adopted_proxies: Proxies,
     now: Now,
     /// The time of the first input, from which uptime counts.
     started: Option<Instant>,
@@ -215,6 +219,7 @@ impl Server {
             },
             quotas: Quotas::new(&config.rate_limit, limits),
             proxies: config.listeners.iter().map(proxies_of).collect(),
+            adopted_proxies: proxies_of(&config.adopted),
             now: Now::default(),
             started: None,
             rng,
@@ -297,15 +302,26 @@ impl Server {
     }
 
     fn listener(&self, listener: ListenerId) -> &ListenerConfig {
+        if listener == ListenerId::ADOPTED {
+            return &self.config.adopted;
+        }
         let listeners = &self.config.listeners;
         listeners
             .get(listener.0 as usize)
             .unwrap_or(&UNKNOWN_LISTENER)
     }
 
+    /// The proxies that `listener` believes.
+    fn proxies(&self, listener: ListenerId) -> Option<&Proxies> {
+        if listener == ListenerId::ADOPTED {
+            return Some(&self.adopted_proxies);
+        }
+        self.proxies.get(listener.0 as usize)
+    }
+
     /// Whether a far end is a proxy that `listener` believes.
     fn trusts(&self, listener: ListenerId, peer: PeerAddr) -> bool {
-        let proxies = self.proxies.get(listener.0 as usize);
+        let proxies = self.proxies(listener);
         proxies.is_some_and(|proxies| proxies.trusts(peer))
     }
 

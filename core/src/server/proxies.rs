@@ -78,7 +78,7 @@ impl Server {
             return Ok(());
         };
         let (proxy, listener) = (PeerAddr::from(&connection.peer), connection.listener);
-        let Some(proxies) = self.proxies.get(listener.0 as usize) else {
+        let Some(proxies) = self.proxies(listener) else {
             return Ok(());
         };
         if !proxies.trusts(proxy) {

@@ -6,10 +6,11 @@ use super::closing::Goodbye;
 use super::timing::class;
 use super::{Drain, Server};
 use crate::auth::origin;
-use crate::config::ListenerConfig;
+use crate::config::{Config, Limits, ListenerConfig};
 use crate::http::{
     BodyDiscard, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response, Status,
 };
+use crate::machine::ListenerId;
 use crate::room::WireForm;
 use crate::session::connection::{CloseCause, Kind, Stage};
 use crate::websocket::handshake::{self, Upgrade};
@@ -85,10 +86,7 @@ impl Server {
 
     /// Reads and answers one request. `None` when its head is not complete.
     fn read_head(&mut self, index: u32, bytes: &[u8]) -> Option<(Answer, usize)> {
-        let limits = HeadLimits {
-            max_bytes: self.config.limits.max_head_bytes,
-            max_headers: self.config.limits.max_headers,
-        };
+        let limits = head_limits(&self.config.limits);
         let connection = self.connections.get_mut(index)?;
         let Stage::Request(request) = &mut connection.stage else {
             return Some((Answer::Over, 0));
@@ -118,7 +116,8 @@ impl Server {
         let Some(connection) = self.connections.get(index) else {
             return Answer::Over;
         };
-        let route = route(head.target.path(), self.listener(connection.listener));
+        let listener = connection.listener;
+        let route = route(head.target.path(), listener, self.listener(listener));
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
         let outcome = body.and_then(|body| match route {
             None => Err(Refusal::not_found()),
@@ -133,16 +132,7 @@ impl Server {
     }
 
     fn check_upgrade(&self, head: &RequestHead<'_>) -> Result<Upgrade<'static>, Refusal> {
-        let upgrade = handshake::check(head, &SUBPROTOCOLS)?;
-        if !origin::allowed(
-            &self.config.origin,
-            head.values("origin"),
-            head.host.as_ref(),
-        ) {
-            return Err(Refusal::forbidden(
-                "Origin not allowed: list it with --allow-origin",
-            ));
-        }
+        let upgrade = check_upgrade(&self.config, head)?;
         if self.drain != Drain::No {
             return Err(Refusal::unavailable("Server is leaving", Some(1)));
         }
@@ -150,8 +140,14 @@ impl Server {
     }
 
     fn upgrade(&mut self, index: u32, kind: Kind, upgrade: &Upgrade<'_>) -> Answer {
-        self.outboxes.direct(index, |out| upgrade.write(out));
+        let adopted = self.is_adopted(index);
+        if !adopted {
+            self.outboxes.direct(index, |out| upgrade.write(out));
+        }
         self.open_session(index, kind);
+        if adopted {
+            self.response_left(index);
+        }
         Answer::Session
     }
 
@@ -182,7 +178,8 @@ impl Server {
     fn refuse(&mut self, index: u32, refusal: &Refusal, head: &RequestHead<'_>) -> Answer {
         let reply = self.reply_to(head);
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
-        let Some(body) = body.ok().filter(|_| refusal.keeps_connection()) else {
+        let goes_on = refusal.keeps_connection() && !self.is_adopted(index);
+        let Some(body) = body.ok().filter(|_| goes_on) else {
             self.refuse_request(index, refusal, Some(reply));
             return Answer::Over;
         };
@@ -205,6 +202,9 @@ impl Server {
     /// Answers something that is no request, or too late for one, and closes.
     pub(super) fn refuse_request(&mut self, index: u32, refusal: &Refusal, reply: Option<ReplyTo>) {
         self.stats.refused_requests += 1;
+        if self.is_adopted(index) {
+            return self.refuse_adopted(index, refusal);
+        }
         let reply = reply.unwrap_or_else(|| ReplyTo::unparsed(self.now.unix_ms));
         let reply = ReplyTo {
             keep_alive: false,
@@ -268,19 +268,44 @@ struct Health {
     json: String,
 }
 
-fn route(path: &str, listener: &ListenerConfig) -> Option<Route> {
+fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Route> {
+    let client = Route::Upgrade(Kind::Client(if offers.raw_payloads {
+        WireForm::JsonRaw
+    } else {
+        WireForm::Json
+    }));
     match path {
-        "/" | "/ws" => Some(Route::Upgrade(Kind::Client(if listener.raw_payloads {
-            WireForm::JsonRaw
-        } else {
-            WireForm::Json
-        }))),
-        "/echo" if listener.echo => Some(Route::Upgrade(Kind::Echo)),
-        "/health" if listener.health => Some(Route::Health),
-        "/health/live" if listener.health => Some(Route::Live),
-        "/health/ready" if listener.health => Some(Route::Ready),
+        "/echo" if offers.echo => Some(Route::Upgrade(Kind::Echo)),
+        // Who has upgraded it has chosen the path.
+        _ if listener == ListenerId::ADOPTED => Some(client),
+        "/" | "/ws" => Some(client),
+        "/health" if offers.health => Some(Route::Health),
+        "/health/live" if offers.health => Some(Route::Live),
+        "/health/ready" if offers.health => Some(Route::Ready),
         _ => None,
     }
+}
+
+/// How large a request's head may be.
+pub(super) const fn head_limits(limits: &Limits) -> HeadLimits {
+    HeadLimits {
+        max_bytes: limits.max_head_bytes,
+        max_headers: limits.max_headers,
+    }
+}
+
+/// What can be said of a handshake without knowing how the server stands.
+pub(super) fn check_upgrade(
+    config: &Config,
+    head: &RequestHead<'_>,
+) -> Result<Upgrade<'static>, Refusal> {
+    let upgrade = handshake::check(head, &SUBPROTOCOLS)?;
+    if !origin::allowed(&config.origin, head.values("origin"), head.host.as_ref()) {
+        return Err(Refusal::forbidden(
+            "Origin not allowed: list it with --allow-origin",
+        ));
+    }
+    Ok(upgrade)
 }
 
 /// Subprotocols that are spoken.

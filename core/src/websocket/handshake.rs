@@ -72,17 +72,26 @@ impl<'s> Upgrade<'s> {
         self.protocol
     }
 
+    /// The header fields of the `101` response, in order.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let given = [
+            ("Sec-WebSocket-Accept", Some(&*self.accept)),
+            ("Sec-WebSocket-Protocol", self.protocol),
+            ("Sec-WebSocket-Extensions", self.extensions.as_deref()),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+            .into_iter()
+            .chain(given)
+    }
+
     /// Appends the `101` response to `out`. What follows it on the connection is WebSocket. O(1).
     pub fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
-        );
-        push_field(out, "Sec-WebSocket-Accept", &self.accept);
-        if let Some(protocol) = self.protocol {
-            push_field(out, "Sec-WebSocket-Protocol", protocol);
-        }
-        if let Some(extensions) = &self.extensions {
-            push_field(out, "Sec-WebSocket-Extensions", extensions);
+        out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        for (name, value) in self.headers() {
+            push_field(out, name, value);
         }
         out.extend_from_slice(b"\r\n");
     }

@@ -157,6 +157,10 @@ impl Driver {
         assert_eq!(ConnectionId::from_bits(id.to_bits()), Some(id));
         self.issued.push(id);
         self.live.insert(id, self.peers.len());
+        let stream = match ListenerId(listener) {
+            ListenerId::ADOPTED => Stream::adopted(),
+            ListenerId(number) => Stream::new(number == 1),
+        };
         self.peers.push(Peer {
             id,
             alive: true,
@@ -168,12 +172,15 @@ impl Driver {
             pending: Vec::new(),
             read_ended: false,
             proxied: listener == PROXIED,
-            stream: Stream::new(listener == 1),
+            stream,
         });
     }
 
     /// Hands in one input and returns what the server says to it.
-    pub(super) fn handle(&mut self, input: Input<'_, Command, roomwire_core::cluster::Relay>) -> Turn {
+    pub(super) fn handle(
+        &mut self,
+        input: Input<'_, Command, roomwire_core::cluster::Relay>,
+    ) -> Turn {
         self.latest = self.latest.max(self.now.mono);
         self.deadline = None;
         self.server.handle(self.now, input)

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use roomwire_core::server::{Command, Outcome};
 use roomwire_core::websocket::{Control, Data, OpCode, put_close_payload, put_masked_frame};
-use roomwire_core::{ConnectionId, ErrorCode, Input, Instant, PeerAddr, TransportEnd};
+use roomwire_core::{ConnectionId, ErrorCode, Input, Instant, ListenerId, PeerAddr, TransportEnd};
 
 use super::driver::{Driver, Writes};
 use super::settings::ROOMS;
@@ -64,11 +64,11 @@ fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {
         6 => SocketAddr::from((Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1), 1)).into(),
         _ => SocketAddr::from((Ipv4Addr::LOCALHOST, 1)).into(),
     };
-    // One in eight names a listener that there is not.
-    let listener = if choice >> 5 == 7 {
-        9
-    } else {
-        u16::from(choice >> 3 & 3)
+    // One in eight names a listener that there is not, or was upgraded elsewhere.
+    let listener = match (choice >> 5, choice >> 3 & 3) {
+        (7, 3) => ListenerId::ADOPTED.0,
+        (7, _) => 9,
+        (_, listener) => u16::from(listener),
     };
     driver.accept(address, listener);
 }
@@ -232,9 +232,9 @@ fn handshake(driver: &Driver, peer: usize, choices: &mut Choices<'_>) -> Vec<u8>
 fn upgrade(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     let choice = choices.byte();
     if choice & 1 == 1 {
-        // Only the third listener has it; elsewhere this is answered with 404.
+        // Only the third listener has it, and connections of another server; elsewhere this is answered with 404.
         let echo = String::from_utf8_lossy(HANDSHAKE).replace("/ws", "/echo");
-        if driver.peers[peer].stream.client.is_none() && !driver.peers[peer].stream.is_open() {
+        if driver.peers[peer].stream.may_ask() {
             driver.peers[peer].stream.kind = Kind::Echo;
         }
         driver.peers[peer].stream.clean = false;

@@ -40,6 +40,10 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
     let bit = |byte: u8, place: u8| byte >> place & 1 == 1;
     let mut config = Config {
         listeners: listeners(),
+        adopted: ListenerConfig {
+            echo: true,
+            ..ListenerConfig::default()
+        },
         application_types: APPLICATION_TYPES.map(str::to_owned).to_vec(),
         rooms: room_rules(),
         private_messages_need_shared_room: bit(rules, 0),

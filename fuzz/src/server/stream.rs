@@ -9,6 +9,8 @@ use serde_json::Value;
 #[derive(Debug)]
 pub(super) struct Stream {
     stage: Stage,
+    /// Another server has answered its request.
+    adopted: bool,
     /// Room messages come without an envelope, so that they say nothing of rooms.
     bare: bool,
     pub(super) kind: Kind,
@@ -47,6 +49,7 @@ impl Stream {
     pub(super) fn new(bare: bool) -> Self {
         Self {
             stage: Stage::Http(Vec::new()),
+            adopted: false,
             bare,
             kind: Kind::Client,
             clean: true,
@@ -58,9 +61,23 @@ impl Stream {
         }
     }
 
+    /// Of a connection that another server has upgraded: there are no responses.
+    pub(super) fn adopted() -> Self {
+        Self {
+            stage: Stage::Frames(Decoder::new(Role::Client)),
+            adopted: true,
+            ..Self::new(false)
+        }
+    }
+
     /// Whether the session is open, as far as the peer knows.
     pub(super) const fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Frames(_))
+    }
+
+    /// Whether what it asks for may still decide what it becomes.
+    pub(super) const fn may_ask(&self) -> bool {
+        self.client.is_none() && (self.adopted || !self.is_open())
     }
 
     /// Whether the server has said that it closes.

@@ -2,6 +2,7 @@
 //!
 //! Every test names the rows of the acceptance table that it holds (`covers A1-05`).
 
+mod adoption;
 mod application;
 mod batches;
 mod counters;

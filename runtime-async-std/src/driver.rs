@@ -76,13 +76,19 @@ impl<M: Machine + 'static> Driver<M> {
         })
     }
 
-    /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
-    pub(crate) fn accept(self: &Rc<Self>, stream: Stream, peer: PeerAddr, listener: ListenerId) {
+    /// Offers a socket to the machine, with `bytes` that were read of it, and reads on; `false` if it is refused.
+    pub(crate) fn accept(
+        self: &Rc<Self>,
+        stream: Stream,
+        peer: PeerAddr,
+        listener: ListenerId,
+        bytes: &mut [u8],
+    ) -> bool {
         let mut state = self.state.borrow_mut();
         // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
         self.flusher.raise();
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
-            return; // dropping the stream closes it
+            return false; // dropping the stream closes it
         };
         let socket = Socket {
             stream,
@@ -93,8 +99,13 @@ impl<M: Machine + 'static> Driver<M> {
             blocked: false,
         };
         state.sockets.insert(connection, socket);
+        if !bytes.is_empty() {
+            let received = Input::Received { connection, bytes };
+            let _ = state.machine.handle(self.now(), received);
+        }
         self.tasks.set(self.tasks.get() + 1);
         spawn_local(Rc::clone(self).watch(connection));
+        true
     }
 
     /// Hands in something that is not about a socket.

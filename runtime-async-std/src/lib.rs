@@ -29,6 +29,7 @@
 //! A program that has message types of its own registers them in the config, takes [`Server::events`] before
 //! it runs the server, and answers through a [`Handle`].
 
+mod adopt;
 mod driver;
 mod shard;
 mod stream;
@@ -42,13 +43,13 @@ use std::thread;
 use async_std::channel::{Receiver, Sender, TrySendError, bounded};
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
-pub use roomwire_runtime::Ended;
-use roomwire_runtime::mailbox::shard_of;
+use roomwire_runtime::mailbox::{Letter, MAILBOX, Reply, shard_of};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, RunError, Settings, run_shards};
+use roomwire_runtime::{Address, Bound, Dealer, RunError, Running, Settings, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended};
 
-use shard::{Letter, Shard};
+use shard::Shard;
 
 /// A server that has its addresses and does not serve yet.
 #[derive(Debug)]
@@ -59,9 +60,6 @@ pub struct Server {
     mailboxes: Vec<Receiver<Letter>>,
     events: Option<Sender<Event>>,
 }
-
-/// Commands and events that may wait between a program and its server.
-const MAILBOX: usize = 1_024;
 
 impl Server {
     /// Checks the settings and takes the addresses. Connections that come from now on wait until
@@ -86,13 +84,14 @@ impl Server {
             bound,
             handle: Handle {
                 shards: shards.into(),
+                dealer: Dealer::default(),
             },
             mailboxes,
             events: None,
         })
     }
 
-    /// Where the first listener listens; with port 0, the port that it was given.
+    /// Where the first listener listens, which must be there; with port 0, the port that it was given.
     pub fn local_addr(&self) -> &Address {
         &self.bound.addresses[0]
     }
@@ -130,7 +129,10 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let (done, over) = bounded::<()>(1);
         let guard = AbortOnDrop(self.handle());
-        let thread = self.spawn(done)?;
+        let server = Running::start(move || {
+            let _done = done;
+            self.run_blocking()
+        })?;
         {
             // Nothing is ever sent: it ends with its sender, and that with the thread.
             let mut over = pin!(over.recv());
@@ -144,7 +146,7 @@ impl Server {
                 let _ = over.await;
             }
         }
-        join(thread)
+        server.join()
     }
 
     /// [`run`](Self::run) on this thread, until [`Handle::drain`] or [`Handle::abort`].
@@ -152,23 +154,6 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
-        self.run_here()
-    }
-
-    fn spawn(self, done: Sender<()>) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
-        let run = move || {
-            let outcome = self.run_here();
-            drop(done);
-            outcome
-        };
-        let builder = thread::Builder::new().name("roomwire-0".to_owned());
-        builder
-            .spawn(run)
-            .map_err(RunError::io("starting the server's thread"))
-    }
-
-    /// Runs all shards, the first one on this thread.
-    fn run_here(self) -> Result<(), RunError> {
         let handle = self.handle();
         let mailboxes = self.mailboxes.into_iter();
         let shards = mailboxes.zip(self.bound.into_shards());
@@ -184,6 +169,7 @@ impl Server {
 #[derive(Clone, Debug)]
 pub struct Handle {
     shards: Arc<[Sender<Letter>]>,
+    dealer: Dealer,
 }
 
 impl Handle {
@@ -208,6 +194,7 @@ impl Handle {
         let mut all = Stats::default();
         for shard in &*self.shards {
             let (reply, stats) = bounded(1);
+            let reply = Reply::new(move |stats| reply.try_send(stats).is_ok());
             let sent = shard.send(Letter::Stats(reply)).await;
             sent.map_err(|_| Ended)?;
             all += stats.recv().await.map_err(|_| Ended)?;
@@ -262,10 +249,4 @@ impl Drop for AbortOnDrop {
             }
         }
     }
-}
-
-fn join(thread: thread::JoinHandle<Result<(), RunError>>) -> Result<(), RunError> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err(RunError::Thread("the server's thread panicked".to_owned())))
 }

@@ -14,15 +14,15 @@ use async_io::{Async, Timer};
 use async_std::channel::{Receiver, Sender, TrySendError};
 use async_std::stream::Stream;
 use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
+use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Stats};
+use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
     ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Stop,
     Trouble, TurnEnd, live, log_event,
 };
 
-use roomwire_runtime::mailbox::Bell;
-
+use crate::adopt::take;
 use crate::driver::Driver;
 use crate::stream::Acceptor;
 
@@ -38,14 +38,6 @@ pub(crate) struct Shard {
 struct Stops {
     stop: Cell<Option<Stop>>,
     signal: Signal,
-}
-
-/// What a shard is sent from other threads.
-pub(crate) enum Letter {
-    Command(Command),
-    Stats(Sender<Stats>),
-    /// End at once.
-    Abort,
 }
 
 impl Serve for Shard {
@@ -97,9 +89,9 @@ impl Shard {
                 }
                 Some(Letter::Command(command)) => driver.command(command),
                 Some(Letter::Stats(reply)) => {
-                    let stats = driver.with_machine(|machine| machine.stats());
-                    let _ = reply.try_send(stats);
+                    reply.give(driver.with_machine(|machine| machine.stats()));
                 }
+                Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
                 Some(Letter::Abort) => break End::Over,
                 None => match stops.stop.take() {
                     Some(Stop::Accepting) => stop(accepting.drain(..)).await,
@@ -138,7 +130,7 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     trouble.is_over();
-                    driver.accept(stream, peer, id);
+                    driver.accept(stream, peer, id, &mut []);
                 }
                 Err(error) => {
                     if let Some(rest) = trouble.pause(&error) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use async_io::Async;
 use roomwire_core::PeerAddr;
-use roomwire_runtime::Listener;
+use roomwire_runtime::{Listener, Socket};
 use socket2::SockRef;
 
 /// A listener that the runtime watches.
@@ -45,6 +45,14 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Watches a socket that another runtime has watched, or none.
+    pub(crate) fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(socket) => Async::new(socket).map(Self::Tcp),
+            Socket::Unix(socket) => Async::new(socket).map(Self::Unix),
+        }
+    }
+
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_readable(cx),

@@ -4,6 +4,7 @@
 //! With the feature `cli` also the command line, the config file, the environment and the logs of the
 //! binaries. There is no read or write loop here, and no decision of the protocol. UNIX only.
 
+mod adopt;
 mod bound;
 mod budget;
 mod clock;
@@ -30,6 +31,7 @@ pub mod systemd;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use adopt::{AdoptError, Adopted, Dealer, Socket};
 pub use bound::Bound;
 pub use budget::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
@@ -48,5 +50,5 @@ pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSet
 pub use signal::Signal;
 pub use signals::{Shutdown, Signals};
 pub use slots::Slots;
-pub use threads::{End, live, run_shards};
+pub use threads::{End, Running, live, run_shards};
 pub use trouble::Trouble;

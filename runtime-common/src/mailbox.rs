@@ -1,6 +1,7 @@
 //! How other threads reach a loop that waits for descriptors, and how it reaches the program around it: bounded,
 //! with one wake-up a batch.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use roomwire_core::server::{Command, Event};
 use roomwire_core::{ShardId, Stats};
 
+use crate::adopt::{AdoptError, Adopted, Dealer};
 use crate::error::Ended;
 
 /// Commands and events that may wait between a program and its server.
-const MAILBOX: usize = 1_024;
+pub const MAILBOX: usize = 1_024;
 
 /// What a shard is sent from other threads.
 #[derive(Debug)]
@@ -24,9 +26,34 @@ pub enum Letter {
     /// For the machine.
     Command(Command),
     /// Counters and gauges, please.
-    Stats(SyncSender<Stats>),
+    Stats(Reply<Stats>),
+    /// A connection to take over.
+    Adopt(Adopted, Reply<Result<(), AdoptError>>),
     /// End at once.
     Abort,
+}
+
+/// Where an answer goes, whatever kind of channel that is. Dropping it says that there is none.
+pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
+
+impl<T> Reply<T> {
+    /// `give` must not wait. Whether anybody still wants the answer does not matter.
+    pub fn new<R>(give: impl FnOnce(T) -> R + Send + 'static) -> Self {
+        Self(Box::new(|answer| {
+            let _ = give(answer);
+        }))
+    }
+
+    /// Answers.
+    pub fn give(self, answer: T) {
+        (self.0)(answer);
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reply").finish_non_exhaustive()
+    }
 }
 
 /// Wakes a loop: once, however often it is rung before the loop listens again.
@@ -100,6 +127,7 @@ impl Sender {
 #[derive(Clone, Debug)]
 pub struct Handle {
     shards: Arc<[Sender]>,
+    dealer: Dealer,
 }
 
 impl Handle {
@@ -107,6 +135,7 @@ impl Handle {
     pub fn new(shards: impl IntoIterator<Item = Sender>) -> Self {
         Self {
             shards: shards.into_iter().collect(),
+            dealer: Dealer::default(),
         }
     }
 
@@ -127,12 +156,29 @@ impl Handle {
     /// [`Ended`] when the server no longer runs.
     pub fn stats(&self) -> Result<Stats, Ended> {
         let (reply, stats) = sync_channel(self.shards.len());
-        self.send_all(|| Letter::Stats(reply.clone()))?;
+        self.send_all(|| {
+            let reply = reply.clone();
+            Letter::Stats(Reply::new(move |stats| reply.send(stats).is_ok()))
+        })?;
+        drop(reply);
         let mut all = Stats::default();
         for _ in &*self.shards {
             all += stats.recv().map_err(|_| Ended)?;
         }
         Ok(all)
+    }
+
+    /// Takes over a connection that another server has upgraded, on one thread after the other. Waits until the
+    /// server runs and has taken it.
+    ///
+    /// # Errors
+    /// [`AdoptError`] says why it was not taken. It is closed then.
+    pub fn adopt(&self, adopted: Adopted) -> Result<(), AdoptError> {
+        let (reply, taken) = sync_channel(1);
+        let reply = Reply::new(move |outcome| reply.send(outcome));
+        let shard = self.dealer.next(&self.shards).ok_or(Ended)?;
+        shard.send(Letter::Adopt(adopted, reply))?;
+        taken.recv().map_err(|_| Ended)?
     }
 
     /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.

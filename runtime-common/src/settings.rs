@@ -18,7 +18,8 @@ pub struct Settings {
     /// Threads, each of which serves a part of the clients: a shard, 1 to 255. Default 1; the binaries take as many
     /// as there are cores. Only a server of one is recorded.
     pub threads: u8,
-    /// Where to listen, at least one; the index is the [`roomwire_core::ListenerId`].
+    /// Where to listen; the index is the [`roomwire_core::ListenerId`]. A program that only hands over connections needs
+    /// none.
     pub listeners: Vec<ListenerSettings>,
     /// How to log.
     pub log: LogSettings,

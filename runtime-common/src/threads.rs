@@ -1,7 +1,7 @@
 //! The threads of a server: one for each shard, which begins anew when it fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::bound::Bound;
 use crate::error::RunError;
@@ -35,6 +35,35 @@ pub fn live<S>(
             "keeping the listeners of a thread that failed",
         ))?;
         bound.links.tell_restarted(bound.place.restarts);
+    }
+}
+
+/// A server on a thread of its own.
+#[derive(Debug)]
+pub struct Running(JoinHandle<Result<(), RunError>>);
+
+impl Running {
+    /// Starts the thread, which is the server's first.
+    ///
+    /// # Errors
+    /// When the system has no more threads.
+    pub fn start(
+        run: impl FnOnce() -> Result<(), RunError> + Send + 'static,
+    ) -> Result<Self, RunError> {
+        let builder = thread::Builder::new().name("roomwire-0".to_owned());
+        let thread = builder.spawn(run);
+        thread
+            .map(Self)
+            .map_err(RunError::io("starting the server's thread"))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// What the server says; a panic is [`RunError::Thread`].
+    pub fn join(self) -> Result<(), RunError> {
+        let panicked = |_| Err(RunError::Thread("the server's thread panicked".to_owned()));
+        self.0.join().unwrap_or_else(panicked)
     }
 }
 

@@ -64,17 +64,19 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Offers an accepted socket to the machine and registers it, its slot counted from `first`.
+    /// Offers a socket to the machine, with `bytes` that were read of it, and registers it, its slot counted from `first`;
+    /// `false` if it is refused.
     pub(crate) fn accept(
         &mut self,
         stream: Stream,
         peer: PeerAddr,
         listener: ListenerId,
         (registry, first): (&Registry, Token),
-    ) {
+        bytes: &mut [u8],
+    ) -> bool {
         let now = self.now();
         let Some(connection) = self.machine.accept(now, peer, listener) else {
-            return; // dropping the stream closes it
+            return false; // dropping the stream closes it
         };
         let slot = connection.index() as usize;
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -83,7 +85,7 @@ impl<M: Machine> Driver<M> {
         let registered = registry.register(&mut source, Token(first.0 + slot), interest);
         if registered.is_err() {
             let _ = self.handle(ended(connection, TransportEnd::Failed));
-            return;
+            return false;
         }
         let socket = Socket {
             connection,
@@ -95,6 +97,10 @@ impl<M: Machine> Driver<M> {
             blocked: false,
         };
         self.sockets.insert(connection, socket);
+        if !bytes.is_empty() {
+            let _ = self.handle(Input::Received { connection, bytes });
+        }
+        true
     }
 
     /// Hands in something that is not about a socket.
@@ -168,9 +174,7 @@ impl<M: Machine> Driver<M> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => {
                     self.remove(connection);
-                    let turn = self
-                        .machine
-                        .handle(now, ended(connection, TransportEnd::Reset));
+                    let turn = self.handle(ended(connection, TransportEnd::Reset));
                     return (false, turn);
                 }
             };
@@ -255,8 +259,7 @@ impl<M: Machine> Driver<M> {
                 ended(connection, TransportEnd::Reset)
             }
         };
-        let now = self.now();
-        let _ = self.machine.handle(now, input);
+        let _ = self.handle(input);
     }
 
     // ---- the rest

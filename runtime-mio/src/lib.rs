@@ -39,12 +39,12 @@ use mio::event::Event as Readiness;
 use mio::{Poll, Registry, Token};
 use roomwire_core::Stats;
 use roomwire_core::server::Command;
-pub use roomwire_runtime::Ended;
 use roomwire_runtime::mailbox::{EventSender, Letter, events, mailbox};
 pub use roomwire_runtime::mailbox::{Events, Handle};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
 use roomwire_runtime::{Address, Bound, End, Hosted, RunError, Serve, Settings, live, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended};
 
 use shard::Shard;
 
@@ -80,7 +80,7 @@ impl Server {
         })
     }
 
-    /// Where the first listener listens; with port 0, the port that it was given.
+    /// Where the first listener listens, which must be there; with port 0, the port that it was given.
     pub fn local_addr(&self) -> &Address {
         &self.bound.addresses[0]
     }
@@ -161,6 +161,7 @@ trait Turning {
     fn turn(&mut self) -> Option<Duration>;
     fn end(&self) -> Option<End>;
     fn command(&mut self, command: Command);
+    fn adopt(&mut self, adopted: Adopted) -> Result<(), AdoptError>;
     fn stats(&self) -> Stats;
 }
 
@@ -235,6 +236,15 @@ impl Attached {
     /// Carries out a command at once; what comes of it is done in the next [`turn`](Self::turn).
     pub fn command(&mut self, command: Command) {
         self.shard.command(command);
+    }
+
+    /// Takes over a connection that the program's own server has upgraded. What comes of it is done in the next
+    /// [`turn`](Self::turn).
+    ///
+    /// # Errors
+    /// When the server has no room for it, or is leaving. It is closed then.
+    pub fn adopt(&mut self, adopted: Adopted) -> Result<(), AdoptError> {
+        self.shard.adopt(adopted)
     }
 
     /// Counters and gauges as they stand.

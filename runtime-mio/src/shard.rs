@@ -19,8 +19,8 @@ use roomwire_runtime::{
 };
 
 use crate::driver::Driver;
-use crate::stream::{Acceptor, Listening};
-use crate::{Mail, Turning};
+use crate::stream::{self, Acceptor, Listening};
+use crate::{AdoptError, Adopted, Mail, Turning};
 
 /// Letters taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
@@ -111,6 +111,14 @@ impl<M: Hosted> Turning for Shard<M> {
         self.driver.command(command);
     }
 
+    fn adopt(&mut self, adopted: Adopted) -> Result<(), AdoptError> {
+        let (socket, peer, mut ahead) = adopted.into_parts();
+        let (stream, id) = (stream::adopted(socket), ListenerId::ADOPTED);
+        let connections = (&self.registry, self.connections);
+        let taken = (self.driver).accept(stream, peer, id, connections, &mut ahead);
+        taken.then_some(()).ok_or(AdoptError::Refused)
+    }
+
     fn stats(&self) -> Stats {
         self.driver.machine().stats()
     }
@@ -179,9 +187,8 @@ impl<M: Hosted> Shard<M> {
             };
             match letter {
                 Letter::Command(command) => self.command(command),
-                Letter::Stats(reply) => {
-                    let _ = reply.send(self.stats());
-                }
+                Letter::Stats(reply) => reply.give(self.stats()),
+                Letter::Adopt(adopted, reply) => reply.give(self.adopt(adopted)),
                 Letter::Abort => {
                     self.late = None;
                     self.end = Some(End::Over);
@@ -207,7 +214,7 @@ impl<M: Hosted> Shard<M> {
                 match listening.listener.accept() {
                     Ok((stream, peer)) => {
                         self.trouble.is_over();
-                        self.driver.accept(stream, peer, id, connections);
+                        self.driver.accept(stream, peer, id, connections, &mut []);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listening.ready = false;

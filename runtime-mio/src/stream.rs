@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use roomwire_core::PeerAddr;
-use roomwire_runtime::Listener;
+use roomwire_runtime::{Listener, Socket};
 use socket2::Socket as Stream;
 
 /// A listener that a loop watches.
@@ -53,5 +53,13 @@ impl Acceptor {
                 Ok((OwnedFd::from(stream).into(), PeerAddr::Local))
             }
         }
+    }
+}
+
+/// A socket that another loop has watched, or none.
+pub(crate) fn adopted(socket: Socket) -> Stream {
+    match socket {
+        Socket::Tcp(socket) => socket.into(),
+        Socket::Unix(socket) => OwnedFd::from(socket).into(),
     }
 }

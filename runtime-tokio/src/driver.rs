@@ -70,18 +70,19 @@ impl<M: Machine + 'static> Driver<M> {
         })
     }
 
-    /// Offers an accepted socket to the machine and starts reading from it, unless it is refused.
+    /// Offers a socket to the machine, with `bytes` that were read of it, and reads on; `false` if it is refused.
     pub(crate) fn accept(
         self: &Rc<Self>,
         (reader, writer): (Reader, Writer),
         peer: PeerAddr,
         listener: ListenerId,
-    ) {
+        bytes: &mut [u8],
+    ) -> bool {
         let mut state = self.state.borrow_mut();
         // A refusal is told to the flusher too: it may have armed a deadline, and the clock was read.
         self.flusher.raise();
         let Some(connection) = state.machine.accept(self.now(), peer, listener) else {
-            return; // dropping both halves closes the socket
+            return false; // dropping both halves closes the socket
         };
         let task = spawn_local(Rc::clone(self).read(connection, reader));
         let socket = Socket {
@@ -92,6 +93,11 @@ impl<M: Machine + 'static> Driver<M> {
             writable: None,
         };
         state.sockets.insert(connection, socket);
+        if !bytes.is_empty() {
+            let received = Input::Received { connection, bytes };
+            let _ = state.machine.handle(self.now(), received);
+        }
+        true
     }
 
     /// Hands in something that is not about a socket.

@@ -8,7 +8,7 @@
 //! use roomwire_runtime::{ListenerSettings, Settings};
 //! use roomwire_tokio::Server;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
+//! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = Settings {
 //!     listeners: vec![ListenerSettings::at(([127, 0, 0, 1], 0))],
@@ -22,8 +22,10 @@
 //! ```
 //!
 //! A program that has message types of its own registers them in the config, takes [`Server::events`] before
-//! it runs the server, and answers through a [`Handle`]: `examples/application.rs` shows it.
+//! it runs the server, and answers through a [`Handle`]: `examples/application.rs` shows it. One that has a server of
+//! its own hands over what is upgraded there ([`Handle::adopt`]): `examples/hyper.rs`.
 
+mod adopt;
 mod driver;
 mod shard;
 mod stream;
@@ -37,16 +39,17 @@ use std::future::Future;
 use std::sync::Arc;
 use std::thread;
 
+pub use adopt::bridge;
 use roomwire_core::Stats;
 use roomwire_core::server::{Command, Event};
-pub use roomwire_runtime::Ended;
-use roomwire_runtime::mailbox::shard_of;
+use roomwire_runtime::mailbox::{Letter, MAILBOX, Reply, shard_of};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, RunError, Settings, run_shards};
+use roomwire_runtime::{Address, Bound, Dealer, RunError, Running, Settings, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended};
 use tokio::sync::{mpsc, oneshot};
 
-use shard::{Letter, Shard};
+use shard::Shard;
 
 /// A server that has its addresses and does not serve yet.
 #[derive(Debug)]
@@ -57,9 +60,6 @@ pub struct Server {
     mailboxes: Vec<mpsc::Receiver<Letter>>,
     events: Option<mpsc::Sender<Event>>,
 }
-
-/// Commands and events that may wait between a program and its server.
-const MAILBOX: usize = 1_024;
 
 impl Server {
     /// Checks the settings and takes the addresses. Connections that come from now on wait until
@@ -84,13 +84,14 @@ impl Server {
             bound,
             handle: Handle {
                 shards: shards.into(),
+                dealer: Dealer::default(),
             },
             mailboxes,
             events: None,
         })
     }
 
-    /// Where the first listener listens; with port 0, the port that it was given.
+    /// Where the first listener listens, which must be there; with port 0, the port that it was given.
     pub fn local_addr(&self) -> &Address {
         &self.bound.addresses[0]
     }
@@ -126,9 +127,13 @@ impl Server {
     /// # Errors
     /// When the runtime cannot be started, or the server's thread panics, which is a bug.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let (done, mut over) = oneshot::channel();
+        // Nothing is ever sent: it ends with its sender, and that with the thread.
+        let (done, mut over) = oneshot::channel::<()>();
         let guard = AbortOnDrop(self.handle());
-        let thread = self.spawn(done)?;
+        let server = Running::start(move || {
+            let _done = done;
+            self.run_blocking()
+        })?;
         tokio::select! {
             biased;
             _ = &mut over => {}
@@ -137,7 +142,7 @@ impl Server {
                 let _ = over.await;
             }
         }
-        join(thread)
+        server.join()
     }
 
     /// [`run`](Self::run) on this thread, until [`Handle::drain`] or [`Handle::abort`].
@@ -145,26 +150,6 @@ impl Server {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
-        self.run_here()
-    }
-
-    fn spawn(
-        self,
-        done: oneshot::Sender<()>,
-    ) -> Result<thread::JoinHandle<Result<(), RunError>>, RunError> {
-        let run = move || {
-            let outcome = self.run_here();
-            let _ = done.send(());
-            outcome
-        };
-        let builder = thread::Builder::new().name("roomwire-0".to_owned());
-        builder
-            .spawn(run)
-            .map_err(RunError::io("starting the server's thread"))
-    }
-
-    /// Runs all shards, the first one on this thread.
-    fn run_here(self) -> Result<(), RunError> {
         let handle = self.handle();
         let mailboxes = self.mailboxes.into_iter();
         let shards = mailboxes.zip(self.bound.into_shards());
@@ -180,6 +165,7 @@ impl Server {
 #[derive(Clone, Debug)]
 pub struct Handle {
     shards: Arc<[mpsc::Sender<Letter>]>,
+    dealer: Dealer,
 }
 
 impl Handle {
@@ -204,6 +190,7 @@ impl Handle {
         let mut all = Stats::default();
         for shard in &*self.shards {
             let (reply, stats) = oneshot::channel();
+            let reply = Reply::new(|stats| reply.send(stats).is_ok());
             let sent = shard.send(Letter::Stats(reply)).await;
             sent.map_err(|_| Ended)?;
             all += stats.await.map_err(|_| Ended)?;
@@ -258,10 +245,4 @@ impl Drop for AbortOnDrop {
             }
         }
     }
-}
-
-fn join(thread: thread::JoinHandle<Result<(), RunError>>) -> Result<(), RunError> {
-    thread
-        .join()
-        .unwrap_or_else(|_| Err(RunError::Thread("the server's thread panicked".to_owned())))
 }

@@ -5,18 +5,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
+use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{ListenerId, Stats};
-use roomwire_runtime::mailbox::Bell;
+use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
     ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Stop, Trouble,
     TurnEnd, live, log_event,
 };
 use tokio::net::UnixStream;
 use tokio::runtime::LocalRuntime;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 
+use crate::adopt::take;
 use crate::driver::Driver;
 use crate::stream::Acceptor;
 
@@ -25,14 +26,6 @@ pub(crate) struct Shard {
     pub(crate) mailbox: mpsc::Receiver<Letter>,
     /// Where the embedding program gets its events, if it wants them.
     pub(crate) events: Option<mpsc::Sender<Event>>,
-}
-
-/// What a shard is sent from other threads.
-pub(crate) enum Letter {
-    Command(Command),
-    Stats(oneshot::Sender<Stats>),
-    /// End at once.
-    Abort,
 }
 
 impl Serve for Shard {
@@ -89,8 +82,9 @@ impl Shard {
                     }
                     Some(Letter::Command(command)) => driver.command(command),
                     Some(Letter::Stats(reply)) => {
-                        let _ = reply.send(driver.with_machine(|machine| machine.stats()));
+                        reply.give(driver.with_machine(|machine| machine.stats()));
                     }
+                    Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
                     // Nobody is left who could ask for an end.
                     Some(Letter::Abort) | None => break End::Over,
                 },
@@ -116,9 +110,9 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
     loop {
         for _ in 0..ACCEPTS_PER_TURN {
             match listener.accept().await {
-                Ok((reader, writer, peer)) => {
+                Ok((halves, peer)) => {
                     trouble.is_over();
-                    driver.accept((reader, writer), peer, id);
+                    driver.accept(halves, peer, id, &mut []);
                 }
                 Err(error) => {
                     if let Some(rest) = trouble.pause(&error) {

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use roomwire_core::PeerAddr;
-use roomwire_runtime::{Listener, SEND_MORE};
+use roomwire_runtime::{Listener, SEND_MORE, Socket};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
-use tokio::net::{TcpListener, UnixListener, tcp, unix};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
 
 /// A listener that the runtime watches.
 pub(crate) enum Acceptor {
@@ -24,24 +24,49 @@ impl Acceptor {
         }
     }
 
-    pub(crate) async fn accept(&self) -> io::Result<(Reader, Writer, PeerAddr)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Halves, PeerAddr)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
-                let (reader, writer) = stream.into_split();
-                Ok((
-                    Reader::Tcp(reader),
-                    Writer::Tcp(writer),
-                    PeerAddr::Inet(peer),
-                ))
+                Ok((tcp(stream), PeerAddr::Inet(peer)))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let (reader, writer) = stream.into_split();
-                Ok((Reader::Unix(reader), Writer::Unix(writer), PeerAddr::Local))
+                Ok((unix(stream), PeerAddr::Local))
             }
         }
     }
+}
+
+/// A connection that the runtime watches.
+pub(crate) type Halves = (Reader, Writer);
+
+/// Watches a socket that another runtime has watched, or none.
+pub(crate) fn watch(socket: Socket) -> io::Result<Halves> {
+    match socket {
+        Socket::Tcp(socket) => TcpStream::from_std(socket).map(tcp),
+        Socket::Unix(socket) => UnixStream::from_std(socket).map(unix),
+    }
+}
+
+fn tcp(stream: TcpStream) -> Halves {
+    let (reader, writer) = stream.into_split();
+    (Reader::Tcp(reader), Writer::Tcp(writer))
+}
+
+fn unix(stream: UnixStream) -> Halves {
+    let (reader, writer) = stream.into_split();
+    (Reader::Unix(reader), Writer::Unix(writer))
+}
+
+/// Does the same with a half of either kind.
+macro_rules! either {
+    ($half:expr, $it:ident => $what:expr) => {
+        match $half {
+            Self::Tcp($it) => $what,
+            Self::Unix($it) => $what,
+        }
+    };
 }
 
 /// What a read task has of a connection.
@@ -56,10 +81,7 @@ impl Reader {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(reader) => Pin::new(reader).poll_read(cx, buffer),
-            Self::Unix(reader) => Pin::new(reader).poll_read(cx, buffer),
-        }
+        either!(self, reader => Pin::new(reader).poll_read(cx, buffer))
     }
 }
 
@@ -71,47 +93,29 @@ pub(crate) enum Writer {
 
 impl Writer {
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(writer) => writer.try_write(bytes),
-            Self::Unix(writer) => writer.try_write(bytes),
-        }
+        either!(self, writer => writer.try_write(bytes))
     }
 
     pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(writer) => writer.try_write_vectored(slices),
-            Self::Unix(writer) => writer.try_write_vectored(slices),
-        }
+        either!(self, writer => writer.try_write_vectored(slices))
     }
 
     /// Writes what comes last, and tells the system that the end follows.
     pub(crate) fn try_write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let send = || self.socket().send_vectored_with_flags(slices, SEND_MORE);
-        match self {
-            Self::Tcp(writer) => writer.as_ref().try_io(Interest::WRITABLE, send),
-            Self::Unix(writer) => writer.as_ref().try_io(Interest::WRITABLE, send),
-        }
+        either!(self, writer => writer.as_ref().try_io(Interest::WRITABLE, send))
     }
 
     pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(writer) => writer.as_ref().poll_write_ready(cx),
-            Self::Unix(writer) => writer.as_ref().poll_write_ready(cx),
-        }
+        either!(self, writer => writer.as_ref().poll_write_ready(cx))
     }
 
     pub(crate) fn socket(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(writer) => SockRef::from(writer.as_ref()),
-            Self::Unix(writer) => SockRef::from(writer.as_ref()),
-        }
+        either!(self, writer => SockRef::from(writer.as_ref()))
     }
 
     /// Dropping the half would shut the socket down: one system call more.
     pub(crate) fn forget(self) {
-        match self {
-            Self::Tcp(writer) => writer.forget(),
-            Self::Unix(writer) => writer.forget(),
-        }
+        either!(self, writer => writer.forget());
     }
 }

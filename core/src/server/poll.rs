@@ -154,12 +154,13 @@ impl Server {
         more |= self.go_on_with_tails();
         more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
-        more |= self.keep_budget();
         more |= !self.seal(SEALS_PER_POLL);
         self.note_drops();
         while let Some(index) = self.outboxes.pop_overflowed() {
             self.close_overflowed(index);
         }
+        // Last: who has just been closed may still hold too much.
+        more |= self.keep_budget();
         more || !self.dirty.is_empty() || !self.outboxes.drops.is_empty()
     }
 

@@ -376,6 +376,7 @@ impl Driver {
             Output::Idle { deadline } => {
                 assert!(deadline.is_none_or(|deadline| deadline > self.latest));
                 self.deadline = deadline;
+                assert_eq!(self.server.poll(), output, "idle, and then not");
                 return true;
             }
             other => panic!("a server does not ask for {other:?}"),

@@ -139,7 +139,7 @@ impl Server {
     fn after_queueing(&mut self, index: u32) {
         self.outboxes.set_shut(index, true);
         if self.outboxes.is_empty(index) {
-            self.goodbye_sent(index);
+            self.nothing_to_send(index);
         }
     }
 
@@ -231,7 +231,7 @@ impl Server {
         self.outboxes.set_shut(index, true);
         self.set_peer_done(index);
         if self.outboxes.is_empty(index) {
-            self.goodbye_sent(index);
+            self.nothing_to_send(index);
         }
     }
 
@@ -288,6 +288,22 @@ impl Server {
             closing.finished = true;
             self.outboxes.raise(index, flag::FINISH);
         }
+    }
+
+    /// Lets go of a closing connection for which nothing is queued.
+    pub(super) fn nothing_to_send(&mut self, index: u32) {
+        let overflowed = self.outboxes.is_overflowed(index);
+        let connection = self.connections.get_mut(index);
+        if let Some(connection) = connection
+            && let Stage::Closing(closing) = &mut connection.stage
+            && closing.peer_done
+            && !overflowed
+            && !core::mem::replace(&mut closing.finished, true)
+        {
+            // No bytes were the last ones: a transport that has a goodbye of its own, as TLS has, says it now.
+            self.outboxes.raise(index, flag::FINISH);
+        }
+        self.goodbye_sent(index);
     }
 
     /// Bytes for a closing connection: counted and thrown away.

@@ -371,7 +371,7 @@ impl Server {
             Stage::Closing(_) => {
                 self.set_peer_done(index);
                 if self.outboxes.is_empty(index) {
-                    self.goodbye_sent(index);
+                    self.nothing_to_send(index);
                 }
             }
         }
@@ -384,7 +384,7 @@ impl Server {
         self.disconnect(index, CloseCause::Lost, ABNORMAL);
         self.set_peer_done(index);
         if self.outboxes.is_empty(index) {
-            self.goodbye_sent(index);
+            self.nothing_to_send(index);
         }
     }
 

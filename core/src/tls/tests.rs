@@ -468,6 +468,34 @@ fn who_closes_first_is_told_that_nothing_follows() {
     net.expect_notified();
 }
 
+/// The same where no bytes are the last that are sent: at the end of a session without a close frame, and of a connection
+/// that is kept for nothing.
+#[test]
+fn who_is_sent_nothing_more_is_told_that_nothing_follows() {
+    for version in BOTH {
+        let mut lost = Net::new(&[version], |_| {});
+        lost.upgrade();
+        lost.tls.send_close_notify();
+        lost.settle();
+        let mut idle = Net::new(&[version], |_| {});
+        idle.say(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        idle.settle();
+        idle.advance(15_000);
+        for mut net in [lost, idle] {
+            assert!(net.finished && net.closed);
+            net.expect_notified();
+        }
+        // What does not fit its socket is given up.
+        let mut stuck = Net::new(&[version], |_| {});
+        stuck.upgrade();
+        stuck.takes = 0;
+        stuck.tls.send_close_notify();
+        stuck.settle();
+        assert!(stuck.closed && !stuck.finished);
+        assert_eq!(stuck.stats().connections, 0);
+    }
+}
+
 /// What was encrypted for a socket that is full arrives, also when the client has finished meanwhile.
 #[test]
 fn a_half_close_loses_nothing() {

@@ -23,7 +23,7 @@ pub enum Message {
 }
 
 impl Message {
-    fn from_frame(frame: Frame) -> Self {
+    pub(crate) fn from_frame(frame: Frame) -> Self {
         assert!(frame.fin, "the server fragments nothing");
         match frame.opcode {
             Opcode::Text => Self::Text(utf8(frame.payload)),

@@ -1,8 +1,8 @@
 //! What the tests share: a driver over a virtual clock, a WebSocket client of its own, and a world of both.
 //!
-//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], which the tests of adapters use. A test
-//! says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for tests that need
-//! to decide about every single poll.
+//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`] and the sockets of a [`stage`], which the tests
+//! of adapters use. A test says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for
+//! tests that need to decide about every single poll, and a [`stage`] is for what all servers do alike.
 
 mod client;
 mod crowd;
@@ -13,6 +13,7 @@ mod pipe;
 mod rng;
 mod shards;
 pub mod sim;
+pub mod stage;
 pub mod tcp;
 mod world;
 

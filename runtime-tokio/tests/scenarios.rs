@@ -1,0 +1,52 @@
+//! The scenarios that all servers play alike, on tokio.
+
+use roomwire_runtime::Settings;
+use roomwire_tests::stage::play_all;
+use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
+use roomwire_tokio::Server;
+
+fn start(settings: &Settings) -> Started {
+    let mut server = Server::bind_now(settings).expect("a free port");
+    let mut events = server.events();
+    let addresses = server.local_addrs().iter().map(|a| a.socket_addr());
+    let addresses = addresses.collect::<Option<_>>().expect("TCP");
+    let handle = server.handle();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
+    Started {
+        addresses,
+        command: Box::new(move |command| {
+            runtime.block_on(handle.command(command)).expect("it runs");
+        }),
+        run: Box::new(|| server.run_blocking()),
+        next_event: Box::new(move || events.blocking_recv()),
+    }
+}
+
+fn play(threads: u8, tls: bool) {
+    play_all(|config| Sockets::new(config, Setting { threads, tls }, start));
+}
+
+// covers A12-06
+#[test]
+fn on_one_thread() {
+    play(1, false);
+}
+
+// covers A12-06, A9-09
+#[test]
+fn on_one_thread_with_tls() {
+    play(1, true);
+}
+
+// covers A12-06, A11-05
+#[test]
+fn on_three_threads() {
+    play(3, false);
+}
+
+// covers A12-06, A9-09, A11-05
+#[test]
+fn on_three_threads_with_tls() {
+    play(3, true);
+}

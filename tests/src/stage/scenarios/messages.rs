@@ -30,6 +30,8 @@ list! {
     an_id_comes_back_as_it_was_written: usual,
     requests_are_carried_out_in_their_order: usual,
     a_conversation_arrives_in_its_order: usual,
+    messages_come_in_batches: || with(|config| config.limits.max_batch_messages = 5),
+    replies_come_in_batches: usual,
     payloads_come_bare_where_that_is_wanted: two_listeners,
 }
 
@@ -370,6 +372,52 @@ fn requests_are_carried_out_in_their_order(play: &mut Play<'_>) {
     play.bytes(ada, &frames.concat());
     play.hears(ada, r#""id":8,"code":"not_member""#);
     play.hears(bob, "member_left");
+}
+
+// covers A7-03
+fn messages_come_in_batches(play: &mut Play<'_>) {
+    let [ada, bob] = ["ada", "bob"].map(|name| play.connect(name));
+    play.join(bob, "tea");
+    // One that has to be asked of another thread in front of what follows from it.
+    play.say(
+        ada,
+        r#"{"type":"batch","messages":[
+            {"type":"join","room":"tea","id":1},
+            {"type":"room_message","room":"tea","data":"hello","id":2},
+            {"type":"batch","messages":[{"type":"ping"}],"id":3},
+            {"type":"members","room":"milk","id":4},
+            {"type":"room_message","room":"tea","data":"again"}],"id":5}"#,
+    );
+    for (what, id) in [
+        ("joined_room", 1),
+        ("ack", 2),
+        ("bad_message", 3),
+        ("no_such_room", 4),
+    ] {
+        play.hears(ada, &format!(r#""id":{id}"#));
+        play.hears(ada, what);
+    }
+    play.hears(ada, r#"{"type":"ack","id":5}"#);
+    play.hears(bob, r#""data":"hello""#);
+    play.hears(bob, r#""data":"again""#);
+    play.say(ada, r#"{"type":"batch","messages":[1,2,3,4,5,6],"id":6}"#);
+    play.hears(ada, "too_large");
+}
+
+// covers A2-11
+fn replies_come_in_batches(play: &mut Play<'_>) {
+    let ada = play.connect("ada");
+    play.say(ada, r#"{"type":"hello","batch":true}"#);
+    play.say(
+        ada,
+        r#"{"type":"batch","messages":[{"type":"ping","id":1},{"type":"hello","id":2},{"id":3}]}"#,
+    );
+    play.hears(ada, r#"{"type":"batch","messages":[{"type":"pong","id":1,"#);
+    play.say(
+        ada,
+        r#"{"type":"batch","messages":[{"type":"ping","id":4}]}"#,
+    );
+    play.hears(ada, r#"{"type":"pong","id":4,"timestamp":<now>}"#);
 }
 
 fn a_conversation_arrives_in_its_order(play: &mut Play<'_>) {

@@ -151,7 +151,7 @@ impl Server {
     /// Does what waits between two rounds. `true` when something is left to do at once.
     fn between_rounds(&mut self) -> bool {
         let mut more = self.fire_timers();
-        more |= self.go_on_with_tails();
+        self.go_on_with_tails();
         more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
         more |= !self.seal(SEALS_PER_POLL);
@@ -161,7 +161,11 @@ impl Server {
         }
         // Last: who has just been closed may still hold too much.
         more |= self.keep_budget();
-        more || !self.dirty.is_empty() || !self.outboxes.drops.is_empty()
+        // A backlog behind a full queue goes on when that has been polled or sealed. Clients that have waited for a
+        // link have joined it only now.
+        more || !self.backlog.is_empty()
+            || !self.dirty.is_empty()
+            || !self.outboxes.drops.is_empty()
     }
 
     fn fire_timers(&mut self) -> bool {
@@ -214,7 +218,7 @@ impl Server {
     }
 
     /// Processes what connections had to keep, while there is room for it.
-    fn go_on_with_tails(&mut self) -> bool {
+    fn go_on_with_tails(&mut self) {
         for _ in 0..TAILS_PER_POLL.min(self.backlog.len()) {
             self.steps.one();
             if self.turn() == Turn::Full {
@@ -224,8 +228,6 @@ impl Server {
                 self.resume(index);
             }
         }
-        // A backlog behind a full queue goes on when the queue has been polled or sealed.
-        !self.backlog.is_empty()
     }
 
     /// Closes the connection that has been stalled longest while the buffers hold too much.

@@ -268,6 +268,30 @@ fn a_full_link_holds_back_those_who_need_it() {
     }
 }
 
+/// Whoever has waited for a link goes on with what it has said since, whether or not the rest needs the link.
+#[test]
+fn what_comes_after_a_wait_for_a_link_is_done_at_once() {
+    let mut config = quiet();
+    config.limits.max_relay_bytes = 1_024;
+    let mut world = World::of_shards(config, 2);
+    let room = room_at(&world, ShardId(1));
+    let ada = world.connect();
+    world.join(ada, &room);
+    let typing = json!({"type": "typing_start", "room": room});
+    world.send(ada, &typing);
+    world.driver().machine_mut().set_lag(slow(1_000));
+    world.post_json(ada, &say(&room, "x".repeat(2_000)));
+    // It waits, and then has nothing to tell anybody: it types already.
+    world.post_json(ada, &typing);
+    world.post_json(ada, &json!({"type": "ping", "id": 1}));
+    world.settle();
+    world.expect_nothing(ada);
+    // The message arrives there, and the news of it here; nothing else happens.
+    world.sleep();
+    world.sleep();
+    assert_eq!(world.expect(ada, "pong")["id"], 1);
+}
+
 /// What every client is told together has one order, too.
 #[test]
 fn broadcasts_have_one_order() {

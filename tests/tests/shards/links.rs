@@ -292,6 +292,25 @@ fn what_comes_after_a_wait_for_a_link_is_done_at_once() {
     assert_eq!(world.expect(ada, "pong")["id"], 1);
 }
 
+/// A room's name that is none is refused at once: no link is waited for.
+#[test]
+fn a_name_that_is_none_waits_for_no_link() {
+    let mut config = quiet();
+    config.limits.max_relay_bytes = 1_024;
+    let mut world = World::of_shards(config, 2);
+    let (_, bob) = (world.connect(), world.connect());
+    world.driver().machine_mut().set_lag(slow(1_000_000));
+    // Broadcasts go over the first shard's link, which is full now.
+    world.post_json(
+        bob,
+        &json!({"type": "broadcast", "data": "x".repeat(2_000)}),
+    );
+    world.settle();
+    world.post_json(bob, &json!({"type": "join", "room": ""}));
+    world.settle();
+    assert_eq!(world.expect(bob, "error")["code"], "invalid_room");
+}
+
 /// What every client is told together has one order, too.
 #[test]
 fn broadcasts_have_one_order() {

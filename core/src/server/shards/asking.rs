@@ -365,7 +365,8 @@ impl Server {
             }
             // It only gives something up.
             ClientMessage::Leave { .. } => None,
-            message => self.busy_link_of(room_of(message)?),
+            // No room has an empty name but the lobby, where such a request wants nothing.
+            message => self.busy_link_of(room_of(message).filter(|name| !name.is_empty())?),
         }
     }
 

@@ -48,6 +48,8 @@ pub(crate) struct Link {
     waiting: BTreeMap<u64, u32>,
     /// The other shard does not know yet that this one has begun anew.
     ungreeted: bool,
+    /// How often the other shard has begun anew, where this one has heard of it.
+    restarts: Option<u16>,
     /// What the other shard holds.
     holds: Holds,
     /// How many connections it has of each address, where that matters.
@@ -118,6 +120,12 @@ impl Links {
     pub(crate) fn is_greeted(&self, by: ShardId) -> bool {
         let link = self.links.get(usize::from(by.0));
         link.is_some_and(|link| !link.ungreeted)
+    }
+
+    /// Whether this shard has heard that another one has begun anew so often.
+    pub(crate) fn knows(&self, shard: ShardId, restarts: u16) -> bool {
+        let link = self.links.get(usize::from(shard.0));
+        link.is_some_and(|link| link.restarts == Some(restarts))
     }
 
     /// Whether there is only one shard.
@@ -339,11 +347,12 @@ impl Links {
         }
     }
 
-    /// The other shard begins anew: what it was asked and what it held is gone, and what it was to be told is for
+    /// The other shard begins anew, for the so-manieth time: what it was asked and what it held is gone, and what it was to be told is for
     /// nobody. Returns how much that was.
-    pub(crate) fn restart(&mut self, shard: ShardId) -> usize {
+    pub(crate) fn restart(&mut self, shard: ShardId, restarts: u16) -> usize {
         let mut lost = 0;
         if let Some(link) = self.get_mut(shard) {
+            link.restarts = Some(restarts);
             lost = core::mem::take(&mut link.out).len();
             link.out_bytes = 0;
             link.news = News::default();

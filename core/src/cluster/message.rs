@@ -26,7 +26,11 @@ pub(crate) enum Item {
     Delivery(Delivery),
     /// The receiver is known to have begun anew, for the so-manieth time: what came before was for the one that has
     /// failed.
-    Greeting(u16),
+    Greeting {
+        restarts: u16,
+        /// How often the sender has, if it waits for such a greeting itself: who failed may have taken it along.
+        own: Option<u16>,
+    },
     /// So many bytes of requests have been carried out.
     Done(usize),
     /// What the shard holds.
@@ -268,7 +272,7 @@ impl Item {
                 Answer::Sent | Answer::Refused { .. } => 0,
             },
             Self::Delivery(delivery) => delivery.said.text_bytes(),
-            Self::Greeting(_)
+            Self::Greeting { .. }
             | Self::Done(_)
             | Self::Holds(_)
             | Self::Address(..)

@@ -6,6 +6,16 @@ use serde_json::json;
 
 use crate::{quiet, room_at, say};
 
+/// Links over which everything takes so long.
+fn late(stall_us: u64) -> Lag {
+    Lag {
+        rng: Rng::new(1),
+        most_us: 0,
+        stalls_per_mille: 1_000,
+        stall_us,
+    }
+}
+
 /// Whoever was connected to it has left.
 #[test]
 fn its_clients_have_left_the_rooms_of_others() {
@@ -65,12 +75,7 @@ fn what_it_was_asked_fails() {
     let mut world = World::of_shards(quiet(), 2);
     let room = room_at(&world, ShardId(1));
     let (ada, _) = (world.connect(), world.connect());
-    world.driver().machine_mut().set_lag(Lag {
-        rng: Rng::new(1),
-        most_us: 0,
-        stalls_per_mille: 1_000,
-        stall_us: 100_000,
-    });
+    world.driver().machine_mut().set_lag(late(100_000));
     world.post_json(ada, &json!({"type": "join", "room": room, "id": 1}));
     world.settle();
     world.restart(ShardId(1));
@@ -99,4 +104,32 @@ fn broadcasts_outlive_the_first_shard() {
     assert_eq!(world.expect(cyd, "broadcast")["data"], 1);
     world.request(cyd, &json!({"type": "broadcast", "data": 2}));
     assert_eq!(world.expect(bob, "broadcast")["data"], 2);
+}
+
+/// Two that fail, one after the other: that the first has begun anew is known to the second one's new life, too, which
+/// was not there to hear of it.
+#[test]
+fn a_failure_is_heard_of_by_who_fails_next() {
+    let mut world = World::of_shards(quiet(), 2);
+    let room = room_at(&world, ShardId(0));
+    let (_, bob) = (world.connect(), world.connect());
+    world.driver().machine_mut().set_lag(late(10_000));
+    // As much as may be on its way: there is no room for a word that the failure was heard of.
+    for number in 0..4 {
+        world.send(bob, &json!({"type": "broadcast", "data": number}));
+    }
+    world.driver().machine_mut().set_lag(late(1_000));
+    world.restart(ShardId(0));
+    world.advance_us(1_500);
+    assert_eq!(world.stats().shard_restarts, 1);
+    world.restart(ShardId(1));
+    world.advance_ms(100);
+    let (ada, bob) = (world.connect(), world.connect());
+    for client in [ada, bob] {
+        world.post_json(client, &json!({"type": "join", "room": room}));
+    }
+    world.advance_ms(100);
+    assert_eq!(world.expect(ada, "joined_room")["total"], 1);
+    assert_eq!(world.expect(bob, "joined_room")["total"], 2);
+    assert_eq!(world.stats().relay_timeouts, 0);
 }

@@ -206,7 +206,7 @@ impl Server {
         }
         for item in relay.items {
             self.steps.one();
-            if !self.links.is_greeted(from) && !matches!(item, Item::Greeting(_)) {
+            if !self.links.is_greeted(from) && !matches!(item, Item::Greeting { .. }) {
                 self.stats.relay_lost += 1;
                 continue;
             }
@@ -215,13 +215,24 @@ impl Server {
                 Item::Request(request) => self.links.receive(from, bytes, request),
                 Item::Reply(reply) => self.answered(reply),
                 Item::Delivery(delivery) => self.delivered(&delivery),
-                Item::Greeting(restarts) if restarts == self.restarts => self.links.greeted(from),
-                Item::Greeting(_) => {}
+                Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
                 Item::Done(bytes) => self.links.carried_out(from, bytes),
                 Item::Holds(holds) => self.links.set_holds(from, holds),
                 Item::Address(key, connections) => self.links.set_address(from, key, connections),
                 Item::Charge(key, charge) => self.charge_address(key, charge),
             }
+        }
+    }
+
+    /// Another shard knows that this one has begun anew. If it has, too, and nobody here has heard of it, that was told
+    /// to the former life of this one: nothing that was asked of it since has been listened to.
+    fn greeted(&mut self, from: ShardId, restarts: u16, own: Option<u16>) {
+        if restarts != self.restarts {
+            return;
+        }
+        self.links.greeted(from);
+        if let Some(restarts) = own.filter(|&restarts| !self.links.knows(from, restarts)) {
+            self.shard_restarted(from, restarts);
         }
     }
 

@@ -19,8 +19,9 @@ impl Server {
         while let Some(request) = self.links.next_request_of(shard) {
             self.carry_out(shard, request);
         }
-        self.stats.relay_lost += self.links.restart(shard) as u64;
-        self.links.push(shard, Item::Greeting(restarts));
+        self.stats.relay_lost += self.links.restart(shard, restarts) as u64;
+        let own = (!self.links.is_greeted(shard)).then_some(self.restarts);
+        self.links.push(shard, Item::Greeting { restarts, own });
         for index in 0..self.connections.slots() {
             if self.waits_for(index, shard) {
                 self.lose(index);

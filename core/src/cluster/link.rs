@@ -347,14 +347,16 @@ impl Links {
         }
     }
 
-    /// The other shard begins anew, for the so-manieth time: what it was asked and what it held is gone, and what it was to be told is for
-    /// nobody. Returns how much that was.
+    /// The other shard begins anew, for the so-manieth time: what it was asked and what it held is gone, and most of
+    /// what it was to be told is for nobody. Returns how much that was.
     pub(crate) fn restart(&mut self, shard: ShardId, restarts: u16) -> usize {
         let mut lost = 0;
         if let Some(link) = self.get_mut(shard) {
             link.restarts = Some(restarts);
-            lost = core::mem::take(&mut link.out).len();
-            link.out_bytes = 0;
+            let before = link.out.len();
+            link.out.retain(Item::is_for_any_life);
+            lost = before - link.out.len();
+            link.out_bytes = link.out.iter().map(Item::bytes).sum();
             link.news = News::default();
             link.asked_bytes = 0;
             link.done_bytes = 0;

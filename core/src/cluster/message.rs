@@ -235,6 +235,16 @@ pub(crate) struct Charge {
 }
 
 impl Item {
+    /// Whether it concerns a shard that has begun anew, also if it was for the one that has failed: a greeting does,
+    /// and what is told to everyone.
+    pub(crate) fn is_for_any_life(&self) -> bool {
+        match self {
+            Self::Greeting { .. } => true,
+            Self::Delivery(delivery) => delivery.room.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Memory of it, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_deref().map_or(0, str::len);

@@ -106,6 +106,21 @@ fn broadcasts_outlive_the_first_shard() {
     assert_eq!(world.expect(bob, "broadcast")["data"], 2);
 }
 
+/// Whoever connects to its new life is one of everybody, before others have heard of it.
+#[test]
+fn broadcasts_reach_its_new_clients_at_once() {
+    let mut world = World::of_shards(quiet(), 2);
+    let (ada, _) = (world.connect(), world.connect());
+    world.driver().machine_mut().set_lag(late(1_000_000));
+    world.restart(ShardId(1));
+    world.driver().machine_mut().set_lag(late(0));
+    let (_, cyd) = (world.connect(), world.connect());
+    assert_eq!(world.shard(cyd), ShardId(1));
+    assert_eq!(world.stats().shard_restarts, 0);
+    world.send(ada, &json!({"type": "broadcast", "data": 1}));
+    assert_eq!(world.expect(cyd, "broadcast")["data"], 1);
+}
+
 /// Two that fail, one after the other: that the first has begun anew is known to the second one's new life, too, which
 /// was not there to hear of it.
 #[test]

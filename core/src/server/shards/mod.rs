@@ -206,7 +206,7 @@ impl Server {
         }
         for item in relay.items {
             self.steps.one();
-            if !self.links.is_greeted(from) && !matches!(item, Item::Greeting { .. }) {
+            if !self.links.is_greeted(from) && !item.is_for_any_life() {
                 self.stats.relay_lost += 1;
                 continue;
             }

@@ -292,6 +292,34 @@ fn what_comes_after_a_wait_for_a_link_is_done_at_once() {
     assert_eq!(world.expect(ada, "pong")["id"], 1);
 }
 
+/// A member that asks for the list by joining again, and is taken out before it comes, joins once more: it is in the
+/// room where it says so.
+#[test]
+fn whoever_is_taken_out_while_it_joins_again_is_a_member_after_that() {
+    let mut world = World::of_shards(quiet(), 2);
+    let room = room_at(&world, ShardId(1));
+    let (ada, bob) = (world.connect(), world.connect());
+    world.join(ada, &room);
+    world.join(bob, &room);
+    world.forget();
+    world.driver().machine_mut().set_lag(slow(1_000));
+    world.post_json(ada, &json!({"type": "join", "room": room, "id": 1}));
+    world.settle();
+    world.command(Command::Kick {
+        connection: world.connection(ada),
+        room: room.clone(),
+    });
+    world.expect(ada, "left_room");
+    world.advance_ms(20);
+    let joined = world.expect(ada, "joined_room");
+    assert_eq!((&joined["id"], &joined["total"]), (&json!(1), &json!(2)));
+    assert_eq!(world.expect(bob, "member_left")["reason"], "kicked");
+    world.expect(bob, "member_joined");
+    world.post_json(bob, &say(&room, 1));
+    world.advance_ms(20);
+    world.expect(ada, "room_message");
+}
+
 /// A room's name that is none is refused at once: no link is waited for.
 #[test]
 fn a_name_that_is_none_waits_for_no_link() {

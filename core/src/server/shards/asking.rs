@@ -48,6 +48,11 @@ enum For {
 }
 
 impl Waiting {
+    /// Whether a member has asked for the list, and is none any more.
+    fn is_stale(&self, is_member: bool) -> bool {
+        matches!(self.whatfor, For::Join { again: true, .. }) && !is_member
+    }
+
     /// Memory besides its place.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match &self.whatfor {
@@ -288,6 +293,10 @@ impl Server {
         };
         let id = waiting.id.as_deref();
         match answer {
+            // It was taken out meanwhile, of which the home hears only now: it joins once more.
+            Answer::Joined { room, .. } if waiting.is_stale(self.is_in(index, &room)) => {
+                return self.ask_to_join(index, waiting.shard, &room, false, id);
+            }
             Answer::Joined {
                 room,
                 members,
@@ -310,6 +319,11 @@ impl Server {
             }
         }
         self.go_on_reading(index);
+    }
+
+    fn is_in(&self, index: u32, name: &str) -> bool {
+        let room = self.rooms.find(name);
+        room.is_some_and(|room| self.is_member(index, room))
     }
 
     /// A room's home has made a client its member.

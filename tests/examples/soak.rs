@@ -98,8 +98,9 @@ fn work(next: &AtomicU64, end: Instant, found: &Mutex<Found>) {
 /// Runs a seed; now and then also does it again from its recording.
 fn checked(seed: u64) -> Result<Coverage, Box<Failure>> {
     let report = run_seed(seed)?;
-    if seed.is_multiple_of(REPLAY_EVERY)
-        && let Err(error) = replay(&report.recording)
+    if let Some(recording) = &report.recording
+        && seed.is_multiple_of(REPLAY_EVERY)
+        && let Err(error) = replay(recording)
     {
         return Err(Box::new(Failure {
             plan: Plan::generate(seed),
@@ -121,7 +122,7 @@ fn kept(failure: &Failure) -> String {
             "see what the server did: roomwire-tokio replay {}",
             path.display()
         ),
-        Err(error) => format!("the recording could not be written: {error}"),
+        Err(error) => format!("there is no recording: {error}"),
     }
 }
 

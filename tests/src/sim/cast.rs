@@ -1,6 +1,5 @@
 //! The clients of a plan at work: they do what they are to do, and tell the oracle what they have said.
 
-use roomwire_core::replay::Recorder;
 use serde_json::json;
 
 use super::network::{HostId, Network, Reading, SocketId};
@@ -8,12 +7,13 @@ use super::observer::Fingerprint;
 use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
 use super::peer::{Heard, Peer};
 use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Plan, ROOMS, Wish};
-use super::tape::{Inside, Tape};
+use super::tape::{Hosted, Inside};
 use super::wrong::{lie_bytes, request, rest};
 use crate::frame::Opcode;
+use crate::rng::Rng;
 
 /// The network of a run.
-pub(super) type Net = Network<Recorder<Tape>, (Inside<Oracle>, Fingerprint)>;
+pub(super) type Net = Network<Hosted, (Inside<Oracle>, Fingerprint)>;
 
 /// All clients of a plan.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Cast<'a> {
     actors: Vec<Actor>,
     /// Sockets of clients that have vanished.
     vanished: Vec<SocketId>,
+    /// Which shard takes a connection.
+    dealer: Rng,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl<'a> Cast<'a> {
             plan,
             actors,
             vanished: Vec::new(),
+            dealer: Rng::new(plan.seed ^ 0xDEA1),
         }
     }
 
@@ -101,7 +104,8 @@ impl<'a> Cast<'a> {
         if let Some(old) = self.actors[number].socket.take() {
             net.reset(old);
         }
-        let socket = net.connect(HostId(0), plan.peer, plan.listener, &plan.link);
+        let host = HostId(self.dealer.below(usize::from(self.plan.shards.count)));
+        let socket = net.connect(host, plan.peer, plan.listener, &plan.link);
         let listener = &self.plan.config.listeners[plan.listener.0 as usize];
         watch(net).dialled(socket, listener.raw_payloads);
         let actor = &mut self.actors[number];
@@ -137,7 +141,7 @@ impl<'a> Cast<'a> {
             bytes.extend(frames);
         }
         if let Some(peer) = self.actors[number].peer.as_mut() {
-            watch(net).pinged(peer.take_pings());
+            watch(net).pinged(socket, peer.take_pings());
         }
         net.write(socket, &bytes);
     }
@@ -338,7 +342,7 @@ impl<'a> Cast<'a> {
         }
         let bytes = peer.frame(opcode, true, payload);
         let pings = peer.take_pings();
-        watch(net).pinged(pings);
+        watch(net).pinged(socket, pings);
         watch(net).written(socket, bytes.len());
         if opcode == Opcode::Close {
             ends(net, socket, Kind::Close);
@@ -407,6 +411,39 @@ impl<'a> Cast<'a> {
                 actor.socket = None;
             }
         }
+    }
+
+    /// A shard is about to be gone: its clients come back after a moment. Their timers count from `first`.
+    pub(super) fn lost(&mut self, net: &mut Net, host: HostId, first: u64) {
+        let now = net.now_us();
+        for (number, actor) in self.actors.iter().enumerate() {
+            if actor.socket.is_some_and(|socket| net.host(socket) == host) {
+                let after = 100_000 + self.dealer.next() % 2_000_000;
+                net.set_timer(now + after, first + number as u64);
+            }
+        }
+    }
+
+    /// A client comes back to the rooms that it has ever asked for.
+    pub(super) fn come_back(&mut self, net: &mut Net, number: usize) {
+        let next = self.actors[number].next;
+        let Some(acts) = self.plan.clients[number].acts.get(..next) else {
+            return; // everybody leaves
+        };
+        let socket = self.actors[number].socket;
+        if socket.is_some_and(|socket| net.connection(socket).is_some()) {
+            return; // it has done so already
+        }
+        self.connect(net, number, Head::Upgrade);
+        let mut rooms: Vec<Ask> = Vec::new();
+        for (_, act) in acts {
+            if let Act::Say(asks) = act {
+                let joins = asks.iter().filter(|ask| matches!(ask.what, Wish::Join(_)));
+                rooms.extend(joins.cloned());
+            }
+        }
+        rooms.dedup();
+        self.actors[number].waiting = rooms;
     }
 
     /// Everybody leaves, each in its own way.

@@ -30,6 +30,14 @@ pub struct Coverage {
     pub audits: u64,
     /// Virtual time, in microseconds.
     pub virtual_us: u64,
+    /// Runs by how many shards their servers had.
+    pub shards: BTreeMap<u8, u64>,
+    /// What shards had for each other.
+    pub relays: u64,
+    /// Links that stalled.
+    pub stalls: u64,
+    /// Shards that began anew.
+    pub restarts: u64,
 }
 
 /// How often, and in how many runs.
@@ -57,7 +65,8 @@ impl Coverage {
         let hours = self.virtual_us as f64 / MICROS_PER_HOUR;
         format!(
             "{} seeds, {hours:.2} simulated hours, {} clients, {} connections, {} requests, {} messages, \
-             {} bytes, {} inputs, {} polls, {} audits",
+             {} bytes, {} inputs, {} polls, {} audits, {} seeds of several shards, {} relays, {} stalls of links, \
+             {} restarts",
             self.seeds,
             self.clients,
             self.connections,
@@ -66,7 +75,11 @@ impl Coverage {
             self.bytes,
             self.inputs,
             self.polls,
-            self.audits
+            self.audits,
+            self.shards.range(2..).map(|(_, seeds)| seeds).sum::<u64>(),
+            self.relays,
+            self.stalls,
+            self.restarts
         )
     }
 
@@ -92,6 +105,12 @@ impl Coverage {
         self.polls += other.polls;
         self.audits += other.audits;
         self.virtual_us += other.virtual_us;
+        for (&count, seeds) in &other.shards {
+            *self.shards.entry(count).or_default() += seeds;
+        }
+        self.relays += other.relays;
+        self.stalls += other.stalls;
+        self.restarts += other.restarts;
     }
 }
 
@@ -109,6 +128,7 @@ fn note(counts: &mut BTreeMap<String, Count>, name: &str) {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.summary())?;
+        writeln!(f, "seeds by number of shards: {:?}", self.shards)?;
         for (title, counts) in [("faults", &self.faults), ("edges", &self.edges)] {
             writeln!(f, "{title}:")?;
             for (name, count) in counts {

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 
-use roomwire_core::{ConnectionId, Input, Instant, Machine, Output, TransportEnd, Turn};
+use roomwire_core::{ConnectionId, Input, Instant, Machine, Now, Output, TransportEnd, Turn};
 
+use super::links::Mail;
 use super::network::{HostId, Network, News, SocketId};
 use super::observer::{Accept, Observer};
 
@@ -49,12 +50,18 @@ pub(super) struct Host<M: Machine> {
     by_id: BTreeMap<ConnectionId, usize>,
     pub(super) knocks: VecDeque<usize>,
     pub(super) commands: VecDeque<M::Command>,
+    /// What other machines have for this one, and which.
+    pub(super) mail: VecDeque<(usize, Mail<M::Relay>)>,
+    /// It takes no connections.
+    pub(super) closed: bool,
     /// Sockets that may have something to hand in, in the order in which they became so.
     ready: VecDeque<usize>,
     is_ready: Vec<bool>,
-    full: bool,
+    pub(super) full: bool,
     idle: bool,
     pub(super) deadline: Option<Instant>,
+    /// The clock as it was handed in last.
+    pub(super) last_read: Now,
 }
 
 impl<M: Machine> Host<M> {
@@ -65,19 +72,34 @@ impl<M: Machine> Host<M> {
             by_id: BTreeMap::new(),
             knocks: VecDeque::new(),
             commands: VecDeque::new(),
+            mail: VecDeque::new(),
+            closed: false,
             ready: VecDeque::new(),
             is_ready: Vec::new(),
             full: false,
             idle: true,
             deadline: None,
+            last_read: Now::default(),
         }
+    }
+
+    /// Another machine begins where this one has failed; returns the sockets that it had.
+    pub(super) fn fail(&mut self, machine: M) -> Vec<usize> {
+        self.machine = machine;
+        self.closed = false;
+        // The links' room is told anew.
+        self.mail
+            .retain(|(_, mail)| matches!(mail, Mail::Letter(_)));
+        (self.full, self.idle, self.deadline) = (false, true, None);
+        core::mem::take(&mut self.by_id).into_values().collect()
     }
 
     /// Whether there is anything to do at `now` but to sleep.
     pub(super) fn is_busy(&self, now: u64) -> bool {
         !self.idle
             || !self.ready.is_empty()
-            || !self.knocks.is_empty()
+            || !(self.closed || self.knocks.is_empty())
+            || !self.mail.is_empty()
             || !self.commands.is_empty()
             || self.is_due(now)
     }
@@ -106,6 +128,8 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
     /// One turn of a driver: a batch of inputs, then polls.
     pub(super) fn turn(&mut self, host: usize) {
         let driving = self.hosts[host].driving;
+        let entry = &self.hosts[host];
+        self.observer.turn(HostId(host), &entry.machine);
         self.now += self.rng.next() % (driving.turn_us + 1);
         if self.hosts[host].is_due(self.now) {
             self.input(host, Input::Tick);
@@ -136,23 +160,30 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             self.input(host, Input::Command(command));
             return true;
         }
-        if let Some(socket) = self.hosts[host].knocks.pop_front() {
+        // What others have for it comes among all the rest.
+        let mail = !self.hosts[host].mail.is_empty();
+        if mail && self.rng.one_in(2) && self.mail_input(host) {
+            return true;
+        }
+        if !self.hosts[host].closed
+            && let Some(socket) = self.hosts[host].knocks.pop_front()
+        {
             self.accept(host, socket);
             return true;
         }
         for _ in 0..self.hosts[host].ready.len() {
             let Some(socket) = self.hosts[host].next_ready() else {
-                return false;
+                break;
             };
             if self.socket_input(host, socket) {
                 return true;
             }
         }
-        false
+        self.mail_input(host)
     }
 
     fn accept(&mut self, host: usize, socket: usize) {
-        let now = self.clock();
+        let now = self.clock(host);
         let (entry, sockets, observer) = self.parts(host);
         let (peer, listener) = (sockets[socket].peer, sockets[socket].listener);
         let id = entry.machine.accept(now, peer, listener);
@@ -233,8 +264,8 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         }
     }
 
-    fn input(&mut self, host: usize, input: Input<'_, M::Command, M::Relay>) {
-        let now = self.clock();
+    pub(super) fn input(&mut self, host: usize, input: Input<'_, M::Command, M::Relay>) {
+        let now = self.clock(host);
         let (host, _, observer) = self.parts(host);
         observer.input(now, &input, &host.machine);
         let turn = host.machine.handle(now, input);
@@ -245,8 +276,8 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
     }
 
     fn poll(&mut self, number: usize) {
-        let now = self.last_clock();
         let (host, _, observer) = self.parts(number);
+        let now = host.last_read;
         let output = host.machine.poll();
         host.full = false;
         observer.polled(now, &output, &host.machine);
@@ -272,6 +303,7 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
                 self.hang_up(socket, reset);
             }
             Output::Event(event) => self.news.push_back(News::Event(HostId(number), event)),
+            Output::Relay { to } => self.carry(number, to),
             Output::Again => {}
             Output::Idle { deadline } => {
                 assert!(
@@ -294,8 +326,8 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             self.end(number, socket, end);
             return;
         }
-        let now = self.last_clock();
         let (host, sockets, observer) = self.parts(number);
+        let now = host.last_read;
         let entry = &mut sockets[socket];
         assert!(
             !entry.down.is_closed(),

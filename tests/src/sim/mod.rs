@@ -48,8 +48,15 @@
 //! it happen while an [`Oracle`] compares, after every step and more deeply whenever the machine is idle, what
 //! the server's sockets took with what clients said and `PROTOCOL.md` promises. A plan is data: [`shrink()`]
 //! makes one that fails smaller. [`Coverage`] says what runs have hit. Others who watch are [`Observer`]s.
-//! Every run is recorded: [`Failure::keep`] writes the recording of one that failed to a file, and
-//! `roomwire-tokio replay FILE` shows what the server did, step by step.
+//!
+//! Of every other plan the server is of 2 to 8 [`Shards`]: machines of their own, each with its own driver, and
+//! links between them that delay what they carry, hold it back and let it go at once. Shards [fail](Trouble): they
+//! say goodbye or are cut, begin anew, and their clients come back. The oracle then compares everything whenever
+//! all shards are idle and nothing is on its way between them; where PROTOCOL.md promises less of several threads,
+//! and only there, it is content with less.
+//!
+//! Every run of one shard is recorded: [`Failure::keep`] writes the recording of one that failed to a file, and
+//! `roomwire-tokio replay FILE` shows what the server did, step by step. There are no recordings of several shards.
 //!
 //! ```
 //! use roomwire_tests::sim::run_seed;
@@ -63,6 +70,7 @@ mod cast;
 mod coverage;
 mod generate;
 mod host;
+mod links;
 mod network;
 mod observer;
 mod oracle;
@@ -78,12 +86,14 @@ mod wrong;
 
 pub use coverage::{Count, Coverage};
 pub use host::Driving;
+pub use links::{Courier, Lag, Letter};
 pub use network::{HostId, Network, News, Reading, SocketId, WALL_MS};
 pub use observer::{Accept, Fingerprint, Log, Observer, Step};
 pub use oracle::{Editor, Kind, Oracle, Outgoing, Request, Target};
 pub use peer::{Codec, Heard, Peer};
 pub use plan::{
-    APPLICATION_TYPE, Act, Ask, ClientPlan, Head, Lie, Nature, Order, Plan, ROOMS, Wish,
+    APPLICATION_TYPE, Act, Ask, ClientPlan, Head, Lie, Nature, Order, Plan, ROOMS, Shards, Trouble,
+    Wish,
 };
 pub use rig::{App, Fate, Orders, Rig, RigClient, Ticket};
 pub use run::{Failure, Report, Sabotage, run, run_recorded, run_sabotaged, run_seed};

@@ -9,18 +9,34 @@ use std::collections::{BTreeMap, VecDeque};
 use roomwire_core::{ConnectionId, Instant, ListenerId, Machine, Now, PeerAddr, TransportEnd};
 
 use super::host::{Driving, Host};
+use super::links::{Links, Mail};
 use super::observer::Observer;
 use super::socket::Socket;
 pub use super::socket::{HostId, News, Reading, SocketId};
 use super::wire::{End, Link, Segment, Wire};
 use crate::rng::Rng;
 
-#[derive(Debug)]
-enum Due {
-    Arrival { socket: usize, segment: Segment },
-    Up { socket: usize, segment: Segment },
-    Knock { socket: usize, refused: bool },
-    Read { socket: usize },
+pub(super) enum Due<R> {
+    Arrival {
+        socket: usize,
+        segment: Segment,
+    },
+    Up {
+        socket: usize,
+        segment: Segment,
+    },
+    Knock {
+        socket: usize,
+        refused: bool,
+    },
+    Read {
+        socket: usize,
+    },
+    Mail {
+        from: usize,
+        to: usize,
+        mail: Mail<R>,
+    },
     Timer(u64),
 }
 
@@ -29,15 +45,18 @@ pub struct Network<M: Machine, O> {
     pub(super) rng: Rng,
     pub(super) now: u64,
     pub(super) inputs: u64,
-    /// The clock when the last input was handed in.
-    last_read: u64,
-    due: BTreeMap<(u64, u64), Due>,
+    due: BTreeMap<(u64, u64), Due<M::Relay>>,
     next_due: u64,
     pub(super) hosts: Vec<Host<M>>,
     pub(super) sockets: Vec<Socket>,
     pub(super) news: VecDeque<News<M::Event>>,
-    observer: O,
+    pub(super) observer: O,
     segments: Vec<(u64, Segment)>,
+    pub(super) links: Links<M::Relay>,
+    /// Nobody has had anything to do since that was told.
+    pub(super) quiet: bool,
+    /// Who had the last turn.
+    turn: usize,
 }
 
 impl<M: Machine, O: Observer<M>> Network<M, O> {
@@ -47,7 +66,6 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             rng: Rng::new(seed),
             now: 1_000_000,
             inputs: 0,
-            last_read: 0,
             due: BTreeMap::new(),
             next_due: 0,
             hosts: Vec::new(),
@@ -55,6 +73,9 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             news: VecDeque::new(),
             observer,
             segments: Vec::new(),
+            links: Links::default(),
+            quiet: false,
+            turn: 0,
         }
     }
 
@@ -203,6 +224,11 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         self.sockets[socket.0].id
     }
 
+    /// The machine that a connection is for.
+    pub fn host(&self, socket: SocketId) -> HostId {
+        HostId(self.sockets[socket.0].host)
+    }
+
     /// Whether a client can still write.
     pub fn is_writable(&self, socket: SocketId) -> bool {
         let entry = &self.sockets[socket.0];
@@ -243,10 +269,13 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             self.happen(due);
             return true;
         }
-        if let Some(host) = self.hosts.iter().position(|host| host.is_busy(self.now)) {
+        if let Some(host) = self.next_busy() {
+            self.turn = host;
+            self.quiet = false;
             self.turn(host);
             return true;
         }
+        self.note_quiet();
         let next = self.due.first_key_value().map(|(&(at, _), _)| at);
         let deadlines = self.hosts.iter().filter_map(|host| host.deadline);
         let next = deadlines.map(Instant::as_micros).chain(next).min();
@@ -265,13 +294,24 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         }
     }
 
+    /// The next machine in turn that has something to do.
+    fn next_busy(&self) -> Option<usize> {
+        let count = self.hosts.len();
+        let mut hosts = (1..=count).map(|after| (self.turn + after) % count);
+        hosts.find(|&host| self.hosts[host].is_busy(self.now))
+    }
+
     /// News that nobody has taken.
     pub fn take_news(&mut self) -> Option<News<M::Event>> {
         self.news.pop_front()
     }
 
-    fn happen(&mut self, due: Due) {
+    fn happen(&mut self, due: Due<M::Relay>) {
         match due {
+            Due::Mail { from, to, mail } => {
+                self.links.flying -= 1;
+                self.hosts[to].mail.push_back((from, mail));
+            }
             Due::Timer(token) => self.news.push_back(News::Timer(token)),
             Due::Knock { socket, refused } => {
                 if refused {
@@ -354,7 +394,7 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         self.pump_down(socket);
     }
 
-    fn schedule(&mut self, at: u64, due: Due) {
+    pub(super) fn schedule(&mut self, at: u64, due: Due<M::Relay>) {
         self.due.insert((at, self.next_due), due);
         self.next_due += 1;
     }
@@ -407,21 +447,15 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         self.pump_down(socket);
     }
 
-    pub(super) fn clock(&mut self) -> Now {
+    /// The reading that comes with a machine's next input.
+    pub(super) fn clock(&mut self, host: usize) -> Now {
         self.inputs += 1;
-        self.last_read = self.now;
-        Now {
+        let now = Now {
             mono: Instant::from_micros(self.now),
             unix_ms: WALL_MS + self.inputs,
-        }
-    }
-
-    /// The reading that came with the last input.
-    pub(super) fn last_clock(&self) -> Now {
-        Now {
-            mono: Instant::from_micros(self.last_read),
-            unix_ms: WALL_MS + self.inputs,
-        }
+        };
+        self.hosts[host].last_read = now;
+        now
     }
 
     pub(super) fn parts(&mut self, host: usize) -> (&mut Host<M>, &mut Vec<Socket>, &mut O) {

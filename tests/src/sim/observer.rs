@@ -9,13 +9,28 @@ use roomwire_core::{
     ConnectionId, Input, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 
-use super::network::SocketId;
+use super::network::{HostId, SocketId};
 
 /// Watches what a driver hands to a machine and what comes out. Every hook does nothing by default.
 ///
 /// The calls between two `handled` or `polled` are one step; accepts, inputs and polls in their order are a
 /// complete log of the run.
 pub trait Observer<M: Machine> {
+    /// A driver's turn begins: what follows, up to the next, is about this machine.
+    fn turn(&mut self, host: HostId, machine: &M) {
+        let _ = (host, machine);
+    }
+
+    /// A machine has failed: it is gone with all its connections, and another one begins in its place.
+    fn failed(&mut self, host: HostId, machine: &M) {
+        let _ = (host, machine);
+    }
+
+    /// All machines are idle, and nothing is on its way between them.
+    fn quiet(&mut self, now: Now) {
+        let _ = now;
+    }
+
     /// A connection was announced; `id` is what the machine answered.
     fn accepted(&mut self, now: Now, what: &Accept, machine: &M) {
         let _ = (now, what, machine);
@@ -60,6 +75,21 @@ impl<M: Machine> Observer<M> for () {}
 
 /// Both watch, the first one first.
 impl<M: Machine, A: Observer<M>, B: Observer<M>> Observer<M> for (A, B) {
+    fn turn(&mut self, host: HostId, machine: &M) {
+        self.0.turn(host, machine);
+        self.1.turn(host, machine);
+    }
+
+    fn failed(&mut self, host: HostId, machine: &M) {
+        self.0.failed(host, machine);
+        self.1.failed(host, machine);
+    }
+
+    fn quiet(&mut self, now: Now) {
+        self.0.quiet(now);
+        self.1.quiet(now);
+    }
+
     fn accepted(&mut self, now: Now, what: &Accept, machine: &M) {
         self.0.accepted(now, what, machine);
         self.1.accepted(now, what, machine);
@@ -115,6 +145,7 @@ impl<M: Machine> Observer<M> for Fingerprint {
             Output::Close { connection, reset } => (5 + u8::from(*reset), connection.to_bits()),
             Output::Event(_) => (7, 0),
             Output::Again => (8, 0),
+            Output::Relay { to } => (11, u64::from(to.0)),
             Output::Idle { deadline } => (9, deadline.map_or(u64::MAX, |at| at.as_micros())),
             _ => (10, 0),
         };

@@ -6,6 +6,7 @@ use roomwire_core::config::{RoomRule, SlowReader};
 use roomwire_core::{Config, ListenerId, PeerAddr};
 
 use super::host::Driving;
+use super::links::Lag;
 use super::network::Reading;
 use super::peer::Codec;
 use super::wire::Link;
@@ -23,8 +24,43 @@ pub struct Plan {
     pub clients: Vec<ClientPlan>,
     /// What the program around the server asks for, and when.
     pub commands: Vec<(u64, Order)>,
+    /// Of what the server is made.
+    pub shards: Shards,
     /// When everybody leaves, in microseconds from the beginning.
     pub end_us: u64,
+}
+
+/// The shards of a server, their links, and what happens to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shards {
+    /// How many there are.
+    pub count: u8,
+    /// How long what one has for another is on its way.
+    pub lag: Lag,
+    /// What goes wrong, and when. One shard alone has no links, and its failure is that of the server.
+    pub troubles: Vec<(u64, Trouble)>,
+}
+
+impl Default for Shards {
+    /// One.
+    fn default() -> Self {
+        Self {
+            count: 1,
+            lag: Lag::default(),
+            troubles: Vec::new(),
+        }
+    }
+}
+
+/// What goes wrong with shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing arrives from one shard at another for so many microseconds.
+    Stall(u8, u8, u64),
+    /// A shard panics. It says goodbye to its clients, then begins anew.
+    Abandon(u8),
+    /// A shard panics, and cannot even say goodbye: its sockets are cut, and it begins anew.
+    Cut(u8),
 }
 
 /// One client: what it does, one thing after the other.
@@ -227,6 +263,15 @@ pub const ROOMS: [&str; 9] = [
 pub const APPLICATION_TYPE: &str = "roll";
 
 impl Plan {
+    /// The same with a server of one shard, for what only that promises.
+    #[must_use]
+    pub fn alone(self) -> Self {
+        Self {
+            shards: Shards::default(),
+            ..self
+        }
+    }
+
     /// How slow readers of a room are treated; everyone's own messages are never dropped.
     pub(super) fn policy(&self, room: usize) -> SlowReader {
         self.rule(room).slow_reader

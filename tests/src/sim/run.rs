@@ -6,18 +6,20 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use roomwire_core::cluster::Relay;
 use roomwire_core::replay::{Options, Recorder};
-use roomwire_core::server::{Command, Event, Outcome, RequestToken};
-use roomwire_core::{Config, ErrorCode};
+use roomwire_core::server::{Command, Event, Outcome, Place, RequestToken};
+use roomwire_core::{Config, ErrorCode, Server, ShardId, ValidConfig};
 use serde_json::json;
 
 use super::cast::{Cast, Net};
 use super::coverage::Coverage;
+use super::links::Courier;
 use super::network::{HostId, Network, News};
 use super::observer::Fingerprint;
-use super::oracle::{Editor, Oracle};
-use super::plan::{Order, Plan, ROOMS};
-use super::tape::{Inside, Tape};
+use super::oracle::{Editor, End, Oracle};
+use super::plan::{Order, Plan, ROOMS, Trouble};
+use super::tape::{Hosted, Inside, Tape};
 use crate::rng::Rng;
 
 /// What a run came to.
@@ -27,8 +29,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// A hash of everything that the server put out.
     pub fingerprint: u64,
-    /// What went into the server, for [`replay`](super::replay).
-    pub recording: Vec<u8>,
+    /// What went into the server, for [`replay`](super::replay). There are recordings of one shard only.
+    pub recording: Option<Vec<u8>>,
 }
 
 /// A run in which something was wrong.
@@ -38,27 +40,33 @@ pub struct Failure {
     pub plan: Plan,
     /// What was wrong.
     pub what: String,
-    /// What went into the server up to then, for [`replay`](super::replay).
-    pub recording: Vec<u8>,
+    /// What went into the server up to then, for [`replay`](super::replay). There are recordings of one shard only.
+    pub recording: Option<Vec<u8>>,
 }
 
 impl Failure {
     /// Writes the recording into a folder; returns its path. `roomwire-tokio replay` shows it.
     ///
     /// # Errors
-    /// As the file system says.
+    /// As the file system says; or that there is none, as there were several shards.
     pub fn keep(&self, folder: &Path) -> io::Result<PathBuf> {
+        let none = || io::Error::other("a server of several shards is not recorded");
+        let recording = self.recording.as_ref().ok_or_else(none)?;
         let path = folder.join(format!("seed-{}.roomwire", self.plan.seed));
-        fs::write(&path, &self.recording)?;
+        fs::write(&path, recording)?;
         Ok(path)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shards = match self.plan.shards.count {
+            1 => String::new(),
+            count => format!(" ({count} shards, which are not recorded)"),
+        };
         write!(
             f,
-            "seed {}: {}\nrun just this one with: ROOMWIRE_SIM_SEED={} cargo test -p roomwire-tests --test simulator",
+            "seed {}{shards}: {}\nrun just this one with: ROOMWIRE_SIM_SEED={} cargo test -p roomwire-tests --test simulator",
             self.plan.seed, self.what, self.plan.seed
         )
     }
@@ -81,12 +89,20 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Failure>> {
 }
 
 /// What is wrong with a run on purpose, so that it can be seen whether the oracle notices.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sabotage {
     /// What the oracle is shown instead of what the server has sent.
     pub editor: Option<Editor>,
+    /// What shards are sent instead of what others had for them.
+    pub courier: Option<Courier<Relay>>,
     /// The settings of the server, where they are not what the plan says.
     pub config: Option<Config>,
+}
+
+impl fmt::Debug for Sabotage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sabotage")
+    }
 }
 
 /// Runs a plan with something wrong.
@@ -121,7 +137,7 @@ fn run_as(plan: &Plan, sabotage: Sabotage, options: Options) -> Result<Report, B
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
         Err(format!("panicked: {}", text.unwrap_or_default()))
     });
-    let recording = tape.take();
+    let recording = (plan.shards.count == 1).then(|| tape.take());
     match result {
         Ok((coverage, fingerprint)) => Ok(Report {
             coverage,
@@ -141,6 +157,14 @@ struct Run<'a> {
     net: Net,
     cast: Cast<'a>,
     rng: Rng,
+    config: ValidConfig,
+    key: [u8; 32],
+    /// How often each shard has begun anew.
+    restarts: Vec<u16>,
+    /// Shards that have failed and say goodbye.
+    failing: Vec<bool>,
+    /// The server has been told to leave: no shard begins anew.
+    leaving: bool,
     /// Numbers the program's messages.
     serial: u64,
     /// Answers that the program is about to give.
@@ -152,8 +176,8 @@ impl<'a> Run<'a> {
         let config = sabotage.config.unwrap_or_else(|| plan.config.clone());
         let config = config.validate().expect("a valid config");
         let mut rng = Rng::new(plan.seed ^ 0xA5);
-        let mut seed = [0; 32];
-        for chunk in seed.chunks_mut(8) {
+        let mut key = [0; 32];
+        for chunk in key.chunks_mut(8) {
             chunk.copy_from_slice(&rng.next().to_le_bytes());
         }
         let mut oracle = Oracle::new(plan);
@@ -162,11 +186,27 @@ impl<'a> Run<'a> {
         }
         let watch = (Inside(oracle), Fingerprint::default());
         let mut net = Network::new(plan.seed, watch);
-        net.add(Recorder::new(config, seed, options, tape), plan.driving);
+        let count = plan.shards.count;
+        if count == 1 {
+            let recorder = Recorder::new(config.clone(), key, options, tape);
+            net.add(Hosted::Whole(recorder), plan.driving);
+        } else {
+            for shard in 0..count {
+                let server = shard_of(count, shard, 0, &config, key);
+                net.add(Hosted::Shard(server), plan.driving);
+            }
+            net.link(plan.shards.lag);
+        }
+        if let Some(courier) = sabotage.courier {
+            net.set_courier(courier);
+        }
         let cast = Cast::new(plan, &mut net);
         let beginning = net.now_us();
         for (number, (at, _)) in plan.commands.iter().enumerate() {
             net.set_timer(beginning + at, ORDERS + number as u64);
+        }
+        for (number, (at, _)) in plan.shards.troubles.iter().enumerate() {
+            net.set_timer(beginning + at, TROUBLES + number as u64);
         }
         net.set_timer(beginning + plan.end_us, END);
         net.set_timer(beginning + plan.end_us + PATIENCE_US, CUT);
@@ -175,6 +215,11 @@ impl<'a> Run<'a> {
             net,
             cast,
             rng,
+            config,
+            key,
+            restarts: vec![0; usize::from(count)],
+            failing: vec![false; usize::from(count)],
+            leaving: false,
             serial: 0,
             answers: Vec::new(),
         }
@@ -199,14 +244,18 @@ impl<'a> Run<'a> {
     }
 
     fn finish(mut self, beginning: u64) -> Result<(Coverage, u64), String> {
-        if let Some(deadline) = self.net.deadline(HostId(0)) {
+        let hosts = || (0..self.restarts.len()).map(HostId);
+        if let Some(deadline) = hosts().find_map(|host| self.net.deadline(host)) {
             return Err(format!("a deadline at the end: {deadline:?}"));
         }
-        let stats = self.net.machine(HostId(0)).as_ref().stats();
+        let servers = hosts().map(|host| self.net.machine(host).as_ref());
+        let ends: Vec<_> = servers.map(End::of).collect();
         let (inputs, micros) = (self.net.inputs(), self.net.now_us() - beginning);
+        let relays = self.net.relays();
         let (Inside(oracle), fingerprint) = self.net.observer_mut();
-        oracle.finish(&stats, inputs, micros);
+        oracle.coverage.relays = relays;
         oracle.coverage.clients = self.plan.clients.len() as u64;
+        oracle.finish(&ends, inputs, micros);
         match oracle.violation() {
             Some(wrong) => Err(wrong.to_owned()),
             None => Ok((oracle.coverage.clone(), fingerprint.value())),
@@ -218,21 +267,30 @@ impl<'a> Run<'a> {
             News::Received(socket, bytes) => self.cast.received(&mut self.net, socket, &bytes)?,
             News::Finished(socket) => self.cast.finished(&mut self.net, socket),
             News::Refused(socket) | News::Reset(socket) => self.cast.gone(socket),
-            News::Timer(END) => self.cast.leave(&mut self.net),
-            News::Timer(CUT) => self.cast.leave(&mut self.net),
+            News::Timer(END | CUT) => self.cast.leave(&mut self.net),
+            News::Timer(token) if token >= TROUBLES => {
+                let (_, trouble) = self.plan.shards.troubles[(token - TROUBLES) as usize];
+                self.trouble(trouble);
+            }
             News::Timer(token) if token >= ANSWERS => {
                 let answer = self.answers.get_mut((token - ANSWERS) as usize);
                 if let Some((request, outcome)) = answer.and_then(Option::take) {
-                    let reply = Command::Reply { request, outcome };
-                    self.net.command(HostId(0), reply);
+                    let host = HostId(usize::from(request.shard().0));
+                    self.net.command(host, Command::Reply { request, outcome });
                 }
             }
             News::Timer(token) if token >= ORDERS => {
                 let (_, order) = self.plan.commands[(token - ORDERS) as usize];
                 self.order(order);
             }
+            News::Timer(token) if token >= BACK => {
+                self.cast.come_back(&mut self.net, (token - BACK) as usize);
+            }
             News::Timer(token) => self.cast.act(&mut self.net, token as usize),
             News::Event(_, Event::Application { request, .. }) => self.answer(request),
+            News::Event(HostId(shard), Event::Drained) if self.failing[shard] && !self.leaving => {
+                self.begin_anew(shard);
+            }
             News::Connected(_) | News::Event(..) => {}
         }
         Ok(())
@@ -254,6 +312,46 @@ impl<'a> Run<'a> {
         self.answers.push(Some((request, outcome)));
     }
 
+    // ---- shards
+
+    fn trouble(&mut self, trouble: Trouble) {
+        let coverage = &mut self.net.observer_mut().0.0.coverage;
+        match trouble {
+            Trouble::Stall(from, to, micros) => {
+                coverage.fault("a stall of a link");
+                coverage.stalls += 1;
+                let (from, to) = (HostId(usize::from(from)), HostId(usize::from(to)));
+                self.net.stall_link(from, to, micros);
+            }
+            Trouble::Abandon(shard) | Trouble::Cut(shard)
+                if self.leaving || self.failing[usize::from(shard)] => {}
+            Trouble::Abandon(shard) => {
+                coverage.fault("a shard fails and says goodbye");
+                let shard = usize::from(shard);
+                self.failing[shard] = true;
+                self.net.close_door(HostId(shard));
+                self.net.command(HostId(shard), Command::Abandon);
+            }
+            Trouble::Cut(shard) => {
+                coverage.fault("a shard fails and is cut");
+                self.begin_anew(usize::from(shard));
+            }
+        }
+    }
+
+    /// What was a shard is gone, and another one is in its place.
+    fn begin_anew(&mut self, shard: usize) {
+        self.failing[shard] = false;
+        self.restarts[shard] += 1;
+        let (count, restarts) = (self.plan.shards.count, self.restarts[shard]);
+        self.net.observer_mut().0.0.coverage.restarts += 1;
+        let server = shard_of(count, shard as u8, restarts, &self.config, self.key);
+        self.cast.lost(&mut self.net, HostId(shard), BACK);
+        let machine = Hosted::Shard(server);
+        self.net.restart(HostId(shard), machine, restarts);
+    }
+
+    /// The program asks for something, of the shard that the adapters would ask.
     fn order(&mut self, order: Order) {
         self.serial += 1;
         let serial = self.serial;
@@ -287,14 +385,44 @@ impl<'a> Run<'a> {
             let name = name.split('(').next().unwrap_or_default();
             let name = format!("the program's command: {name}");
             self.net.observer_mut().0.0.coverage.fault(&name);
-            self.net.command(HostId(0), command);
+            self.command(command);
         }
+    }
+
+    fn command(&mut self, command: Command) {
+        let shard = match &command {
+            Command::Send { connection, .. }
+            | Command::Kick { connection, .. }
+            | Command::Close { connection, .. } => connection.shard(),
+            Command::Drain => {
+                self.leaving = true;
+                for host in (0..self.restarts.len()).map(HostId) {
+                    self.net.open_door(host);
+                    self.net.command(host, Command::Drain);
+                }
+                return;
+            }
+            _ => ShardId(0),
+        };
+        self.net.command(HostId(usize::from(shard.0)), command);
     }
 }
 
+/// One life of a shard.
+fn shard_of(shards: u8, shard: u8, restarts: u16, config: &ValidConfig, key: [u8; 32]) -> Server {
+    let place = Place {
+        shard: ShardId(shard),
+        shards,
+        restarts,
+    };
+    Server::shard(config.clone(), key, place)
+}
+
 /// Timers of clients count from 0; these are others.
+const BACK: u64 = 1 << 31;
 const ORDERS: u64 = 1 << 32;
 const ANSWERS: u64 = 1 << 33;
+const TROUBLES: u64 = 1 << 34;
 const END: u64 = 1 << 40;
 const CUT: u64 = END + 1;
 

@@ -1,12 +1,13 @@
 //! Makes a plan that fails smaller, one part at a time, while it still fails.
 
 use super::host::Driving;
-use super::plan::{Act, Plan};
+use super::links::Lag;
+use super::plan::{Act, Plan, Trouble};
 
 /// The smallest plan that was found for which `fails` holds, in at most `runs` calls of it.
 ///
-/// Tried are, in halves and then ever smaller: fewer clients, fewer commands, fewer acts of a client, fewer
-/// requests of an act, and the usual driver. A client that is dropped keeps its number, so that what is said
+/// Tried are, in halves and then ever smaller: fewer clients, fewer commands, less trouble between shards, fewer acts
+/// of a client, fewer requests of an act; fewer shards, links without delay, and the usual driver. A client that is dropped keeps its number, so that what is said
 /// of the others stays true. What remains keeps its time.
 pub fn shrink(plan: &Plan, runs: usize, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut search = Search {
@@ -16,8 +17,10 @@ pub fn shrink(plan: &Plan, runs: usize, mut fails: impl FnMut(&Plan) -> bool) ->
     };
     loop {
         let before = size(&search.best);
+        search.shards();
         search.clients();
         search.commands();
+        search.troubles();
         for client in 0..search.best.clients.len() {
             search.acts(client);
         }
@@ -36,7 +39,7 @@ pub fn size(plan: &Plan) -> usize {
         Act::Say(asks) => 1 + asks.len(),
         _ => 1,
     });
-    acts.sum::<usize>() + plan.commands.len()
+    acts.sum::<usize>() + plan.commands.len() + plan.shards.troubles.len()
 }
 
 struct Search<'a> {
@@ -96,6 +99,34 @@ impl Search<'_> {
             |plan| plan.commands.len(),
             |plan, from, to| drop(plan.commands.drain(from..to)),
         );
+    }
+
+    fn troubles(&mut self) {
+        self.remove(
+            |plan| plan.shards.troubles.len(),
+            |plan, from, to| drop(plan.shards.troubles.drain(from..to)),
+        );
+    }
+
+    /// The fewest shards with which it still fails, and links that are as good as they can be.
+    fn shards(&mut self) {
+        let counts = 1..self.best.shards.count;
+        for count in counts {
+            let mut candidate = self.best.clone();
+            candidate.shards.count = count;
+            let there = |trouble: Trouble| match trouble {
+                Trouble::Stall(from, to, _) => from.max(to) < count,
+                Trouble::Abandon(shard) | Trouble::Cut(shard) => shard < count && count > 1,
+            };
+            let troubles = &mut candidate.shards.troubles;
+            troubles.retain(|&(_, trouble)| there(trouble));
+            if self.attempt(candidate) {
+                break;
+            }
+        }
+        let mut candidate = self.best.clone();
+        candidate.shards.lag = Lag::default();
+        self.attempt(candidate);
     }
 
     fn acts(&mut self, client: usize) {

@@ -1,5 +1,9 @@
 //! Many clients on many shards, links that delay and stall, shards that fail: what each client was told is compared
 //! with what may be true.
+//!
+//! The simulator (`tests/simulator`) does the same with more of everything and stricter. This takes two seconds instead
+//! of minutes, knows nothing of what the simulator takes for true, and tries [`Shards`](roomwire_tests::Shards), on which
+//! the scenarios run.
 
 use std::collections::{BTreeMap, BTreeSet};
 

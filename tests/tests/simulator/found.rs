@@ -2,9 +2,9 @@
 
 use roomwire_tests::sim::{Nature, Plan, run};
 
-/// The plan of a seed as it was before clients of newer natures were added.
+/// The plan of a seed as it was before clients of newer natures were added, and shards.
 fn old(seed: u64) -> Plan {
-    let mut plan = Plan::generate(seed);
+    let mut plan = one_shard(seed);
     plan.clients.retain(|client| {
         !matches!(
             client.nature,
@@ -12,6 +12,11 @@ fn old(seed: u64) -> Plan {
         )
     });
     plan
+}
+
+/// The plan of a seed as it was before there were several shards.
+fn one_shard(seed: u64) -> Plan {
+    Plan::generate(seed).alone()
 }
 
 fn passes(plan: &Plan) {
@@ -32,6 +37,6 @@ fn a_close_frame_of_a_client_that_is_throttled() {
 #[test]
 fn a_response_that_is_not_read_for_a_while() {
     for seed in [8_000_923, 8_000_975] {
-        passes(&Plan::generate(seed));
+        passes(&one_shard(seed));
     }
 }

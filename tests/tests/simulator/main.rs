@@ -45,7 +45,7 @@ fn kept(failure: &Failure) -> String {
             "see what the server did: roomwire-tokio replay {}",
             path.display()
         ),
-        Err(error) => format!("the recording could not be written: {error}"),
+        Err(error) => format!("there is no recording: {error}"),
     }
 }
 

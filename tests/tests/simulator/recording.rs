@@ -1,17 +1,29 @@
-//! Every run is recorded, and what was recorded can be done again.
+//! Every run of one shard is recorded, and what was recorded can be done again.
 
 use std::fs;
 use std::path::Path;
 
 use roomwire_core::replay::{Ending, Options};
-use roomwire_tests::sim::{Editor, Plan, Sabotage, replay, run_recorded, run_sabotaged};
+use roomwire_tests::sim::{
+    Editor, Plan, Report, Sabotage, replay, run, run_recorded, run_sabotaged,
+};
 
-use super::passes;
+fn plan(seed: u64) -> Plan {
+    Plan::generate(seed).alone()
+}
+
+fn recording(report: Report) -> Vec<u8> {
+    report.recording.expect("one shard is recorded")
+}
+
+fn recorded(seed: u64) -> Vec<u8> {
+    recording(run(&plan(seed)).unwrap_or_else(|failure| panic!("{failure}")))
+}
 
 #[test]
 fn runs_are_done_again_to_the_same_hash() {
     for seed in 2_000..2_020 {
-        let again = replay(&passes(seed).recording);
+        let again = replay(&recorded(seed));
         assert_eq!(again, Ok(Ending::Closed), "seed {seed}");
     }
 }
@@ -20,18 +32,14 @@ fn runs_are_done_again_to_the_same_hash() {
 #[test]
 fn masked_recordings_make_the_same_decisions() {
     for seed in 2_000..2_040 {
-        let plan = Plan::generate(seed);
         let masked = Options {
             masked: true,
             max_bytes: u64::MAX,
         };
-        let report = run_recorded(&plan, masked).unwrap_or_else(|failure| panic!("{failure}"));
-        assert_eq!(replay(&report.recording), Ok(Ending::Closed), "seed {seed}");
-        assert_ne!(
-            report.recording,
-            passes(seed).recording,
-            "seed {seed} says nothing"
-        );
+        let report = run_recorded(&plan(seed), masked);
+        let masked = recording(report.unwrap_or_else(|failure| panic!("{failure}")));
+        assert_eq!(replay(&masked), Ok(Ending::Closed), "seed {seed}");
+        assert_ne!(masked, recorded(seed), "seed {seed} says nothing");
     }
 }
 
@@ -42,12 +50,29 @@ fn a_run_that_fails_leaves_a_recording() {
     }));
     let sabotage = Sabotage {
         editor: Some(editor),
-        config: None,
+        ..Sabotage::default()
     };
-    let failure = run_sabotaged(&Plan::generate(0), sabotage).expect_err("it must be noticed");
+    let failure = run_sabotaged(&plan(0), sabotage).expect_err("it must be noticed");
     let path = failure
         .keep(Path::new(env!("CARGO_TARGET_TMPDIR")))
         .expect("the folder is there");
     let recording = fs::read(&path).expect("it was written");
     assert_eq!(replay(&recording), Ok(Ending::Closed));
+}
+
+#[test]
+fn a_run_of_several_shards_says_that_it_is_not_recorded() {
+    let mut seeds = 0..;
+    let several = |seed: &u64| Plan::generate(*seed).shards.count > 1;
+    let seed = seeds.find(several).expect("half of them are");
+    let editor = Editor(Box::new(|_, _| Vec::new()));
+    let sabotage = Sabotage {
+        editor: Some(editor),
+        ..Sabotage::default()
+    };
+    let failure = run_sabotaged(&Plan::generate(seed), sabotage).expect_err("nothing was told");
+    assert!(failure.to_string().contains("not recorded"), "{failure}");
+    let kept = failure.keep(Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let why = kept.expect_err("there is no recording").to_string();
+    assert!(why.contains("several shards"), "{why}");
 }

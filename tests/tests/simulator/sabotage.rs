@@ -9,10 +9,10 @@ use roomwire_tests::sim::{
     Act, Ask, Driving, Editor, Head, Link, Plan, Sabotage, SocketId, Wish, run, run_sabotaged,
 };
 
-/// Plans in which some rooms tell everything to everybody.
+/// Plans in which some rooms tell everything to everybody, of one shard.
 fn plans() -> impl Iterator<Item = Plan> {
     let strict = |plan: &Plan| plan.config.rooms.iter().all(|rule| rule.pattern != "*");
-    (0..40).map(Plan::generate).filter(strict)
+    (0..40).map(Plan::generate).map(Plan::alone).filter(strict)
 }
 
 /// In so many runs it must be noticed.
@@ -45,7 +45,7 @@ where
         }));
         let sabotage = Sabotage {
             editor: Some(editor),
-            config: None,
+            ..Sabotage::default()
         };
         let result = run_sabotaged(&plan, sabotage);
         if !edited.get() {
@@ -121,7 +121,7 @@ fn a_room_message_that_comes_twice() {
 
 /// Two clients in a room, of whom the second says two things in one piece.
 fn two_in_a_room() -> Plan {
-    let mut plan = Plan::generate(0);
+    let mut plan = Plan::generate(0).alone();
     plan.config = Config::default();
     plan.config.listeners = vec![ListenerConfig::default()];
     plan.driving = Driving::default();
@@ -158,7 +158,7 @@ fn two_room_messages_in_the_wrong_order() {
     }));
     let sabotage = Sabotage {
         editor: Some(editor),
-        config: None,
+        ..Sabotage::default()
     };
     let what = run_sabotaged(&plan, sabotage)
         .expect_err("nothing was noticed")
@@ -302,7 +302,7 @@ fn notices_settings(
 ) {
     let mut tried = 0;
     for seed in seeds {
-        let plan = Plan::generate(seed);
+        let plan = Plan::generate(seed).alone();
         if !wanted(&plan.config) {
             continue;
         }
@@ -310,8 +310,8 @@ fn notices_settings(
         change(&mut config);
         tried += 1;
         let sabotage = Sabotage {
-            editor: None,
             config: Some(config),
+            ..Sabotage::default()
         };
         if let Err(failure) = run_sabotaged(&plan, sabotage) {
             let known = |expected: &&str| failure.what.contains(expected);

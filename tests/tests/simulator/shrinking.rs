@@ -36,7 +36,7 @@ fn without_acknowledgements(plan: &Plan) -> Option<String> {
             let lost = text.starts_with(r#"{"type":"ack""#);
             if lost { Vec::new() } else { vec![text] }
         }))),
-        config: None,
+        ..Sabotage::default()
     };
     run_sabotaged(plan, sabotage)
         .err()

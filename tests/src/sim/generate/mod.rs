@@ -2,6 +2,7 @@
 
 mod edges;
 mod server;
+mod shards;
 
 use core::net::Ipv4Addr;
 
@@ -9,7 +10,7 @@ use roomwire_core::{Config, ListenerId, PeerAddr};
 
 use super::network::Reading;
 use super::peer::Codec;
-use super::plan::{Act, Ask, ClientPlan, Head, Lie, Nature, Plan, ROOMS, Wish};
+use super::plan::{Act, Ask, ClientPlan, Head, Lie, Nature, Plan, ROOMS, Shards, Wish};
 use super::wire::Link;
 use crate::rng::Rng;
 
@@ -33,9 +34,11 @@ impl Plan {
             driving: driving(rng),
             clients,
             commands,
+            shards: Shards::default(),
             end_us,
         };
         edges::add(&mut plan);
+        shards::add(&mut plan);
         plan
     }
 }

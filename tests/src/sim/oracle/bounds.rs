@@ -4,7 +4,7 @@ use roomwire_core::server::Event;
 use roomwire_core::{ConnectionId, Machine, Output, Server, Stats};
 
 use super::session::Reader;
-use super::{Oracle, Totals};
+use super::{End, Oracle, Totals};
 
 /// How long the machine has been busy without getting anything done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,24 +33,34 @@ impl Oracle {
     /// Counts a poll; those that get nothing done are bounded by what was handed in and who is there.
     pub(super) fn poll_counts(&mut self, output: &Output<Event>, server: &Server) {
         let received = server.stats().received;
-        let worked = received > self.bounds.received;
-        self.bounds.received = received;
+        let live = self.life().live as u64;
+        let bounds = self.bounds();
+        let worked = received > bounds.received;
+        bounds.received = received;
         match output {
-            Output::Idle { .. } => {
-                self.bounds.credit = POLLS_PER_CONNECTION * (4 + self.live.len() as u64);
-            }
-            Output::Event(_) | Output::Close { .. } | Output::Finish { .. } => {}
+            Output::Idle { .. } => bounds.credit = POLLS_PER_CONNECTION * (4 + live),
+            // Of the last there are as many as what they carry.
+            Output::Event(_)
+            | Output::Close { .. }
+            | Output::Finish { .. }
+            | Output::Relay { .. } => {}
             _ if worked => {}
-            _ => match self.bounds.credit.checked_sub(1) {
-                Some(left) => self.bounds.credit = left,
+            _ => match bounds.credit.checked_sub(1) {
+                Some(left) => bounds.credit = left,
                 None => self.fail(|| format!("{output:?}: so many polls and still not idle")),
             },
         }
         let buffered = server.stats().buffered_bytes;
-        let most = self.config.limits.max_buffered_bytes + self.one_turn();
+        let most = self.max_buffered_bytes() + self.one_turn();
         self.check(buffered <= most, || {
             format!("{buffered} bytes are held, {most} may be")
         });
+    }
+
+    /// A shard's part of the memory that buffers may take.
+    fn max_buffered_bytes(&self) -> usize {
+        let share = self.config.limits.max_buffered_bytes / self.present.len();
+        share.max(self.config.min_buffered_bytes())
     }
 
     /// What may be held beyond the limit until the machine has been polled: what is published in one turn,
@@ -90,7 +100,12 @@ impl Oracle {
         let lingers = session.closed_at.is_some_and(|at| since(at) > linger);
         let beats = heartbeat.interval_ms > 0 && session.welcomed && session.paused_at.is_none();
         // Whoever has not had its response yet is not pinged.
-        let quiet = since(session.last_input_at.max(session.upgraded_at.unwrap_or(0)));
+        let heard_at = session.last_input_at.max(session.upgraded_at.unwrap_or(0));
+        let (beats, heard_at) = match self.alone {
+            true => (beats, heard_at),
+            false => self.beats_from(session, beats, heard_at),
+        };
+        let quiet = since(heard_at);
         let undead = beats && session.over.is_none() && drained && quiet > dead;
         let stuck = beats && quiet > dead + linger;
         let what = [
@@ -113,16 +128,13 @@ impl Oracle {
             accepted,
             told_drops,
             ..
-        } = self.totals;
+        } = *self.totals();
+        let live = self.life().live as u64;
         let rows = [
             ("received_bytes", stats.received_bytes, bytes_in),
             ("sent_bytes", stats.sent_bytes, bytes_out),
             ("accepted", stats.accepted, accepted),
-            (
-                "connections",
-                stats.connections as u64,
-                self.live.len() as u64,
-            ),
+            ("connections", stats.connections as u64, live),
             ("clamped", stats.clamped, 0),
             ("time_went_back", stats.time_went_back, 0),
             ("unanswered_transmits", stats.unanswered_transmits, 0),
@@ -137,8 +149,9 @@ impl Oracle {
         });
     }
 
-    /// Everybody has left: nothing may be left of them.
-    pub(super) fn check_nothing_left(&mut self, stats: &Stats) {
+    /// Everybody has left: nothing may be left of them on a shard.
+    pub(super) fn check_nothing_left(&mut self, shard: usize, end: &End) {
+        let End { stats, members } = end;
         let gauges = (
             stats.connections,
             stats.clients,
@@ -151,6 +164,26 @@ impl Oracle {
         self.check(stats.opened == stats.closed, || {
             format!("{} opened, {} closed", stats.opened, stats.closed)
         });
+        self.check(*members < SPARE_BYTES, || {
+            format!("{members} bytes are left for members, of whom there are none")
+        });
+        // Each text was delivered, dropped or discarded; what is discarded may also be something else.
+        let life = self.present[shard];
+        let own = self.sessions.iter().filter(|session| session.life == life);
+        let pings: u64 = own.map(|session| session.pings).sum();
+        let produced = stats.deliveries + stats.direct;
+        let texts = self.lives[life].totals.texts;
+        let consumed = texts + stats.dropped + stats.discarded;
+        let others = pings + OTHERS_PER_CONNECTION * stats.accepted;
+        self.check((produced..=produced + others).contains(&consumed), || {
+            format!(
+                "{produced} texts were made, {texts} delivered and up to {others} others: {stats:?}"
+            )
+        });
+    }
+
+    /// The program was told of every end.
+    pub(super) fn check_told(&mut self) {
         let untold = self
             .sessions
             .iter()
@@ -158,18 +191,11 @@ impl Oracle {
         self.check(untold.is_none(), || {
             format!("the end of {untold:?} was not told")
         });
-        // Each text was delivered, dropped or discarded; what is discarded may also be something else.
-        let produced = stats.deliveries + stats.direct;
-        let texts = self.totals.texts;
-        let consumed = texts + stats.dropped + stats.discarded;
-        let others = self.totals.client_pings + OTHERS_PER_CONNECTION * stats.accepted;
-        self.check((produced..=produced + others).contains(&consumed), || {
-            format!(
-                "{produced} texts were made, {texts} delivered and up to {others} others: {stats:?}"
-            )
-        });
     }
 }
+
+/// What the lists of everyone, and of rooms, keep for those that come next.
+const SPARE_BYTES: usize = 4_096;
 
 /// Control frames go beyond the limit of a queue: one ping, one pong and a close frame.
 const CONTROL_BYTES: usize = 3 * 127;

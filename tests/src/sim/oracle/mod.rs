@@ -4,12 +4,16 @@
 //! what PROTOCOL.md promises: who may hear what, in which order, that nothing is lost untold, that every
 //! request has one outcome. Times are counted in inputs, which the simulated wall clock shows in every
 //! `timestamp`; what has none lies between the input that brought it and the write that told of it.
+//!
+//! Where a server has several shards some of that is not promised; `shards` says what, and why.
 
 mod bounds;
+mod order;
 mod quiet;
 mod replies;
 mod rooms;
 mod session;
+mod shards;
 mod stream;
 mod watch;
 
@@ -17,16 +21,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roomwire_core::config::SlowReader;
 use roomwire_core::server::{Command, Event};
-use roomwire_core::{Config, ConnectionId, Now, Stats};
+use roomwire_core::{Config, ConnectionId, Now};
 use serde_json::Value;
 
 use super::coverage::Coverage;
 use super::network::{SocketId, WALL_MS};
 use super::plan::{Plan, ROOMS};
 
-use bounds::Bounds;
+use order::Orders;
 use session::{Ask, Key, Outcome, Sent, Session, To, When};
 pub use session::{Kind, Request};
+pub(super) use shards::End;
+use shards::{Life, Loss};
 
 /// What is true of one server and its clients.
 #[derive(Debug)]
@@ -47,16 +53,27 @@ pub struct Oracle {
     changed: Vec<bool>,
     /// When somebody last did, in microseconds.
     changed_at: Vec<u64>,
+    /// Somebody did, of which the room's home may not have heard.
+    moved: Vec<bool>,
     /// Connections that have ended since everything was compared.
     ended: Vec<usize>,
     /// Private messages that have not been compared.
     privates: Vec<Key>,
+    orders: Orders,
+    /// There is one shard.
+    alone: bool,
+    /// The shard whose turn it is.
+    here: usize,
+    /// Lives of shards, and the present one of each shard.
+    lives: Vec<Life>,
+    present: Vec<usize>,
+    /// The shard that each room belongs to; empty until a machine has been seen.
+    homes: Vec<usize>,
+    losses: Vec<Loss>,
     draining: bool,
     stamp: u64,
     now: u64,
     step: Step,
-    bounds: Bounds,
-    totals: Totals,
     violation: Option<String>,
     editor: Option<Editor>,
     /// What has been hit.
@@ -103,7 +120,6 @@ struct Totals {
     bytes_out: u64,
     accepted: u64,
     told_drops: u64,
-    client_pings: u64,
 }
 
 /// The sender of what the program around the server sends.
@@ -113,6 +129,9 @@ impl Oracle {
     /// Before anything has happened.
     pub fn new(plan: &Plan) -> Self {
         let rooms = 0..ROOMS.len();
+        let shards = usize::from(plan.shards.count);
+        let mut coverage = Coverage::default();
+        coverage.shards.insert(plan.shards.count, 1);
         Self {
             config: plan.config.clone(),
             policies: rooms.clone().map(|room| plan.policy(room)).collect(),
@@ -129,17 +148,23 @@ impl Oracle {
             logs: vec![Vec::new(); ROOMS.len()],
             changed: vec![false; ROOMS.len()],
             changed_at: vec![0; ROOMS.len()],
+            moved: vec![false; ROOMS.len()],
             ended: Vec::new(),
             privates: Vec::new(),
+            orders: Orders::default(),
+            alone: plan.shards.count == 1,
+            here: 0,
+            lives: (0..shards).map(Life::of).collect(),
+            present: (0..shards).collect(),
+            homes: Vec::new(),
+            losses: Vec::new(),
             draining: false,
             stamp: 0,
             now: 0,
             step: Step::default(),
-            bounds: Bounds::default(),
-            totals: Totals::default(),
             violation: None,
             editor: None,
-            coverage: Coverage::default(),
+            coverage,
         }
     }
 
@@ -181,6 +206,7 @@ impl Oracle {
                 padding: message.padding,
                 stamp: None,
                 ask: Some(session.asks.len()),
+                when: When::default(),
             };
             self.sent.insert(key, sent);
         }
@@ -196,8 +222,8 @@ impl Oracle {
     }
 
     /// A client sends so many WebSocket pings.
-    pub fn pinged(&mut self, pings: u64) {
-        self.totals.client_pings += pings;
+    pub fn pinged(&mut self, socket: SocketId, pings: u64) {
+        self.sessions[socket.0].pings += pings;
     }
 
     /// The client id of a connection, once its welcome has been written.
@@ -240,6 +266,7 @@ impl Oracle {
         let session = &mut self.sessions[number];
         session.handed += bytes as u64;
         session.last_input_at = self.now;
+        session.moved_at = self.now;
         let mut messages = 0;
         let mut last = session.asks[..session.given]
             .iter()
@@ -284,13 +311,11 @@ impl Oracle {
             session.typed_at.values_mut().for_each(|at| *at = self.now);
         }
         let mut ended = false;
-        for ask in session.asks[..session.given].iter_mut().rev() {
-            if ask.when.hi.is_some() {
-                break;
-            }
+        for ask in &mut session.asks[session.bounded..session.given] {
             ask.when.by(stamp);
             ended |= !ask.is_message();
         }
+        session.bounded = session.given;
         if ended {
             session.end_by(stamp);
         }
@@ -302,7 +327,8 @@ impl Oracle {
                 if let Some((room, serial)) = told_of(message) {
                     let key = (PROGRAM, serial);
                     self.logs[room].push(key);
-                    let stamp = Some(self.stamp);
+                    // Elsewhere it is published when that shard hears of it.
+                    let stamp = self.alone.then_some(self.stamp);
                     self.sent.insert(
                         key,
                         Sent {
@@ -310,6 +336,7 @@ impl Oracle {
                             padding: 0,
                             stamp,
                             ask: None,
+                            when: When::since(self.stamp),
                         },
                     );
                 }
@@ -332,6 +359,7 @@ impl Oracle {
                             padding: 0,
                             stamp: Some(self.stamp),
                             ask: None,
+                            when: When::exactly(self.stamp),
                         },
                     );
                 }
@@ -347,6 +375,7 @@ impl Oracle {
                 self.draining = true;
                 self.coverage.edge("drain");
             }
+            Command::Abandon => self.failing(),
             _ => {}
         }
     }
@@ -383,7 +412,7 @@ impl Oracle {
                     .edge(&format!("open → closed: {cause:?} {code}"));
             }
             Event::Drained => {
-                let alone = self.live.is_empty();
+                let alone = self.life().live == 0;
                 self.check(alone, || "drained with connections".to_owned());
                 self.coverage.edge("drain → drained");
             }
@@ -397,10 +426,23 @@ impl Oracle {
         let session = &mut self.sessions[number];
         session.live = false;
         session.end_by(stamp);
+        let life = session.life;
+        self.lives[life].live -= 1;
         self.live.remove(&number);
         self.ended.push(number);
-        self.changed.fill(true);
-        self.changed_at.fill(self.now);
+        self.all_changed();
+    }
+
+    /// Somebody has come to a room, or gone.
+    fn room_changed(&mut self, room: usize) {
+        self.changed[room] = true;
+        self.changed_at[room] = self.now;
+        self.moved[room] = true;
+    }
+
+    /// Somebody may have gone from all rooms.
+    fn all_changed(&mut self) {
+        (0..ROOMS.len()).for_each(|room| self.room_changed(room));
     }
 }
 
@@ -432,13 +474,21 @@ fn told_of(message: &str) -> Option<(usize, u64)> {
 }
 
 impl Oracle {
-    /// The counters of the run, once it is over.
-    pub(super) fn finish(&mut self, stats: &Stats, inputs: u64, micros: u64) {
+    /// The counters of the run, once it is over, and that nothing is left of it on any shard.
+    pub(super) fn finish(&mut self, ends: &[End], inputs: u64, micros: u64) {
         self.coverage.seeds = 1;
-        self.coverage.messages = self.totals.texts;
-        self.coverage.bytes = stats.sent_bytes;
+        let totals = self.lives.iter().map(|life| life.totals);
+        let (messages, bytes) = totals.fold((0, 0), |(messages, bytes), totals| {
+            (messages + totals.texts, bytes + totals.bytes_out)
+        });
+        (self.coverage.messages, self.coverage.bytes) = (messages, bytes);
         self.coverage.inputs = inputs;
         self.coverage.virtual_us = micros;
-        self.check_nothing_left(stats);
+        for (shard, end) in ends.iter().enumerate() {
+            self.check_nothing_left(shard, end);
+        }
+        self.check_told();
+        self.check_relays(ends);
+        self.check_order();
     }
 }

@@ -21,27 +21,50 @@ enum Fate {
 }
 
 impl Oracle {
-    /// The machine has nothing to do before `deadline`.
-    pub(super) fn quiet(&mut self, deadline: Option<Instant>, server: &Server) {
-        self.coverage.audits += 1;
+    /// A shard has nothing to do before `deadline`.
+    pub(super) fn idle(&mut self, deadline: Option<Instant>, server: &Server) {
         let late = deadline.is_none_or(|at| at.as_micros() > self.now);
         self.check(late, || format!("the deadline {deadline:?} has passed"));
-        self.check_counters(&server.stats());
-        let live: Vec<usize> = self.live.iter().copied().collect();
-        let mut drained = BTreeSet::new();
+        let stats = server.stats();
+        self.check_counters(&stats);
+        self.life().throttles = stats.throttled > 0;
+        let life = self.present[self.here];
+        let own = |&number: &usize| self.sessions[number].life == life;
+        let live: Vec<usize> = self.live.iter().copied().filter(own).collect();
         for &number in &live {
-            if let Some(connection) = self.sessions[number].connection
-                && self.check_queue(connection, server) == 0
-            {
-                drained.insert(number);
+            if let Some(connection) = self.sessions[number].connection {
+                let queued = self.check_queue(connection, server);
+                self.sessions[number].drained = queued == 0;
             }
         }
         for &number in &live {
-            let is_drained = drained.contains(&number);
-            self.check_times(number, is_drained);
             let session = &self.sessions[number];
-            if is_drained && session.welcomed && session.over.is_none() {
-                self.check_answers(number, server.stats().throttled > 0);
+            let drained = session.drained;
+            let waits = drained && session.welcomed && session.over.is_none();
+            self.check_times(number, drained);
+            if waits && !self.alone {
+                self.check_waiting(number);
+            }
+        }
+        self.life().clients = stats.clients;
+        if self.alone {
+            self.settled();
+        }
+    }
+
+    /// So have all of them, and nothing is on its way between them.
+    pub(super) fn settled(&mut self) {
+        self.coverage.audits += 1;
+        if !self.alone {
+            self.arrived();
+        }
+        let live: Vec<usize> = self.live.iter().copied().collect();
+        let drained = live.iter().copied();
+        let drained: BTreeSet<usize> = drained.filter(|&n| self.sessions[n].drained).collect();
+        for &number in &drained {
+            let session = &self.sessions[number];
+            if session.welcomed && session.over.is_none() {
+                self.check_answers(number);
                 self.check_stays(number);
                 self.check_typing(number);
             }
@@ -51,9 +74,12 @@ impl Oracle {
         }
         self.check_private(&drained);
         if drained.len() == live.len() {
-            self.check_clients(server);
+            self.check_clients();
         }
         for room in 1..ROOMS.len() {
+            if self.home_is_failing(room) {
+                continue;
+            }
             if self.changed[room] && self.is_strict(room) {
                 self.check_views(room, &drained);
                 self.changed[room] = drained.len() < live.len();
@@ -62,23 +88,26 @@ impl Oracle {
                 self.check_counts(room);
             }
         }
+        self.settle_losses();
     }
 
-    fn check_clients(&mut self, server: &Server) {
+    fn check_clients(&mut self) {
         let there = |&&number: &&usize| {
             let session = &self.sessions[number];
             session.welcomed && session.over.is_none()
         };
         let clients = self.live.iter().filter(there).count();
-        let stats = server.stats();
-        self.check(stats.clients == clients, || {
-            format!("{clients} clients are there: {stats:?}")
+        let present = self.present.iter().map(|&life| &self.lives[life]);
+        let counted: usize = present.map(|life| life.clients).sum();
+        self.check(counted == clients, || {
+            format!("{clients} clients are there, {counted} are counted")
         });
     }
 
     /// Every request that needs an answer has one, but for those that wait while their client is throttled.
-    fn check_answers(&mut self, number: usize, throttles: bool) {
+    fn check_answers(&mut self, number: usize) {
         let session = &self.sessions[number];
+        let throttles = self.lives[session.life].throttles;
         if let Some(since) = session.paused_at
             && throttles
         {
@@ -106,8 +135,8 @@ impl Oracle {
         }
         self.sessions[number].stays = stays;
         for mut stay in core::mem::take(&mut self.sessions[number].past) {
-            let left = stay.left.map(|left| left.lo);
-            self.compare(number, &mut stay, left);
+            let until = stay.left.map(|left| self.heard_until(&stay, left));
+            self.compare(number, &mut stay, until);
             self.check_missing(number, &stay);
         }
     }
@@ -118,11 +147,17 @@ impl Oracle {
         stays.append(&mut self.sessions[number].past);
         for mut stay in stays {
             if self.policies[stay.room] == SlowReader::Close {
-                let until = stay.left.map_or(stay.cursor, |left| left.lo);
+                let left = stay.left.map(|left| self.heard_until(&stay, left));
+                let until = left.unwrap_or(stay.cursor);
                 self.compare(number, &mut stay, Some(until));
                 self.check_missing(number, &stay);
             }
         }
+    }
+
+    /// Until when whoever has left a room should have heard of it: elsewhere, what was on its way is missed.
+    fn heard_until(&self, stay: &Stay, left: When) -> u64 {
+        if self.alone { left.lo } else { stay.cursor }
     }
 
     fn check_missing(&mut self, number: usize, stay: &Stay) {
@@ -159,7 +194,9 @@ impl Oracle {
                 Fate::Published(when) => {
                     let after = when.lo > stay.joined.latest();
                     let before = until.is_none_or(|until| when.latest() < until);
-                    stay.missing += u64::from(after && before && !got);
+                    let missing = after && before && !got;
+                    let lost = || self.may_be_lost(key, stay.room);
+                    stay.missing += u64::from(missing && !lost());
                 }
             }
         }
@@ -177,12 +214,12 @@ impl Oracle {
             return Fate::Published(When::exactly(stamp));
         }
         let Some(ask) = ask else {
-            return Fate::Perhaps;
+            return Fate::Published(sent.when);
         };
         match ask.outcome {
             Outcome::Done => Fate::Published(ask.when),
             Outcome::Failed => Fate::Never,
-            Outcome::Silent => Fate::Perhaps,
+            Outcome::Silent | Outcome::Lost => Fate::Perhaps,
             Outcome::Open => {
                 let sender = &self.sessions[key.0];
                 if sender.live && sender.over.is_none() {
@@ -317,6 +354,6 @@ impl Oracle {
 }
 
 /// The longest pause of a client that is throttled.
-const MAX_THROTTLE_US: u64 = 10_000_000;
+pub(super) const MAX_THROTTLE_US: u64 = 10_000_000;
 /// What a turn of the driver may take.
-const TURN_US: u64 = 100_000;
+pub(super) const TURN_US: u64 = 100_000;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Oracle;
 use super::rooms::members_of;
 use super::session::{Ask, Kind, Outcome, When};
+use super::shards::{can_be_asked_elsewhere, is_done_at_home};
 use super::stream::{room_of, stamp_of};
 
 impl Oracle {
@@ -32,14 +33,19 @@ impl Oracle {
         let Some(index) = self.settle(number, kind, id.as_deref(), code, text) else {
             return;
         };
-        let stamp = self.stamp;
+        let (stamp, alone) = (self.stamp, self.alone);
         let session = &mut self.sessions[number];
         let ask = &mut session.asks[index];
-        ask.when.by(stamp);
+        let lost = code == Some("internal");
+        if alone || (is_done_at_home(ask.request.kind) && !lost) {
+            ask.when.by(stamp);
+        }
         // Without an `id`, it may have been a later one that was refused.
         let certain = ask.must_answer();
         ask.outcome = if kind == "error" && !certain {
             Outcome::Silent
+        } else if lost {
+            Outcome::Lost
         } else if kind == "error" {
             Outcome::Failed
         } else {
@@ -51,7 +57,7 @@ impl Oracle {
             self.coverage
                 .edge(&format!("refused: {}", code.unwrap_or_default()));
             let made = serial.and_then(|serial| self.sent.get(&(number, serial)));
-            let reached = certain && made.is_some_and(|sent| sent.stamp.is_some());
+            let reached = certain && !lost && made.is_some_and(|sent| sent.stamp.is_some());
             return self.check(!reached, || {
                 format!("{number}: refused, and yet it was received: {text}")
             });
@@ -63,7 +69,7 @@ impl Oracle {
             "members" => {
                 let whole = value["more"] == false;
                 if whole {
-                    self.listed(number, room, value, text);
+                    self.listed(number, room, when, value, text);
                 }
             }
             _ => {}
@@ -80,7 +86,7 @@ impl Oracle {
         let right = named && listed.contains(&client) && (whole || listed.len() == limit);
         self.check(right, || format!("{number}: a wrong list: {text}"));
         if self.sessions[number].is_in(room) {
-            self.listed(number, room, value, text);
+            self.listed(number, room, when, value, text);
         } else {
             self.enter(number, room, when, Some(listed), whole);
             if let Some(stay) = self.sessions[number].stay(room) {
@@ -114,13 +120,15 @@ impl Oracle {
         code: Option<&str>,
         text: &str,
     ) -> Option<usize> {
+        let alone = self.alone;
         let session = &mut self.sessions[number];
         session.paused_at = session.paused_at.map(|_| self.now);
+        session.moved_at = self.now;
         while session.next < session.given {
             let index = session.next;
             let ask = &mut session.asks[index];
             session.next += 1;
-            if ask.request.id.as_deref() == id && can_be(ask, kind, code) {
+            if ask.request.id.as_deref() == id && can_be(ask, kind, code, alone) {
                 return Some(index);
             }
             if ask.request.kind == Kind::Application {
@@ -139,8 +147,11 @@ impl Oracle {
 }
 
 /// Whether a request can have such an outcome.
-fn can_be(ask: &Ask, kind: &str, code: Option<&str>) -> bool {
+fn can_be(ask: &Ask, kind: &str, code: Option<&str>, alone: bool) -> bool {
     let request = &ask.request;
+    if code == Some("internal") {
+        return !alone && can_be_asked_elsewhere(ask);
+    }
     if kind == "error" {
         return match request.kind {
             Kind::Wrong(right) => {

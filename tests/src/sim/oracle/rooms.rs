@@ -20,23 +20,25 @@ impl Oracle {
         whole: bool,
     ) {
         let view = members.filter(|_| self.is_strict(room));
+        // Broadcasts that others have heard before may still be on their way.
+        let late = room == 0 && !self.alone;
         let stay = Stay {
             room,
             joined,
             left: None,
-            cursor: joined.lo,
+            cursor: if late { 0 } else { joined.lo },
             serials: BTreeMap::new(),
             view,
             whole,
             typing: BTreeMap::new(),
+            vague: false,
             count: 0,
             audited: 0,
             unsettled: Vec::new(),
             missing: 0,
         };
         self.sessions[number].stays.push(stay);
-        self.changed[room] = true;
-        self.changed_at[room] = self.now;
+        self.room_changed(room);
     }
 
     /// Somebody is in a room no more.
@@ -49,8 +51,7 @@ impl Oracle {
         let mut stay = session.stays.swap_remove(at);
         stay.left = Some(left);
         session.past.push(stay);
-        self.changed[room] = true;
-        self.changed_at[room] = self.now;
+        self.room_changed(room);
     }
 
     /// Whether every coming and going of a room is told at once, and nothing is ever dropped.
@@ -67,7 +68,7 @@ impl Oracle {
         match (sent.stamp, sent.ask) {
             (Some(stamp), _) => Some(When::exactly(stamp)),
             (None, Some(ask)) => Some(self.sessions[key.0].asks[ask].when),
-            (None, None) => None,
+            (None, None) => Some(sent.when),
         }
     }
 
@@ -102,12 +103,14 @@ impl Oracle {
             let fits = stamp.is_none_or(|stamp| when.lo <= stamp && stamp <= when.latest());
             self.check(fits, || format!("{number}: sent {when:?}: {text}"));
         }
+        self.orders.heard(number, room, key);
         let when = self.published_when(key).unwrap_or_default();
+        let alone = self.alone;
         let late = self.policies[room] == SlowReader::Latest;
         let session = &mut self.sessions[number];
         let fresh = session.received.insert(key);
         let direct = session.direct;
-        let overtaken = room > 0 && !late && when.latest() < direct;
+        let overtaken = alone && room > 0 && !late && when.latest() < direct;
         let Some(stay) = session.stay(room) else {
             return self.fail(|| format!("{number}: not a member: {text}"));
         };
@@ -123,7 +126,7 @@ impl Oracle {
         self.check(last.is_none_or(|last| last < key.1), || {
             format!("{number}: after later ones of its sender: {text}")
         });
-        self.check(when.latest() >= joined.lo, || {
+        self.check(when.latest() >= joined.lo || (room == 0 && !alone), || {
             format!("{number}: sent {when:?}, joined {joined:?}: {text}")
         });
         self.check(when.latest() >= cursor, || {
@@ -146,14 +149,7 @@ impl Oracle {
             return self.fail(|| format!("{number}: not a member: {text}"));
         }
         if kind == "members_changed" {
-            if let Some(stay) = self.sessions[number].stay(room) {
-                stay.count = value["total"].as_u64().unwrap_or_default();
-            }
-            let threshold = self.notices[room];
-            self.coverage.edge("comings and goings are summed up");
-            return self.check(threshold <= MOST_MEMBERS, || {
-                format!("{number}: summed up: {text}")
-            });
+            return self.members_changed(number, room, value, text);
         }
         let client = value["clientId"].as_str().unwrap_or_default();
         let own = self.sessions[number].client.as_deref() == Some(client);
@@ -171,6 +167,7 @@ impl Oracle {
         let strict = self.is_strict(room);
         let now = self.now;
         let subject_is_older = self.was_there_before(number, room, client);
+        let silenced = subject.is_some_and(|subject| self.lost_its_shard(subject));
         let Some(stay) = self.sessions[number].stay(room) else {
             return;
         };
@@ -182,8 +179,10 @@ impl Oracle {
         // Who stops may have begun before this one came.
         let typing = match kind {
             "user_typing" => stay.typing.insert(client.to_owned(), now).is_none(),
-            "user_stopped_typing" => stay.typing.remove(client).is_some() || subject_is_older,
-            "member_left" => !stay.typing.contains_key(client),
+            "user_stopped_typing" => {
+                stay.typing.remove(client).is_some() || subject_is_older || stay.vague
+            }
+            "member_left" => stay.typing.remove(client).is_none() || silenced,
             _ => true,
         };
         let cursor = stay.cursor;
@@ -210,6 +209,26 @@ impl Oracle {
         self.check(when != Some(None), || {
             format!("{number}: nothing like it has happened since {cursor}: {text}")
         });
+    }
+
+    /// Comings and goings of a large room, or of one whose home has failed: then the list is to be asked for.
+    fn members_changed(&mut self, number: usize, room: usize, value: &Value, text: &str) {
+        let lost = self.lost_its_home(room);
+        if let Some(stay) = self.sessions[number].stay(room) {
+            stay.count = value["total"].as_u64().unwrap_or_default();
+            if lost {
+                (stay.view, stay.vague) = (None, true);
+                stay.typing.clear();
+            }
+        }
+        let edge = if lost {
+            "the books of a room were lost"
+        } else {
+            "comings and goings are summed up"
+        };
+        self.coverage.edge(edge);
+        let large = self.notices[room] <= MOST_MEMBERS;
+        self.check(large || lost, || format!("{number}: summed up: {text}"));
     }
 
     /// Whether `client` may have been in a room when a member came; it may have left and come back since.
@@ -259,7 +278,11 @@ impl Oracle {
             lo: session.alive,
             hi: None,
         });
-        let ended = When { lo: 0, ..over };
+        let ended = match self.alone {
+            true => When { lo: 0, ..over },
+            // Others hear of it later.
+            false => When::since(0),
+        };
         (kicked || after(&ended)).then_some(When { lo: 0, hi: None })
     }
 
@@ -270,26 +293,45 @@ impl Oracle {
     }
 
     /// A list of members that was told in its place among the notices.
-    pub(super) fn listed(&mut self, number: usize, room: usize, value: &Value, text: &str) {
+    pub(super) fn listed(
+        &mut self,
+        number: usize,
+        room: usize,
+        when: When,
+        value: &Value,
+        text: &str,
+    ) {
         let listed = members_of(value);
         let whole = value["total"].as_u64() == Some(listed.len() as u64);
         if !whole {
             return;
         }
+        let relisted = !self.alone && self.is_strict(room);
+        let lost = self.is_lost(room, when);
         let Some(stay) = self.sessions[number].stay(room) else {
             return;
         };
         let same = match &mut stay.view {
-            Some(view) if stay.whole => *view == listed,
+            Some(view) if stay.whole => {
+                let same = *view == listed;
+                *view = listed;
+                same
+            }
             Some(view) => {
                 let same = view.is_subset(&listed);
                 *view = listed;
                 stay.whole = true;
                 same
             }
+            // The books were lost, and here they are again.
+            view @ None if relisted => {
+                *view = Some(listed);
+                stay.whole = true;
+                true
+            }
             None => true,
         };
-        self.check(same, || {
+        self.check(same || lost, || {
             format!("{number}: does not fit the notices: {text}")
         });
     }

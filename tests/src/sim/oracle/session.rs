@@ -24,6 +24,14 @@ impl When {
         }
     }
 
+    /// No end of it is known.
+    pub(super) const fn since(stamp: u64) -> Self {
+        Self {
+            lo: stamp,
+            hi: None,
+        }
+    }
+
     /// It has happened by `stamp`.
     pub(super) fn by(&mut self, stamp: u64) {
         self.hi = Some(self.hi.map_or(stamp, |hi| hi.min(stamp)));
@@ -82,6 +90,8 @@ pub(super) enum Outcome {
     Open,
     Done,
     Failed,
+    /// Another shard was asked and did not answer: it may have done it.
+    Lost,
     /// Passed over: without an `id` it need not be answered.
     Silent,
 }
@@ -120,8 +130,10 @@ pub(super) struct Sent {
     pub(super) padding: usize,
     /// When it was published, as its receivers were told.
     pub(super) stamp: Option<u64>,
-    /// Its place among its sender's requests; `None` for the program's own, whose stamp is known.
+    /// Its place among its sender's requests; `None` for the program's own.
     pub(super) ask: Option<usize>,
+    /// When the program asked for it, and by when that was done.
+    pub(super) when: When,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +158,8 @@ pub(super) struct Stay {
     pub(super) whole: bool,
     /// Who is typing there, as told, and since when in microseconds.
     pub(super) typing: BTreeMap<String, u64>,
+    /// Who had begun to type before may not be known: the room's books were lost.
+    pub(super) vague: bool,
     /// How many are there, as told.
     pub(super) count: u64,
     /// How far the room's log has been compared.
@@ -170,6 +184,10 @@ pub(super) struct Session {
     pub(super) raw: bool,
     pub(super) connection: Option<ConnectionId>,
     pub(super) live: bool,
+    /// Which life of a shard has it.
+    pub(super) life: usize,
+    /// WebSocket pings that the client has sent.
+    pub(super) pings: u64,
     pub(super) reader: Reader,
     /// Bytes that the client has sent, and that the server was given.
     pub(super) written: u64,
@@ -179,6 +197,14 @@ pub(super) struct Session {
     pub(super) given: usize,
     /// The first that is not settled.
     pub(super) next: usize,
+    /// Asks before this are known to be over and done with by some time.
+    pub(super) bounded: usize,
+    /// The client has finished writing.
+    pub(super) finished: bool,
+    /// Nothing was queued for it when its shard was idle.
+    pub(super) drained: bool,
+    /// When it was last answered, or asked for more.
+    pub(super) moved_at: u64,
     /// The server may have put off part of what it was given.
     pub(super) behind: bool,
     /// Since when nothing is read from it, and nothing it had said was answered either.
@@ -228,12 +254,18 @@ impl Session {
             raw,
             connection: None,
             live: false,
+            life: 0,
+            pings: 0,
             reader: Reader::Head(Vec::new()),
             written: 0,
             handed: 0,
             asks: Vec::new(),
             given: 0,
             next: 0,
+            bounded: 0,
+            finished: false,
+            drained: false,
+            moved_at: 0,
             behind: false,
             paused_at: None,
             pending: BTreeSet::new(),

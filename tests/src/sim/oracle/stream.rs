@@ -22,14 +22,15 @@ impl Oracle {
                 let rest = head.split_off(end + 4);
                 let status = String::from_utf8_lossy(head.get(9..12).unwrap_or_default());
                 let status = status.into_owned();
-                self.totals.responses += 1;
                 if status == "101" {
                     let mut reader = FrameReader::default();
                     reader.push(&rest);
                     session.reader = Reader::Frames(reader);
                     session.upgrading = true;
+                    self.totals().responses += 1;
                 } else {
                     session.reader = Reader::Plain;
+                    self.totals().responses += 1;
                     self.coverage.edge(&format!("handshake → {status}"));
                     return;
                 }
@@ -50,7 +51,7 @@ impl Oracle {
         });
         match frame.opcode {
             Opcode::Text if frame.fin => {
-                self.totals.texts += 1;
+                self.totals().texts += 1;
                 match (String::from_utf8(frame.payload), &mut self.editor) {
                     (Ok(text), None) => self.text(number, &text),
                     (Ok(text), Some(editor)) => {
@@ -62,18 +63,18 @@ impl Oracle {
                 }
             }
             Opcode::Ping => {
-                self.totals.controls += 1;
+                self.totals().controls += 1;
                 self.sessions[number].pinged_at = Some(self.now);
                 self.coverage.edge("open → pinged");
             }
-            Opcode::Pong => self.totals.controls += 1,
+            Opcode::Pong => self.totals().controls += 1,
             Opcode::Close => self.close_frame(number, &frame.payload),
             other => self.fail(|| format!("{number}: an unexpected frame {other:?}")),
         }
     }
 
     fn close_frame(&mut self, number: usize, payload: &[u8]) {
-        self.totals.controls += 1;
+        self.totals().controls += 1;
         let code = payload.first_chunk().copied();
         let code = code.map_or(1005, u16::from_be_bytes);
         let stamp = self.stamp;
@@ -91,8 +92,7 @@ impl Oracle {
             .iter()
             .any(|ask| !ask.is_message());
         let rash = code == 1001 && !asked && !answered && !session.fell_short && !self.draining;
-        self.changed.fill(true);
-        self.changed_at.fill(self.now);
+        self.all_changed();
         self.check(!rash, || format!("{number}: given up without a ping"));
         self.check(announced.is_none_or(|said| said == code), || {
             format!("{number}: closing with {announced:?}, then {code}")
@@ -256,7 +256,7 @@ impl Oracle {
         };
         self.coverage
             .edge(&format!("messages are dropped and told: {why}"));
-        self.totals.told_drops += count;
+        self.totals().told_drops += count;
         let session = &mut self.sessions[number];
         *session.told.entry(room).or_default() += count;
         let droppable =

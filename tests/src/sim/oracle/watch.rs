@@ -4,25 +4,44 @@ use roomwire_core::server::{Command, Event};
 use roomwire_core::{ConnectionId, Input, Now, Output, Server, Turn};
 
 use super::{Oracle, Step, What};
+use crate::sim::network::HostId;
 use crate::sim::observer::{Accept, Observer};
 
 impl Observer<Server> for Oracle {
+    fn turn(&mut self, host: HostId, server: &Server) {
+        self.turn_of(host, server);
+    }
+
+    fn failed(&mut self, host: HostId, server: &Server) {
+        self.begins_anew(host, server);
+    }
+
+    fn quiet(&mut self, now: Now) {
+        if !self.alone {
+            self.tick(now);
+            self.settled();
+        }
+    }
+
     fn accepted(&mut self, now: Now, what: &Accept, _: &Server) {
         self.tick(now);
         let Some(id) = what.id else {
             self.coverage.edge("connect → refused");
             return;
         };
-        self.totals.accepted += 1;
+        self.totals().accepted += 1;
+        self.life().live += 1;
         let number = what.socket.0;
+        let life = self.present[self.here];
         let session = &mut self.sessions[number];
         session.connection = Some(id);
         session.live = true;
+        session.life = life;
         session.accepted_at = self.now;
         session.last_input_at = self.now;
         self.by_connection.insert(id, number);
         self.live.insert(number);
-        self.bounds.input();
+        self.bounds().input();
     }
 
     fn input(
@@ -32,7 +51,7 @@ impl Observer<Server> for Oracle {
         server: &Server,
     ) {
         self.tick(now);
-        self.bounds.input();
+        self.bounds().input();
         self.step = Step {
             received: server.stats().received,
             throttled: server.stats().throttled,
@@ -40,7 +59,7 @@ impl Observer<Server> for Oracle {
         };
         match input {
             Input::Received { connection, bytes } => {
-                self.totals.bytes_in += bytes.len() as u64;
+                self.totals().bytes_in += bytes.len() as u64;
                 self.step.session = self.session_of(*connection);
                 self.step.what = What::Bytes;
                 if let Some(number) = self.step.session {
@@ -81,6 +100,13 @@ impl Observer<Server> for Oracle {
         let Some(number) = self.step.session else {
             return;
         };
+        if !self.alone {
+            // What it had to say may wait for another shard.
+            let session = &mut self.sessions[number];
+            session.behind = true;
+            session.finished |= self.step.what == What::ReadEnd;
+            return;
+        }
         let stats = server.stats();
         let session = &self.sessions[number];
         let held = session.upgraded_at.is_none();
@@ -96,8 +122,7 @@ impl Observer<Server> for Oracle {
             What::ReadEnd => {
                 let stamp = self.stamp;
                 self.sessions[number].end_by(stamp);
-                self.changed.fill(true);
-                self.changed_at.fill(self.now);
+                self.all_changed();
             }
             What::Other => {}
         }
@@ -118,6 +143,8 @@ impl Observer<Server> for Oracle {
                     });
                     if *wanted {
                         self.sessions[number].last_input_at = self.now;
+                    }
+                    if *wanted && self.alone {
                         self.caught_up(number);
                     }
                 }
@@ -137,15 +164,15 @@ impl Observer<Server> for Oracle {
             Output::Transmit { connection } => {
                 self.check_queue(*connection, server);
             }
-            Output::Idle { deadline } => self.quiet(*deadline, server),
+            Output::Idle { deadline } => self.idle(*deadline, server),
             _ => {}
         }
     }
 
     fn wrote(&mut self, now: Now, connection: ConnectionId, bytes: &[u8], lent: usize) {
         self.tick(now);
-        self.totals.bytes_out += bytes.len() as u64;
-        self.bounds.progress(bytes.len());
+        self.totals().bytes_out += bytes.len() as u64;
+        self.bounds().progress(bytes.len());
         if let Some(number) = self.session_of(connection) {
             if bytes.len() < lent {
                 self.coverage.fault("a write falls short");

@@ -13,13 +13,13 @@ use crate::message::LeaveReason;
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Relay {
     pub(crate) items: Vec<Item>,
 }
 
 /// One thing told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Item {
     Request(Request),
     Reply(Reply),
@@ -49,7 +49,7 @@ pub(crate) struct Who {
 }
 
 /// What is asked of a room's home, or of another client's shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// Answered by [`Answer::Joined`] or [`Answer::Refused`].
     Join {
@@ -105,7 +105,7 @@ pub(crate) enum Request {
 }
 
 /// Which members are asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) after: Option<Box<str>>,
     pub(crate) limit: usize,
@@ -113,7 +113,7 @@ pub(crate) struct Page {
 }
 
 /// What became of a request, for the connection that waits for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) to: ConnectionId,
     /// Of the request that it answers.
@@ -122,7 +122,7 @@ pub(crate) struct Reply {
 }
 
 /// The outcomes of requests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Joined {
         room: Box<str>,
@@ -142,7 +142,7 @@ pub(crate) enum Answer {
 }
 
 /// Members that were asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) members: Vec<ClientId>,
     pub(crate) metadata: Option<Vec<Box<str>>>,
@@ -151,7 +151,7 @@ pub(crate) struct Found {
 }
 
 /// A message of a room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) room: Arc<str>,
     /// Members of all shards.

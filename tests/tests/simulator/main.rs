@@ -6,6 +6,7 @@
 mod found;
 mod recording;
 mod sabotage;
+mod shards;
 mod shrinking;
 
 use std::env;

@@ -145,6 +145,7 @@ impl Server {
         if self.turn() == Turn::Full {
             self.resume_later(index);
         }
+        self.spare_kept(index);
     }
 
     fn take_batch(&mut self, index: u32) -> Option<Box<Rest>> {

@@ -104,6 +104,16 @@ impl Server {
         }
     }
 
+    /// A session's messages are kept until they can be carried out. Where there is no room for them, and nobody else to
+    /// make room, that session goes.
+    pub(super) fn spare_kept(&mut self, index: u32) {
+        self.spare_unfinished();
+        let full = self.buffered_bytes() > self.max_buffered_bytes();
+        if full && self.outboxes.longest_stalled().is_none() {
+            self.close_over_budget(index);
+        }
+    }
+
     fn message_due(&self) -> Instant {
         self.now.mono + Duration::from_millis(self.config.timeouts.message_ms)
     }

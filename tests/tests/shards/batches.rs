@@ -73,3 +73,40 @@ fn a_client_that_is_gone_leaves_no_batch() {
         world.expect(other, "pong");
     }
 }
+
+// covers A7-03
+/// Batches that wait are bounded by the server's budget: who brings one for which there is no room goes.
+#[test]
+fn batches_that_wait_take_no_more_than_the_budget() {
+    let mut config = quiet();
+    config.limits.max_queued_bytes = config.min_queued_bytes();
+    config.limits.max_buffered_bytes = 2 * config.min_buffered_bytes();
+    let budget = config.limits.max_buffered_bytes;
+    let mut world = World::of_shards(config, 2);
+    let room = room_at(&world, ShardId(0));
+    let clients = world.connect_many(24);
+    world.driver().machine_mut().set_lag(Lag {
+        rng: Rng::new(1),
+        most_us: 0,
+        stalls_per_mille: 1_000,
+        stall_us: 1_000_000,
+    });
+    let away: Vec<_> = clients
+        .into_iter()
+        .filter(|&peer| world.shard(peer) == ShardId(1))
+        .collect();
+    let join = json!({"type": "join", "room": room, "id": 1});
+    let long = say(&room, "x".repeat(900_000));
+    for &client in &away {
+        world.send(client, &json!({"type": "batch", "messages": [join, long]}));
+        assert!(world.stats().buffered_bytes <= budget);
+    }
+    let (closed, waiting): (Vec<_>, Vec<_>) =
+        (away.into_iter()).partition(|&client| world.close_frame(client).is_some());
+    assert!(!closed.is_empty() && !waiting.is_empty());
+    assert_eq!(world.stats().over_budget, closed.len() as u64);
+    world.advance_ms(3_000);
+    for client in waiting {
+        world.expect(client, "joined_room");
+    }
+}

@@ -411,6 +411,7 @@ impl Server {
         self.input_bytes += text.len();
         let text = text.into();
         self.wait(index, id, shard, For::Link { turn, text });
+        self.spare_kept(index);
     }
 
     /// There is room on a link that a client has waited for.

@@ -26,8 +26,10 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const OUTPUTS_PER_TURN: u32 = 4_096;
 
 /// How long a turn may take. Outputs differ: between two of them a machine may work through 64 KiB of small
-/// messages, so their number alone bounds nothing.
-pub const TURN_TIME: Duration = Duration::from_millis(5);
+/// messages, so their number alone bounds nothing. Long enough for a thousand writes and more on a slow machine: where
+/// a round is cut, what is read meanwhile goes to one part of the members now and to the other in a round of its
+/// own, and messages that would have shared a write do so no more.
+pub const TURN_TIME: Duration = Duration::from_millis(20);
 
 /// Slices handed to one vectored write. Linux takes up to 1,024; past some dozens a longer list gains nothing.
 pub const SLICES_PER_WRITE: usize = 64;

@@ -910,6 +910,24 @@ describe('limits', () => {
     await receiver.until('member_left');
   });
 
+  // covers A7-03, A2-11
+  test('messages come in batches, and replies for who has asked for it', TEST_MS, async (t) => {
+    const { room, clients } = await roomOf(t, 2);
+    const [sender, receiver] = clients;
+    const say = (data, id) => ({ type: 'room_message', room, data, id });
+    const messages = [say('one', 1), { type: 'batch', messages: [say('no', 2)], id: 3 }, say('two', 4)];
+    sender.send({ type: 'batch', messages, id: 5 });
+    for (const [type, id] of [['ack', 1], ['error', 3], ['ack', 4], ['ack', 5]]) {
+      assert.equal((await sender.expect(type)).id, id);
+    }
+    assert.equal((await receiver.expect('room_message')).data, 'one');
+    assert.equal((await receiver.expect('room_message')).data, 'two');
+    sender.send({ type: 'hello', batch: true });
+    sender.send({ type: 'batch', messages: [{ type: 'ping', id: 6 }, { type: 'hello', id: 7 }] });
+    const replies = await sender.expect('batch');
+    assert.deepEqual(replies.messages.map(({ type, id }) => [type, id]), [['pong', 6], ['ack', 7]]);
+  });
+
   test('the message limit is a setting', TEST_MS, async (t) => {
     const own = await ownServer(t, ['--max-message-bytes', '1000']);
     const client = await connect(t, own.url);

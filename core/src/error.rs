@@ -33,13 +33,25 @@ pub enum ErrorCode {
     TooLarge,
     /// The caller is in as many rooms as it may be, or the server holds as many as it can.
     TooManyRooms,
+    /// A file is not what its sender says it is.
+    TransferCorrupt,
+    /// A file over a limit, or too many of them.
+    TransferLimit,
+    /// The other end of a transfer is gone and has not come back.
+    TransferLost,
+    /// A transfer has stood still for too long.
+    TransferTimeout,
+    /// A piece of a file that was not asked for.
+    TransferUnexpected,
+    /// There is no such transfer, or it is none of the caller's.
+    TransferUnknown,
     /// No such message type.
     UnknownType,
 }
 
 impl ErrorCode {
     /// Every code that the server sends, in alphabetical order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::BadJson,
         Self::BadMessage,
         Self::Forbidden,
@@ -53,6 +65,12 @@ impl ErrorCode {
         Self::TargetNotFound,
         Self::TooLarge,
         Self::TooManyRooms,
+        Self::TransferCorrupt,
+        Self::TransferLimit,
+        Self::TransferLost,
+        Self::TransferTimeout,
+        Self::TransferUnexpected,
+        Self::TransferUnknown,
         Self::UnknownType,
     ];
 
@@ -72,8 +90,19 @@ impl ErrorCode {
             Self::TargetNotFound => "target_not_found",
             Self::TooLarge => "too_large",
             Self::TooManyRooms => "too_many_rooms",
+            Self::TransferCorrupt => "transfer_corrupt",
+            Self::TransferLimit => "transfer_limit",
+            Self::TransferLost => "transfer_lost",
+            Self::TransferTimeout => "transfer_timeout",
+            Self::TransferUnexpected => "transfer_unexpected",
+            Self::TransferUnknown => "transfer_unknown",
             Self::UnknownType => "unknown_type",
         }
+    }
+
+    /// The inverse of [`as_str`](Self::as_str); `None` for a code that is not known.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == code)
     }
 }
 

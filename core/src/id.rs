@@ -107,6 +107,19 @@ impl ClientId {
         Self::decode(text).map(|bytes| Self::encode(&bytes))
     }
 
+    /// Length of the bytes that the text spells.
+    pub const BYTES: usize = 18;
+
+    /// The bytes that the text spells, as binary frames carry them. O(1).
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        Self::decode(self.as_str()).unwrap_or_default()
+    }
+
+    /// The inverse of [`to_bytes`](Self::to_bytes). Whether anyone has such an address is another question. O(1).
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Self {
+        Self::encode(bytes)
+    }
+
     /// From its 18 bytes.
     pub(crate) fn encode(bytes: &[u8; 18]) -> Self {
         let mut text = [0; Self::LEN];

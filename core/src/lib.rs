@@ -112,7 +112,10 @@ pub use id::{ClientId, ConnectionId};
 pub use machine::{
     Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
 };
-pub use message::{ClientMessage, LeaveReason, Request, ServerMessage, Welcome};
+pub use message::{
+    Asked, ClientClock, ClientMessage, Data, Destination, FileHash, FileNotice, FileRequest,
+    LeaveReason, Messages, Named, Payload, Request, ServerMessage, TransferId, Welcome,
+};
 pub use server::Server;
 pub use stats::{Counting, Stats};
 pub use time::{Instant, Now};

@@ -2,20 +2,132 @@
 //!
 //! A dialect decodes bytes to a [`Request`] and encodes [`ServerMessage`]s; rooms and limits only ever see
 //! these. Application data is carried byte-exact: for JSON a slice of the original text, never rebuilt.
-//! Everything borrows; nothing here allocates.
+//! Everything borrows where it can; nothing here allocates.
 
+mod files;
+
+use core::num::NonZeroU32;
 use std::borrow::Cow;
+
+pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
 
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 
-/// A client's request: what it wants and the `id` under which it wants the outcome.
+/// A client's request: what it wants, and how the outcome is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// Echoed in the single outcome. Raw JSON (a string or a number) as the client wrote it.
-    pub id: Option<&'a str>,
+    /// The dialect, and the `id` that the single outcome echoes.
+    pub asked: Asked<'a>,
     /// What is asked.
     pub message: ClientMessage<'a>,
+}
+
+/// What something answers: an outcome is told in the dialect of its request, whatever else its client is told in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// Nothing: the server says it by itself.
+    #[default]
+    Nothing,
+    /// A JSON message, with its `id`: raw JSON (a string or a number) as the client wrote it.
+    Json(Option<&'a str>),
+    /// A binary frame, with its request number.
+    Binary(Option<NonZeroU32>),
+}
+
+impl Asked<'_> {
+    /// Whether the client wants to hear of the outcome even if there is nothing to say.
+    pub const fn has_id(self) -> bool {
+        matches!(self, Self::Json(Some(_)) | Self::Binary(Some(_)))
+    }
+}
+
+/// The same, kept until there is an outcome.
+#[derive(Clone, Debug)]
+pub(crate) enum Remembered {
+    Json(Option<Box<str>>),
+    Binary(Option<NonZeroU32>),
+    Nothing,
+}
+
+impl Remembered {
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        match self {
+            Self::Nothing => Asked::Nothing,
+            Self::Json(id) => Asked::Json(id.as_deref()),
+            Self::Binary(number) => Asked::Binary(*number),
+        }
+    }
+
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Json(id) => id.as_deref().map_or(0, str::len),
+            Self::Binary(_) | Self::Nothing => 0,
+        }
+    }
+}
+
+impl From<Asked<'_>> for Remembered {
+    fn from(asked: Asked<'_>) -> Self {
+        match asked {
+            Asked::Nothing => Self::Nothing,
+            Asked::Json(id) => Self::Json(id.map(Box::from)),
+            Asked::Binary(number) => Self::Binary(number),
+        }
+    }
+}
+
+/// Application data, borrowed and byte-exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// Raw JSON.
+    Json(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+impl Payload<'_> {
+    /// Its size in bytes.
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Json(json) => json.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Application data as a client has sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// Raw JSON.
+    Json(&'a str),
+    /// Bytes; owned where they stood in the message in another form.
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl Data<'_> {
+    /// The same, borrowed.
+    pub fn payload(&self) -> Payload<'_> {
+        match self {
+            Self::Json(json) => Payload::Json(json),
+            Self::Bytes(bytes) => Payload::Bytes(bytes),
+        }
+    }
+}
+
+/// A client's clock in a `ping`, echoed as it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientClock<'a> {
+    /// Any scalar, raw JSON.
+    Json(&'a str),
+    /// Milliseconds, by convention since 1970.
+    Millis(u64),
 }
 
 /// What a client can ask.
@@ -24,8 +136,8 @@ pub struct Request<'a> {
 pub enum ClientMessage<'a> {
     /// Answered by [`ServerMessage::Pong`].
     Ping {
-        /// The client's own clock, any JSON value, echoed as it came.
-        timestamp: Option<&'a str>,
+        /// The client's own clock.
+        timestamp: Option<ClientClock<'a>>,
     },
     /// Answered by [`ServerMessage::JoinedRoom`].
     Join {
@@ -39,22 +151,22 @@ pub enum ClientMessage<'a> {
     },
     /// Data for every client.
     Broadcast {
-        /// Raw JSON.
-        data: &'a str,
+        /// What is said.
+        data: Data<'a>,
     },
     /// Data for the other members of a room.
     RoomMessage {
         /// The room's name.
         room: Cow<'a, str>,
-        /// Raw JSON.
-        data: &'a str,
+        /// What is said.
+        data: Data<'a>,
     },
     /// Data for one client.
     PrivateMessage {
-        /// The receiver's client id as the sender wrote it.
-        to: Cow<'a, str>,
-        /// Raw JSON.
-        data: &'a str,
+        /// The receiver; `None` if what the sender wrote is no client id.
+        to: Option<ClientId>,
+        /// What is said.
+        data: Data<'a>,
     },
     /// A shallow merge into the client's metadata; `null` deletes a key.
     SetMetadata {
@@ -91,9 +203,11 @@ pub enum ClientMessage<'a> {
     },
     /// Several messages, to be carried out in order, each with its own outcome.
     Batch {
-        /// Raw JSON, an array that is not empty.
-        messages: &'a str,
+        /// All of them, of the request's own dialect.
+        messages: Messages<'a>,
     },
+    /// Something about a file on its way.
+    File(FileRequest<'a>),
     /// A type that the embedding program registered.
     Application {
         /// The registered type.
@@ -101,6 +215,55 @@ pub enum ClientMessage<'a> {
         /// The whole message as it came.
         message: &'a str,
     },
+}
+
+/// A message as it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard<'a> {
+    Text(&'a str),
+    Binary(&'a [u8]),
+}
+
+/// The same, kept until it can be understood.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Text(Box<str>),
+    Binary(Box<[u8]>),
+}
+
+impl Kept {
+    pub(crate) fn heard(&self) -> Heard<'_> {
+        match self {
+            Self::Text(text) => Heard::Text(text),
+            Self::Binary(bytes) => Heard::Binary(bytes),
+        }
+    }
+
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl From<Heard<'_>> for Kept {
+    fn from(heard: Heard<'_>) -> Self {
+        match heard {
+            Heard::Text(text) => Self::Text(text.into()),
+            Heard::Binary(bytes) => Self::Binary(bytes.into()),
+        }
+    }
+}
+
+/// The messages of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Messages<'a> {
+    /// Raw JSON, an array that is not empty.
+    Json(&'a str),
+    /// Binary frames, one after the other, at least one.
+    Binary(&'a [u8]),
 }
 
 /// What a server tells a client.
@@ -113,15 +276,15 @@ pub enum ServerMessage<'a> {
     Pong {
         /// The server's wall clock, ms.
         timestamp: u64,
-        /// What the client sent as its `timestamp`, raw JSON.
-        client_timestamp: Option<&'a str>,
+        /// What the client sent as its `timestamp`.
+        client_timestamp: Option<ClientClock<'a>>,
     },
     /// The answer to a join.
     JoinedRoom {
         /// The room.
         room: &'a str,
         /// The first members, the caller among them.
-        members: &'a [ClientId],
+        members: Cow<'a, [ClientId]>,
         /// How many there are.
         total: usize,
     },
@@ -162,9 +325,9 @@ pub enum ServerMessage<'a> {
         /// The room.
         room: &'a str,
         /// Ids in ascending order.
-        members: &'a [ClientId],
+        members: Cow<'a, [ClientId]>,
         /// Metadata of each, raw JSON objects, if asked for.
-        metadata: Option<&'a [Cow<'a, str>]>,
+        metadata: Option<Cow<'a, [Cow<'a, str>]>>,
         /// How many members there are.
         total: usize,
         /// More follow after the last one here.
@@ -174,8 +337,8 @@ pub enum ServerMessage<'a> {
     Broadcast {
         /// The sender.
         from: ClientId,
-        /// Raw JSON.
-        data: &'a str,
+        /// What is said.
+        data: Payload<'a>,
         /// The server's wall clock, ms.
         timestamp: u64,
     },
@@ -185,8 +348,8 @@ pub enum ServerMessage<'a> {
         room: &'a str,
         /// The sender.
         from: ClientId,
-        /// Raw JSON.
-        data: &'a str,
+        /// What is said.
+        data: Payload<'a>,
         /// The server's wall clock, ms.
         timestamp: u64,
     },
@@ -194,8 +357,8 @@ pub enum ServerMessage<'a> {
     PrivateMessage {
         /// The sender.
         from: ClientId,
-        /// Raw JSON.
-        data: &'a str,
+        /// What is said.
+        data: Payload<'a>,
         /// The server's wall clock, ms.
         timestamp: u64,
     },
@@ -254,6 +417,8 @@ pub enum ServerMessage<'a> {
         /// When to come back; absent: do not.
         reconnect_after_ms: Option<u64>,
     },
+    /// Something about a file on its way.
+    File(FileNotice<'a>),
     /// An embedding program's message or reply.
     Application {
         /// The whole message, raw JSON, an object. An `id` is put in front of its fields when it answers a request.

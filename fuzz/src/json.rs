@@ -11,7 +11,10 @@ use roomwire_core::dialect::json::{
     JsonLimits, MAX_TIMESTAMP_BYTES, Metadata, MetadataLimits, decode, encode, is_reserved_type,
     is_server_type,
 };
-use roomwire_core::{ClientMessage, ErrorCode, LeaveReason, Request, ServerMessage, Welcome};
+use roomwire_core::{
+    Asked, ClientClock, ClientId, ClientMessage, Data, ErrorCode, LeaveReason, Messages, Payload,
+    Request, ServerMessage, Welcome,
+};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
@@ -67,22 +70,39 @@ fn check_decode(text: &str, tree: Option<&Value>, limits: &JsonLimits) {
             check_request(text, tree, limits, &request);
         }
         Err(rejected) => {
-            assert_eq!(rejected.code == ErrorCode::BadJson, !json);
-            assert!(tree.is_none() || rejected.code != ErrorCode::BadJson);
+            let refusal = rejected.refusal;
+            assert_eq!(refusal.code == ErrorCode::BadJson, !json);
+            assert!(tree.is_none() || refusal.code != ErrorCode::BadJson);
             assert!(matches!(
-                rejected.code,
-                ErrorCode::BadJson | ErrorCode::BadMessage | ErrorCode::UnknownType
+                refusal.code,
+                ErrorCode::BadJson
+                    | ErrorCode::BadMessage
+                    | ErrorCode::TooLarge
+                    | ErrorCode::UnknownType
             ));
-            check_id(rejected.id, tree, limits);
+            // What is no object is of no dialect.
+            if let Some(tree) = tree {
+                assert_eq!(rejected.asked == Asked::Nothing, !tree.is_object());
+            }
+            let id = id_of(rejected.asked);
+            check_id(id, tree, limits);
             let shown = rejected.to_string();
-            assert!(shown.starts_with(rejected.code.as_str()) && shown.ends_with(rejected.message));
+            assert!(shown.starts_with(refusal.code.as_str()) && shown.ends_with(refusal.message));
             let error = ServerMessage::Error {
-                code: rejected.code,
-                message: rejected.message,
+                code: refusal.code,
+                message: refusal.message,
                 retry_after_ms: None,
             };
-            check_encoded(&error, rejected.id, "error");
+            check_encoded(&error, id, "error");
         }
+    }
+}
+
+fn id_of(asked: Asked<'_>) -> Option<&str> {
+    match asked {
+        Asked::Nothing => None,
+        Asked::Json(id) => id,
+        Asked::Binary(_) => panic!("a number"),
     }
 }
 
@@ -101,7 +121,9 @@ fn check_id(id: Option<&str>, tree: Option<&Value>, limits: &JsonLimits) {
 
 /// What was read is what stands in the tree, which takes the last of equal keys too.
 fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request: &Request<'_>) {
-    check_id(request.id, tree, limits);
+    assert_ne!(request.asked, Asked::Nothing);
+    let id = id_of(request.asked);
+    check_id(id, tree, limits);
     let text_field = |name: &str, read: &str| {
         if let Some(tree) = tree {
             assert_eq!(tree.get(name).and_then(Value::as_str), Some(read));
@@ -114,13 +136,25 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
         }
     };
     let kind = |name: &str| text_field("type", name);
-    let id = request.id;
+    let data_field = |data: &Data<'_>| match data {
+        Data::Json(raw) => {
+            raw_field("data", raw);
+            assert!(tree.is_none_or(|tree| tree.get("encoding").is_none_or(Value::is_null)));
+        }
+        Data::Bytes(bytes) => {
+            text_field("encoding", "base64");
+            text_field("data", &data_encoding::BASE64.encode(bytes));
+        }
+    };
     match &request.message {
         ClientMessage::Ping { timestamp } => {
             kind("ping");
             if let Some(timestamp) = timestamp {
-                raw_field("timestamp", timestamp);
-                assert!(timestamp.len() <= MAX_TIMESTAMP_BYTES);
+                let ClientClock::Json(raw) = timestamp else {
+                    panic!("a clock as it came");
+                };
+                raw_field("timestamp", raw);
+                assert!(raw.len() <= MAX_TIMESTAMP_BYTES);
             }
             let pong = ServerMessage::Pong {
                 timestamp: u64::MAX,
@@ -134,7 +168,7 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             let members = [client()];
             let joined = ServerMessage::JoinedRoom {
                 room,
-                members: &members,
+                members: Cow::Borrowed(&members),
                 total: 1,
             };
             check_encoded(&joined, id, "joined_room");
@@ -146,10 +180,10 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
         }
         ClientMessage::Broadcast { data } => {
             kind("broadcast");
-            raw_field("data", data);
+            data_field(data);
             let broadcast = ServerMessage::Broadcast {
                 from: client(),
-                data,
+                data: data.payload(),
                 timestamp: 0,
             };
             check_encoded(&broadcast, None, "broadcast");
@@ -157,22 +191,25 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
         ClientMessage::RoomMessage { room, data } => {
             kind("room_message");
             text_field("room", room);
-            raw_field("data", data);
+            data_field(data);
             let message = ServerMessage::RoomMessage {
                 room,
                 from: client(),
-                data,
+                data: data.payload(),
                 timestamp: 1,
             };
             check_encoded(&message, None, "room_message");
         }
         ClientMessage::PrivateMessage { to, data } => {
             kind("private_message");
-            text_field("to", to);
-            raw_field("data", data);
+            if let Some(tree) = tree {
+                let written = tree.get("to").and_then(Value::as_str).expect("a string");
+                assert_eq!(ClientId::parse(written), *to);
+            }
+            data_field(data);
             let message = ServerMessage::PrivateMessage {
                 from: client(),
-                data,
+                data: data.payload(),
                 timestamp: 1,
             };
             check_encoded(&message, None, "private_message");
@@ -188,6 +225,9 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
         }
         ClientMessage::Batch { messages } => {
             kind("batch");
+            let Messages::Json(messages) = messages else {
+                panic!("of this dialect");
+            };
             raw_field("messages", messages);
             let array: Vec<IgnoredAny> = serde_json::from_str(messages).expect("an array");
             assert!((1..=MAX_BATCH_MESSAGES).contains(&array.len()));
@@ -264,8 +304,8 @@ fn check_every_message(room: &str, data: &str) {
     check_encoded(&changed, None, "members_changed");
     let none = ServerMessage::Members {
         room,
-        members: &[],
-        metadata: Some(&[]),
+        members: Cow::Borrowed(&[]),
+        metadata: Some(Cow::Borrowed(&[])),
         total: 0,
         more: true,
     };
@@ -286,6 +326,15 @@ fn check_every_message(room: &str, data: &str) {
     for room in [None, Some(room)] {
         let dropped = ServerMessage::MessagesDropped { room, count: 7 };
         check_encoded(&dropped, None, "messages_dropped");
+    }
+    for data in [Payload::Json(data), Payload::Bytes(room.as_bytes())] {
+        let message = ServerMessage::RoomMessage {
+            room,
+            from,
+            data,
+            timestamp,
+        };
+        check_encoded(&message, None, "room_message");
     }
     for after in [None, Some(500)] {
         let closing = ServerMessage::Closing {
@@ -344,8 +393,8 @@ fn check_members(
     let members = [client(), client()];
     let page = ServerMessage::Members {
         room,
-        members: &members,
-        metadata: metadata.then_some(&values),
+        members: Cow::Borrowed(&members),
+        metadata: metadata.then_some(Cow::Borrowed(&values)),
         total: 2,
         more: false,
     };
@@ -374,8 +423,8 @@ fn check_application(message: &str, id: Option<&str>) {
     assert!(is_json(&String::from_utf8_lossy(&out)));
 }
 
-fn client() -> roomwire_core::ClientId {
-    let id = roomwire_core::ClientId::parse("client_AAAAAAAAAAAAAAAAAAAAAAAA");
+fn client() -> ClientId {
+    let id = ClientId::parse("client_AAAAAAAAAAAAAAAAAAAAAAAA");
     id.expect("a well-formed id")
 }
 

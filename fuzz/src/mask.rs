@@ -47,7 +47,7 @@ fn check_text(text: &str) {
     let after = json::decode(&masked, &limits, &application);
     match (before, after) {
         (Ok(before), Ok(after)) => {
-            assert_eq!(before.id, after.id);
+            assert_eq!(before.asked, after.asked);
             assert_eq!(
                 core::mem::discriminant(&before.message),
                 core::mem::discriminant(&after.message)

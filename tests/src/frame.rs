@@ -54,20 +54,61 @@ pub fn masked(opcode: Opcode, fin: bool, payload: &[u8]) -> Vec<u8> {
 /// The same with a masking key of one's choice.
 pub fn with_key(opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     let mut frame = vec![u8::from(fin) << 7 | opcode.number()];
-    match payload.len() {
-        length @ 0..126 => frame.push(0x80 | length as u8),
-        length @ 126..=0xFFFF => {
-            frame.push(0x80 | 126);
-            frame.extend((length as u16).to_be_bytes());
-        }
-        length => {
-            frame.push(0x80 | 127);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
+    push_length(&mut frame, 0x80, payload.len());
     frame.extend(key);
     frame.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
     frame
+}
+
+/// One whole frame as a server sends it.
+pub(crate) fn plain(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode.number()];
+    push_length(&mut frame, 0, payload.len());
+    frame.extend(payload);
+    frame
+}
+
+/// The frame that bytes of a client are; `None` if they are no frame, or more than one.
+pub(crate) fn unmasked(bytes: &[u8]) -> Option<Frame> {
+    let [first, second, ..] = *bytes else {
+        return None;
+    };
+    let (head, length) = match second & 0x7F {
+        126 => (
+            4,
+            u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),
+        short => (2, u64::from(short)),
+    };
+    let key = bytes.get(head..head + 4)?;
+    let payload = bytes.get(head + 4..)?;
+    let whole = second & 0x80 != 0 && payload.len() as u64 == length && first & 0x70 == 0;
+    let known = matches!(first & 0x0F, 0..=2 | 8..=10);
+    (whole && known).then(|| Frame {
+        opcode: Opcode::from_number(first & 0x0F),
+        fin: first & 0x80 != 0,
+        payload: payload
+            .iter()
+            .zip(key.iter().cycle())
+            .map(|(b, k)| b ^ k)
+            .collect(),
+    })
+}
+
+/// The length of a payload, after a mask bit.
+fn push_length(frame: &mut Vec<u8>, mask: u8, length: usize) {
+    match length {
+        length @ 0..126 => frame.push(mask | length as u8),
+        length @ 126..=0xFFFF => {
+            frame.push(mask | 126);
+            frame.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            frame.push(mask | 127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
 }
 
 /// One frame from the server.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use roomwire_core::ErrorCode;
 use roomwire_core::server::Command;
-use roomwire_tests::stage::{Floor, Memory, News, Scenario, play_all, scenarios};
+use roomwire_tests::stage::{Floor, InBinary, Memory, News, Scenario, play_all, scenarios};
 
 // covers A12-06
 #[test]
@@ -17,6 +17,18 @@ fn on_one_shard() {
 #[test]
 fn on_three_shards() {
     play_all(|config| Memory::new(config, 3));
+}
+
+// covers A12-06, A5-10
+#[test]
+fn in_binary_frames_on_one_shard() {
+    play_all(|config| InBinary::new(config, |config| Memory::new(config, 1)));
+}
+
+// covers A12-06, A5-10
+#[test]
+fn in_binary_frames_on_three_shards() {
+    play_all(|config| InBinary::new(config, |config| Memory::new(config, 3)));
 }
 
 /// What the protocol names is heard in one scenario or another, but for what a client misses that reads too slowly: how

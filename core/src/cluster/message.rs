@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::message::LeaveReason;
+use crate::message::{LeaveReason, Payload};
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
@@ -90,8 +90,8 @@ pub(crate) enum Request {
     Private {
         from: Who,
         ticket: u64,
-        to: Box<str>,
-        data: Box<str>,
+        to: ClientId,
+        data: Carried,
         /// The sender's rooms, where it needs one in common with the receiver.
         rooms: Option<Vec<Box<str>>>,
     },
@@ -162,12 +162,37 @@ pub(crate) struct Delivery {
     pub(crate) said: Said,
 }
 
+/// Application data; cheap to copy.
+#[derive(Clone, Debug)]
+pub(crate) enum Carried {
+    Json(Arc<str>),
+    Bytes(Arc<[u8]>),
+}
+
+impl Carried {
+    pub(crate) fn payload(&self) -> Payload<'_> {
+        match self {
+            Self::Json(json) => Payload::Json(json),
+            Self::Bytes(bytes) => Payload::Bytes(bytes),
+        }
+    }
+}
+
+impl From<Payload<'_>> for Carried {
+    fn from(payload: Payload<'_>) -> Self {
+        match payload {
+            Payload::Json(json) => Self::Json(json.into()),
+            Payload::Bytes(bytes) => Self::Bytes(bytes.into()),
+        }
+    }
+}
+
 /// What is said in a room; cheap to copy.
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
     Data {
         from: ClientId,
-        data: Arc<str>,
+        data: Carried,
     },
     Application(Arc<str>),
     Joined(ClientId),
@@ -190,7 +215,7 @@ pub(crate) enum Told<'a> {
     /// A client's data.
     Data {
         from: ClientId,
-        data: &'a str,
+        data: Payload<'a>,
     },
     /// The embedding program's message.
     Application(&'a str),
@@ -254,12 +279,10 @@ impl Item {
                 Request::Leave { room, .. } | Request::Find { room, .. } => room.len(),
                 Request::Say { room, said, .. } => room.len() + said.text_bytes(),
                 Request::Members { room, page, .. } => room.len() + text(&page.after),
-                Request::Private {
-                    to, data, rooms, ..
-                } => {
+                Request::Private { data, rooms, .. } => {
                     let rooms = rooms.iter().flatten();
                     let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
-                    to.len() + data.len() + each.sum::<usize>()
+                    data.payload().len() + each.sum::<usize>()
                 }
                 Request::Restore { room, members, .. } => {
                     let each = members
@@ -295,16 +318,18 @@ impl Item {
 impl Said {
     fn text_bytes(&self) -> usize {
         match self {
-            Self::Data { data: text, .. }
-            | Self::Application(text)
-            | Self::Updated { metadata: text, .. } => text.len(),
+            Self::Data { data, .. } => data.payload().len(),
+            Self::Application(text) | Self::Updated { metadata: text, .. } => text.len(),
             _ => 0,
         }
     }
 
     pub(crate) fn told(&self) -> Told<'_> {
         match self {
-            Self::Data { from, data } => Told::Data { from: *from, data },
+            Self::Data { from, data } => Told::Data {
+                from: *from,
+                data: data.payload(),
+            },
             Self::Application(message) => Told::Application(message),
             Self::Joined(client) => Told::Joined(*client),
             Self::Left(client, reason) => Told::Left(*client, *reason),

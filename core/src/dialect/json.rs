@@ -11,17 +11,17 @@ mod metadata;
 mod object;
 mod types;
 
-use core::fmt;
-
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};
 pub use encode::encode;
 pub use metadata::{Metadata, MetadataLimits};
 pub(crate) use object::Elements;
+#[cfg(test)]
+pub(super) use object::tests::any_value;
+pub(super) use object::{for_each_field, is_deeper_than, is_json, is_string, string};
 pub(crate) use types::SERVER_TYPES;
 pub use types::{is_reserved_type, is_server_type};
 
 use crate::config::Limits;
-use crate::error::ErrorCode;
 
 /// What clients are told when their text is not JSON.
 pub const NOT_JSON: &str = "Invalid message format";
@@ -49,59 +49,3 @@ impl From<&Limits> for JsonLimits {
         }
     }
 }
-
-/// Why something was refused, without the request it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// From the closed list.
-    pub code: ErrorCode,
-    /// For people. Never the client's own text.
-    pub message: &'static str,
-}
-
-impl Refusal {
-    const fn new(code: ErrorCode, message: &'static str) -> Self {
-        Self { code, message }
-    }
-
-    const fn bad_message(message: &'static str) -> Self {
-        Self::new(ErrorCode::BadMessage, message)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
-    }
-}
-
-impl core::error::Error for Refusal {}
-
-/// A message that is no request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected<'a> {
-    /// The message's `id`, as raw JSON, if it had a valid one: the error echoes it.
-    pub id: Option<&'a str>,
-    /// [`ErrorCode::BadJson`], [`ErrorCode::BadMessage`] or [`ErrorCode::UnknownType`].
-    pub code: ErrorCode,
-    /// For people. Never the client's own text.
-    pub message: &'static str,
-}
-
-impl<'a> Rejected<'a> {
-    const fn new(id: Option<&'a str>, refusal: Refusal) -> Self {
-        Self {
-            id,
-            code: refusal.code,
-            message: refusal.message,
-        }
-    }
-}
-
-impl fmt::Display for Rejected<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
-    }
-}
-
-impl core::error::Error for Rejected<'_> {}

@@ -19,6 +19,7 @@ use crate::config::SlowReader;
 use crate::machine::ShardId;
 use crate::session::buffer::Place;
 use crate::time::Instant;
+use crate::websocket::{OpCode, put_frame};
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,12 @@ pub(crate) enum WireForm {
     Json,
     /// JSON text, room messages and broadcasts without the envelope.
     JsonRaw,
+    /// Binary frames.
+    Binary,
 }
 
 impl WireForm {
-    pub(crate) const ALL: [Self; 2] = [Self::Json, Self::JsonRaw];
+    pub(crate) const ALL: [Self; 3] = [Self::Json, Self::JsonRaw, Self::Binary];
 }
 
 /// The room of everyone.
@@ -70,7 +73,8 @@ pub(crate) struct Room {
 /// The last message that a client published in a room.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
-    pub(crate) payload: Vec<u8>,
+    /// As it stood in the queues.
+    pub(crate) frame: Vec<u8>,
     /// Counts up from 1, to tell whether it is still the one that somebody missed.
     pub(crate) number: u64,
     /// Where it lies, to tell whether a drop took it.
@@ -135,11 +139,17 @@ impl Room {
     }
 
     /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(&mut self, form: WireForm, payload: &[u8], place: Place) {
+    pub(crate) fn keep_last(
+        &mut self,
+        form: WireForm,
+        opcode: OpCode,
+        payload: &[u8],
+        place: Place,
+    ) {
         if self.rule.slow_reader == SlowReader::Latest {
             let last = &mut self.last.get_or_insert_default()[form as usize];
-            last.payload.clear();
-            last.payload.extend_from_slice(payload);
+            last.frame.clear();
+            put_frame(&mut last.frame, opcode, payload);
             last.number += 1;
             last.place = Some(place);
         }
@@ -158,7 +168,7 @@ impl Room {
     /// Memory of what is kept.
     pub(crate) fn kept_bytes(&self) -> usize {
         let last = self.last.as_deref().into_iter().flatten();
-        last.map(|last| last.payload.capacity()).sum()
+        last.map(|last| last.frame.capacity()).sum()
     }
 
     /// What [`keep_last`](Self::keep_last) kept.

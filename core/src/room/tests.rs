@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::outbox::Outboxes;
+use crate::websocket::Data;
 
 fn room(slow_reader: SlowReader) -> Room {
     let rule = Rule {
@@ -50,13 +51,29 @@ fn the_last_message_is_kept_where_the_rule_asks_for_it() {
             start: 0,
             end: 0,
         });
-        room.keep_last(WireForm::Json, b"long first", place);
-        room.keep_last(WireForm::Json, b"second", place);
-        room.keep_last(WireForm::JsonRaw, b"raw", place);
-        let payload = |form| room.last_of(form).map(|last| last.payload.as_slice());
+        room.keep_last(
+            WireForm::Json,
+            OpCode::Data(Data::Text),
+            b"long first",
+            place,
+        );
+        room.keep_last(WireForm::Json, OpCode::Data(Data::Text), b"second", place);
+        room.keep_last(WireForm::JsonRaw, OpCode::Data(Data::Text), b"raw", place);
+        room.keep_last(
+            WireForm::Binary,
+            OpCode::Data(Data::Binary),
+            b"bytes",
+            place,
+        );
         let kept = policy == SlowReader::Latest;
-        assert_eq!(payload(WireForm::Json), kept.then_some(&b"second"[..]));
-        assert_eq!(payload(WireForm::JsonRaw), kept.then_some(&b"raw"[..]));
+        for (form, frame) in [
+            (WireForm::Json, &b"\x81\x06second"[..]),
+            (WireForm::JsonRaw, b"\x81\x03raw"),
+            (WireForm::Binary, b"\x82\x05bytes"),
+        ] {
+            let last = room.last_of(form).map(|last| last.frame.as_slice());
+            assert_eq!(last, kept.then_some(frame));
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Server;
 use crate::config::{Limits, RateLimit};
-use crate::dialect::json::Refusal;
+use crate::dialect::Refusal;
 use crate::error::ErrorCode;
 use crate::limits::rate::{Bucket, Escalation, Quota, ceil_ms};
 use crate::session::connection::Session;

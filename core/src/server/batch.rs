@@ -5,10 +5,12 @@
 //! has asked for it gets replies that come together in one message.
 
 use super::Server;
+use super::fanout::Dialect;
 use super::messages::Wrapping;
+use crate::dialect::binary::{self, Frames};
 use crate::dialect::json::Elements;
 use crate::machine::Turn;
-use crate::message::ServerMessage;
+use crate::message::{Asked, Heard, Kept, Messages, Remembered, ServerMessage};
 use crate::session::connection::Session;
 
 /// Replies that are collected before they leave, in bytes; the last one may exceed it.
@@ -20,18 +22,18 @@ const REPLIES: &[u8] = br#"{"type":"batch","messages":["#;
 /// What is left of a batch that had to stop.
 #[derive(Debug)]
 pub(crate) struct Rest {
-    /// The array as it came.
-    messages: Box<str>,
+    /// All of them as they came.
+    messages: Kept,
     /// How many bytes at its end are left.
     left: usize,
     /// Of the batch itself.
-    id: Option<Box<str>>,
+    asked: Remembered,
 }
 
 impl Rest {
     /// Memory besides its place.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.messages.len() + self.id.as_deref().map_or(0, str::len)
+        self.messages.heap_bytes() + self.asked.heap_bytes()
     }
 }
 
@@ -40,36 +42,98 @@ impl Rest {
 pub(super) struct Replies {
     /// Who gets them, while a batch is worked at.
     to: Option<u32>,
-    /// All of them so far, with what stands in front.
-    text: Vec<u8>,
+    /// In which dialect.
+    dialect: Dialect,
+    /// All of them so far; of JSON with what stands in front.
+    bytes: Vec<u8>,
     count: usize,
 }
 
 impl Replies {
-    pub(super) fn are_for(&self, index: u32) -> bool {
-        self.to == Some(index)
+    pub(super) fn are_for(&self, index: u32, dialect: Dialect) -> bool {
+        self.to == Some(index) && self.dialect == dialect
     }
 
     /// Memory of it.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.text.capacity()
+        self.bytes.capacity()
+    }
+}
+
+/// The messages of a batch from one on.
+#[derive(Clone)]
+enum Inner<'a> {
+    Json(Elements<'a>),
+    Binary(Frames<'a>),
+}
+
+impl<'a> Inner<'a> {
+    fn of(messages: Messages<'a>) -> Option<Self> {
+        Some(match messages {
+            Messages::Json(array) => Self::Json(Elements::of(array)?),
+            Messages::Binary(frames) => Self::Binary(Frames::of(frames)),
+        })
+    }
+
+    /// The last `left` bytes of a batch.
+    fn rest(messages: &'a Kept, left: usize) -> Self {
+        let at = messages.heap_bytes() - left;
+        match messages {
+            Kept::Text(text) => Self::Json(Elements::rest(text.get(at..).unwrap_or_default())),
+            Kept::Binary(bytes) => Self::Binary(Frames::of(bytes.get(at..).unwrap_or_default())),
+        }
+    }
+
+    const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Json(_) => Dialect::Json,
+            Self::Binary(_) => Dialect::Binary,
+        }
+    }
+
+    /// How many bytes have not been looked at.
+    const fn left(&self) -> usize {
+        match self {
+            Self::Json(elements) => elements.left(),
+            Self::Binary(frames) => frames.left(),
+        }
+    }
+}
+
+impl<'a> Iterator for Inner<'a> {
+    type Item = Heard<'a>;
+
+    fn next(&mut self) -> Option<Heard<'a>> {
+        match self {
+            Self::Json(elements) => elements.next().map(Heard::Text),
+            Self::Binary(frames) => frames.next().map(Heard::Binary),
+        }
+    }
+}
+
+impl From<Messages<'_>> for Kept {
+    fn from(messages: Messages<'_>) -> Self {
+        match messages {
+            Messages::Json(array) => Heard::Text(array).into(),
+            Messages::Binary(frames) => Heard::Binary(frames).into(),
+        }
     }
 }
 
 impl Server {
     /// A batch has come.
-    pub(super) fn begin_batch(&mut self, index: u32, messages: &str, id: Option<&str>) {
+    pub(super) fn begin_batch(&mut self, index: u32, messages: Messages<'_>, asked: Asked<'_>) {
         // The batch has been counted, and so has its first message with it.
-        let Some(elements) = Elements::of(messages) else {
+        let Some(inner) = Inner::of(messages) else {
             return;
         };
-        let Some(left) = self.work_at_batch(index, elements, id, true) else {
+        let Some(left) = self.work_at_batch(index, inner, asked, true) else {
             return;
         };
         let rest = Rest {
             messages: messages.into(),
             left,
-            id: id.map(Box::from),
+            asked: asked.into(),
         };
         self.keep_batch(index, Box::new(rest));
     }
@@ -79,9 +143,8 @@ impl Server {
         let Some(mut rest) = self.take_batch(index) else {
             return true;
         };
-        let at = rest.messages.len() - rest.left;
-        let messages = Elements::rest(rest.messages.get(at..).unwrap_or_default());
-        match self.work_at_batch(index, messages, rest.id.as_deref(), false) {
+        let inner = Inner::rest(&rest.messages, rest.left);
+        match self.work_at_batch(index, inner, rest.asked.asked(), false) {
             None => true,
             Some(left) => {
                 rest.left = left;
@@ -95,22 +158,23 @@ impl Server {
     fn work_at_batch(
         &mut self,
         index: u32,
-        mut messages: Elements<'_>,
-        id: Option<&str>,
+        mut messages: Inner<'_>,
+        asked: Asked<'_>,
         mut counted: bool,
     ) -> Option<usize> {
         self.replies.to = self.takes_batches(index).then_some(index);
+        self.replies.dialect = messages.dialect();
         let mut left = None;
         loop {
             let rest = messages.left();
             // Its own outcome comes after those of its messages.
-            if self.must_wait(index) && (id.is_some() || messages.clone().next().is_some()) {
+            if self.must_wait(index) && (asked.has_id() || messages.clone().next().is_some()) {
                 left = Some(rest);
                 break;
             }
             let Some(message) = messages.next() else {
-                if id.is_some() {
-                    self.send(index, &ServerMessage::Ack, id);
+                if asked.has_id() {
+                    self.send(index, &ServerMessage::Ack, asked);
                 }
                 break;
             };
@@ -188,14 +252,18 @@ impl Server {
 
     /// Keeps a reply until the others are there.
     pub(super) fn collect(&mut self, index: u32, reply: &[u8]) {
-        let Replies { text, count, .. } = &mut self.replies;
-        match count {
-            0 => text.extend_from_slice(REPLIES),
-            _ => text.push(b','),
+        let Replies {
+            dialect,
+            bytes,
+            count,
+            ..
+        } = &mut self.replies;
+        if *dialect == Dialect::Json {
+            bytes.extend_from_slice(if *count == 0 { REPLIES } else { b"," });
         }
-        text.extend_from_slice(reply);
+        bytes.extend_from_slice(reply);
         *count += 1;
-        if text.len() >= REPLY_BYTES {
+        if bytes.len() >= REPLY_BYTES {
             self.flush_replies(index);
         }
     }
@@ -208,20 +276,30 @@ impl Server {
 
     /// Sends what has been collected for a client, if anything: a single reply as what it is.
     pub(super) fn flush_replies(&mut self, index: u32) {
-        if !self.replies.are_for(index) || self.replies.count == 0 {
+        if self.replies.to != Some(index) || self.replies.count == 0 {
             return;
         }
         let to = self.replies.to.take();
-        let mut text = core::mem::take(&mut self.replies.text);
-        match core::mem::take(&mut self.replies.count) {
-            1 => self.send_text(index, text.get(REPLIES.len()..).unwrap_or_default()),
-            _ => {
-                text.extend_from_slice(b"]}");
-                self.send_text(index, &text);
+        let dialect = self.replies.dialect;
+        let mut bytes = core::mem::take(&mut self.replies.bytes);
+        match (core::mem::take(&mut self.replies.count), dialect) {
+            (1, Dialect::Json) => {
+                let reply = bytes.get(REPLIES.len()..).unwrap_or_default();
+                self.send_encoded(index, dialect, reply);
+            }
+            (_, Dialect::Json) => {
+                bytes.extend_from_slice(b"]}");
+                self.send_encoded(index, dialect, &bytes);
+            }
+            (1, Dialect::Binary) => self.send_encoded(index, dialect, &bytes),
+            (_, Dialect::Binary) => {
+                let mut batch = Vec::with_capacity(bytes.len() + binary::HEADER_BYTES);
+                binary::encode_batch(&bytes, self.now.unix_ms, &mut batch);
+                self.send_encoded(index, dialect, &batch);
             }
         }
-        text.clear();
-        self.replies.text = text;
+        bytes.clear();
+        self.replies.bytes = bytes;
         self.replies.to = to;
     }
 }

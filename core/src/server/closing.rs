@@ -105,7 +105,7 @@ impl Server {
                 reconnect_after_ms: goodbye.reconnect_after_ms,
             };
             self.release_welcome_if_held(index, &session);
-            self.send(index, &message, None);
+            self.send_last(index, session.kind, &message);
         }
         self.say_close(index, goodbye.code, goodbye.reason);
     }

@@ -13,7 +13,7 @@ use crate::cluster::message::Told;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
-use crate::message::{LeaveReason, ServerMessage};
+use crate::message::{Asked, LeaveReason, Remembered, ServerMessage};
 use crate::room::LOBBY;
 use crate::session::connection::{CloseCause, Session, Stage};
 use crate::session::outbox::flag;
@@ -34,7 +34,7 @@ pub(super) struct Pending {
 #[derive(Debug)]
 struct Waiting {
     connection: ConnectionId,
-    id: Option<Box<str>>,
+    asked: Remembered,
     due: Instant,
 }
 
@@ -54,9 +54,8 @@ impl Pending {
 
     /// Memory of the requests that wait, estimated.
     pub(super) fn heap_bytes(&self) -> usize {
-        let ids = self.requests.values().filter_map(|r| r.id.as_deref());
-        self.requests.len() * size_of::<(u64, Waiting, u32, u64)>()
-            + ids.map(str::len).sum::<usize>()
+        let ids = self.requests.values().map(|r| r.asked.heap_bytes());
+        self.requests.len() * size_of::<(u64, Waiting, u32, u64)>() + ids.sum::<usize>()
     }
 
     fn insert(&mut self, token: u64, waiting: Waiting) {
@@ -93,7 +92,7 @@ impl Server {
                     self.send(
                         index,
                         &ServerMessage::Application { message: &message },
-                        None,
+                        Asked::Nothing,
                     );
                 }
             }
@@ -173,7 +172,11 @@ impl Server {
             client,
             reason: LeaveReason::Kicked,
         };
-        self.send(index, &ServerMessage::LeftRoom { room: name }, None);
+        self.send(
+            index,
+            &ServerMessage::LeftRoom { room: name },
+            Asked::Nothing,
+        );
         self.leave_room(room, &leaving);
     }
 
@@ -185,7 +188,7 @@ impl Server {
         index: u32,
         kind: &str,
         message: &str,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         let limit = self.config.limits.max_pending_requests;
         let (Some(connection), Some(client)) = (self.connections.id(index), self.client_id(index))
@@ -212,7 +215,7 @@ impl Server {
         self.deadlines.insert(due, Deadline::Reply(token));
         let waiting = Waiting {
             connection,
-            id: id.map(Box::from),
+            asked: asked.into(),
             due,
         };
         self.pending.insert(token, waiting);
@@ -234,12 +237,12 @@ impl Server {
             self.stats.stale += 1;
             return;
         };
-        let id = waiting.id.as_deref();
+        let asked = waiting.asked.asked();
         match outcome {
-            Answer::Ack if id.is_none() => {}
-            Answer::Ack => self.send(index, &ServerMessage::Ack, id),
+            Answer::Ack if !asked.has_id() => {}
+            Answer::Ack => self.send(index, &ServerMessage::Ack, asked),
             Answer::Reply(message) => {
-                self.send(index, &ServerMessage::Application { message }, id);
+                self.send(index, &ServerMessage::Application { message }, asked);
             }
             Answer::Error { code, message } => {
                 let error = ServerMessage::Error {
@@ -247,7 +250,7 @@ impl Server {
                     message,
                     retry_after_ms: None,
                 };
-                self.send(index, &error, id);
+                self.send(index, &error, asked);
             }
         }
     }
@@ -260,7 +263,7 @@ impl Server {
                 message: "The server did not answer in time",
                 retry_after_ms: None,
             };
-            self.send(index, &error, waiting.id.as_deref());
+            self.send(index, &error, waiting.asked.asked());
         }
     }
 

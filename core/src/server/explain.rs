@@ -7,7 +7,7 @@ use crate::id::ConnectionId;
 use crate::session::NONE;
 use crate::session::buffer::Place;
 use crate::session::connection::CloseCause;
-use crate::session::facts::{Audience, Fact, Published};
+use crate::session::facts::{Audience, Fact, NOWHERE, Places, Published};
 
 /// Names a message of a client or of the embedding program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,16 +121,14 @@ impl Server {
         }
         let waits = index.is_some_and(|index| self.waits(index, published.to, &trace.places));
         match trace.fate {
-            Verdict::Delivered if published.places == [None, None] => {
-                Verdict::Discarded(trace.closing)
-            }
+            Verdict::Delivered if published.places == NOWHERE => Verdict::Discarded(trace.closing),
             Verdict::Delivered if waits => Verdict::Waiting,
             fate => fate,
         }
     }
 
     /// Whether a message lies in a connection's queue, or in a room's buffer in front of it.
-    fn waits(&self, index: u32, to: Audience, places: &[Option<Place>; 2]) -> bool {
+    fn waits(&self, index: u32, to: Audience, places: &Places) -> bool {
         let mut places = places.iter().flatten();
         places.any(|&place| {
             let uncut = match to {
@@ -162,7 +160,7 @@ impl Server {
 /// What is known so far of one message on its way to one slot.
 struct Trace {
     /// Where it lies.
-    places: [Option<Place>; 2],
+    places: Places,
     fate: Verdict,
     /// Whether the slot was in the room, once that is known.
     member: Option<bool>,

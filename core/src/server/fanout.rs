@@ -5,13 +5,13 @@
 
 use super::Server;
 use crate::cluster::message::Told;
-use crate::dialect::json;
+use crate::dialect::{binary, json};
 use crate::id::{ClientId, ConnectionId};
-use crate::message::ServerMessage;
+use crate::message::{Asked, Payload, ServerMessage};
 use crate::room::{LOBBY, WireForm};
 use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
-use crate::session::facts::Audience;
+use crate::session::facts::{Audience, NOWHERE, Places};
 use crate::session::outbox::Range;
 use crate::websocket::{Data, OpCode, put_frame, put_header};
 
@@ -19,30 +19,65 @@ use crate::websocket::{Data, OpCode, put_frame, put_header};
 pub(super) type Publisher = Option<u32>;
 
 impl Server {
-    /// Sends one client a message; `id` is the request it answers.
-    pub(super) fn send(&mut self, index: u32, message: &ServerMessage<'_>, id: Option<&str>) {
+    /// Sends one client a message: in the dialect of the request that it answers, otherwise in the client's own.
+    pub(super) fn send(&mut self, index: u32, message: &ServerMessage<'_>, asked: Asked<'_>) {
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.clear();
-        json::encode(message, id, &mut scratch);
-        if self.replies.are_for(index) {
+        let dialect = self.encode(index, message, asked, &mut scratch);
+        if self.replies.are_for(index, dialect) {
             self.collect(index, &scratch);
         } else {
-            self.send_text(index, &scratch);
+            self.send_encoded(index, dialect, &scratch);
         }
         self.scratch = scratch;
     }
 
-    /// Sends one client text that is already encoded.
-    pub(super) fn send_text(&mut self, index: u32, text: &[u8]) {
-        self.write_text(index, text);
+    /// Sends one client what answers nothing, its session being over: in the dialect that was its own.
+    pub(super) fn send_last(&mut self, index: u32, kind: Kind, message: &ServerMessage<'_>) {
+        let dialect = Dialect::of(kind);
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        dialect.encode(message, self.now.unix_ms, &mut scratch);
+        self.send_encoded(index, dialect, &scratch);
+        self.scratch = scratch;
     }
 
-    fn write_text(&mut self, index: u32, text: &[u8]) -> Option<Place> {
+    pub(super) fn encode(
+        &self,
+        index: u32,
+        message: &ServerMessage<'_>,
+        asked: Asked<'_>,
+        out: &mut Vec<u8>,
+    ) -> Dialect {
+        let (dialect, id, number) = match asked {
+            Asked::Nothing => (self.dialect(index), None, None),
+            Asked::Json(id) => (Dialect::Json, id, None),
+            Asked::Binary(number) => (Dialect::Binary, None, number),
+        };
+        match dialect {
+            Dialect::Json => json::encode(message, id, out),
+            Dialect::Binary => binary::encode(message, number, self.now.unix_ms, out),
+        }
+        dialect
+    }
+
+    /// The dialect in which a client is told what the server says by itself.
+    fn dialect(&self, index: u32) -> Dialect {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        session.map_or(Dialect::Json, |session| Dialect::of(session.kind))
+    }
+
+    /// Sends one client a message that is already encoded.
+    pub(super) fn send_encoded(&mut self, index: u32, dialect: Dialect, message: &[u8]) {
+        self.write(index, dialect, message);
+    }
+
+    fn write(&mut self, index: u32, dialect: Dialect, message: &[u8]) -> Option<Place> {
         self.flush_replies(index);
         self.cut_client(index);
         self.stats.direct += 1;
         self.outboxes
-            .direct(index, |out| put_frame(out, TEXT, text))
+            .direct(index, |out| put_frame(out, dialect.opcode(), message))
     }
 
     /// Sends one client what another has to say, and gives it a number.
@@ -55,12 +90,12 @@ impl Server {
         // What happens to it while it is queued comes after its number.
         if let Some(to) = self.connections.id(index) {
             let to = Audience::Client(to);
-            self.outboxes.facts.publish(from, to, [None; 2]);
+            self.outboxes.facts.publish(from, to, NOWHERE);
         }
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.clear();
-        json::encode(message, None, &mut scratch);
-        let place = self.write_text(index, &scratch);
+        let dialect = self.encode(index, message, Asked::Nothing, &mut scratch);
+        let place = self.write(index, dialect, &scratch);
         self.scratch = scratch;
         if self.outboxes.facts.is_on() {
             self.outboxes.facts.place(place);
@@ -92,69 +127,97 @@ impl Server {
         }
     }
 
-    /// Publishes a client's data: with the envelope, and bare where that is the form.
+    /// Publishes a client's data, in each form at most once: with the envelope, or bare where that is the form.
     fn publish_data(
         &mut self,
         room: u32,
         except: Publisher,
         from: ClientId,
-        data: &str,
+        data: Payload<'_>,
         timestamp: u64,
     ) {
-        let mut places = [None; WireForm::ALL.len()];
-        if self.has_receivers(room, except, WireForm::Json) {
-            let mut scratch = core::mem::take(&mut self.scratch);
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let places = WireForm::ALL.map(|form| {
+            if !self.has_receivers(room, except, form) {
+                return None;
+            }
             scratch.clear();
-            let message = match room {
-                LOBBY => ServerMessage::Broadcast {
-                    from,
-                    data,
-                    timestamp,
-                },
-                room => ServerMessage::RoomMessage {
-                    room: self.rooms.name(room),
-                    from,
-                    data,
-                    timestamp,
-                },
+            let dialect = match (form, data) {
+                (WireForm::JsonRaw, Payload::Json(json)) => {
+                    scratch.extend_from_slice(json.as_bytes());
+                    Dialect::Json
+                }
+                // Bytes have no bare form that could be told from a frame.
+                (WireForm::Binary | WireForm::JsonRaw, _) => Dialect::Binary,
+                (WireForm::Json, _) => Dialect::Json,
             };
-            json::encode(&message, None, &mut scratch);
-            places[0] = self.publish_kept(room, except, WireForm::Json, &scratch);
-            self.scratch = scratch;
-        }
-        places[1] = self.publish_kept(room, except, WireForm::JsonRaw, data.as_bytes());
+            if scratch.is_empty() {
+                let message = match room {
+                    LOBBY => ServerMessage::Broadcast {
+                        from,
+                        data,
+                        timestamp,
+                    },
+                    room => ServerMessage::RoomMessage {
+                        room: self.rooms.name(room),
+                        from,
+                        data,
+                        timestamp,
+                    },
+                };
+                dialect.encode(&message, timestamp, &mut scratch);
+            }
+            self.publish_kept(room, except, form, dialect, &scratch)
+        });
+        self.scratch = scratch;
         self.number(room, except, places);
     }
 
     /// Publishes what the embedding program has to say to a room.
     fn publish_application(&mut self, room: u32, message: &str) {
         let message = ServerMessage::Application { message };
+        let now_ms = self.now.unix_ms;
         let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        json::encode(&message, None, &mut scratch);
-        let places = WireForm::ALL.map(|form| self.publish_kept(room, None, form, &scratch));
+        let mut places = NOWHERE;
+        for dialect in Dialect::ALL {
+            scratch.clear();
+            for &form in dialect.forms() {
+                if !self.has_receivers(room, None, form) {
+                    continue;
+                }
+                if scratch.is_empty() {
+                    dialect.encode(&message, now_ms, &mut scratch);
+                }
+                places[form as usize] = self.publish_kept(room, None, form, dialect, &scratch);
+            }
+        }
         self.scratch = scratch;
         self.number(room, None, places);
     }
 
-    /// Publishes what the server has to say, the same for all forms.
+    /// Publishes what the server has to say, the same for all forms of a dialect.
     fn publish_notice(&mut self, room: u32, except: Publisher, told: Told<'_>) {
+        let now_ms = self.now.unix_ms;
         let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
         let total = self.room_len(room);
-        json::encode(
-            &notice(self.rooms.name(room), told, total),
-            None,
-            &mut scratch,
-        );
-        for form in WireForm::ALL {
-            self.publish_form(room, except, form, &scratch);
+        for dialect in Dialect::ALL {
+            scratch.clear();
+            for &form in dialect.forms() {
+                if !self.has_receivers(room, except, form) {
+                    continue;
+                }
+                if scratch.is_empty() {
+                    let notice = notice(self.rooms.name(room), told, total);
+                    dialect.encode(&notice, now_ms, &mut scratch);
+                }
+                self.publish_form(room, except, form, dialect, &scratch);
+            }
         }
         self.scratch = scratch;
     }
 
     /// Gives a message to a room its number, where messages have one.
-    fn number(&mut self, room: u32, from: Publisher, places: [Option<Place>; 2]) {
+    fn number(&mut self, room: u32, from: Publisher, places: Places) {
         if self.outboxes.facts.is_on()
             && let Some(entry) = self.rooms.get(room)
         {
@@ -171,6 +234,7 @@ impl Server {
         room: u32,
         from: Publisher,
         form: WireForm,
+        dialect: Dialect,
         payload: &[u8],
     ) -> Option<Range> {
         let except = from.and_then(|index| self.slot_in(index, room, form));
@@ -182,7 +246,7 @@ impl Server {
             return None;
         }
         let place = audience.publish(serial, except, &mut self.outboxes, policy, |out| {
-            put_header(out, TEXT, true, false, payload.len() as u64);
+            put_header(out, dialect.opcode(), true, false, payload.len() as u64);
             out.extend_from_slice(payload);
         });
         self.stats.deliveries += receivers as u64;
@@ -199,14 +263,15 @@ impl Server {
         room: u32,
         from: Publisher,
         form: WireForm,
+        dialect: Dialect,
         payload: &[u8],
     ) -> Option<Place> {
         // Without receivers nobody can miss it.
-        let range = self.publish_form(room, from, form, payload)?;
+        let range = self.publish_form(room, from, form, dialect, payload)?;
         let place = self.outboxes.buffers.place(range);
         if let Some((_, entry)) = self.rooms.get_mut(room) {
             let before = entry.kept_bytes();
-            entry.keep_last(form, payload, place);
+            entry.keep_last(form, dialect.opcode(), payload, place);
             self.input_bytes = self.input_bytes - before + entry.kept_bytes();
         }
         Some(place)
@@ -333,8 +398,49 @@ fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> 
             client,
             metadata,
         },
-        Told::Data { data: message, .. } | Told::Application(message) => {
-            ServerMessage::Application { message }
+        Told::Application(message) => ServerMessage::Application { message },
+        Told::Data { .. } => ServerMessage::Ack,
+    }
+}
+
+/// What a message is spelled in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Dialect {
+    #[default]
+    Json,
+    Binary,
+}
+
+impl Dialect {
+    const ALL: [Self; 2] = [Self::Json, Self::Binary];
+
+    const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Client(WireForm::Binary) => Self::Binary,
+            Kind::Client(WireForm::Json | WireForm::JsonRaw) | Kind::Echo => Self::Json,
+        }
+    }
+
+    pub(super) const fn opcode(self) -> OpCode {
+        match self {
+            Self::Json => TEXT,
+            Self::Binary => BINARY,
+        }
+    }
+
+    /// Forms in which notices are spelled in it.
+    const fn forms(self) -> &'static [WireForm] {
+        match self {
+            Self::Json => &[WireForm::Json, WireForm::JsonRaw],
+            Self::Binary => &[WireForm::Binary],
+        }
+    }
+
+    /// Spells something that answers no request.
+    fn encode(self, message: &ServerMessage<'_>, now_ms: u64, out: &mut Vec<u8>) {
+        match self {
+            Self::Json => json::encode(message, None, out),
+            Self::Binary => binary::encode(message, None, now_ms, out),
         }
     }
 }

@@ -37,27 +37,27 @@ impl Server {
         ClientId::encode(&bytes)
     }
 
-    /// The slot of the client called `text`, if it is connected here. O(1).
-    pub(super) fn find_client(&self, text: &str) -> Option<u32> {
-        let (secret, place) = self.locate(text)?;
+    /// The slot of the client called `client`, if it is connected here. O(1).
+    pub(super) fn find_client(&self, client: &ClientId) -> Option<u32> {
+        let (secret, place) = self.locate(client)?;
         let index = place.checked_sub(ConnectionId::place_of(self.shard, 0))?;
         let session = self.connections.get(index)?.session()?;
         (session.secret == secret && session.is_welcome()).then_some(index)
     }
 
-    /// The other shard that the client called `text` is connected to, if that is what its id says. O(1).
-    pub(super) fn elsewhere(&self, text: &str) -> Option<ShardId> {
+    /// The other shard that the client called `client` is connected to, if that is what its id says. O(1).
+    pub(super) fn elsewhere(&self, client: &ClientId) -> Option<ShardId> {
         if self.links.is_empty() {
             return None;
         }
-        let (_, place) = self.locate(text)?;
+        let (_, place) = self.locate(client)?;
         let shard = ConnectionId::shard_of(place);
         (shard != self.shard && self.links.has(shard)).then_some(shard)
     }
 
     /// The random part of an id, and the place that it hides.
-    fn locate(&self, text: &str) -> Option<([u8; 12], u32)> {
-        let bytes = ClientId::decode(text)?;
+    fn locate(&self, client: &ClientId) -> Option<([u8; 12], u32)> {
+        let bytes = client.to_bytes();
         let (random, hiding) = bytes.split_at(12);
         let secret: [u8; 12] = random.try_into().ok()?;
         let mut hidden = [0; 8];

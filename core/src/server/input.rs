@@ -8,6 +8,7 @@ use super::deadlines::Deadline;
 use crate::http::Refusal;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::Turn;
+use crate::message::Heard;
 use crate::session::connection::{CloseCause, Hold, Kind, Stage};
 use crate::session::outbox::flag;
 use crate::websocket::{CloseCode, Decoder, Role, Step};
@@ -304,11 +305,11 @@ impl Server {
         match step {
             Step::NeedMore => return true,
             Step::Text(text) => match kind {
-                Kind::Client(_) => self.text(index, &text),
+                Kind::Client(_) => self.heard(index, Heard::Text(&text)),
                 Kind::Echo => self.echo(index, super::fanout::TEXT, text.as_bytes()),
             },
             Step::Binary(bytes) => match kind {
-                Kind::Client(_) => self.binary(index),
+                Kind::Client(_) => self.heard(index, Heard::Binary(&bytes)),
                 Kind::Echo => self.echo(index, super::fanout::BINARY, &bytes),
             },
             Step::Ping(payload) => self.ping_frame(index, kind, &payload),

@@ -11,7 +11,7 @@ use crate::config::{RoomNames, RoomRule, SlowReader};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::machine::ShardId;
-use crate::message::{LeaveReason, ServerMessage};
+use crate::message::{Asked, LeaveReason, ServerMessage};
 use crate::room::guests::Guests;
 use crate::room::registry::Registry;
 use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, WireForm};
@@ -33,7 +33,7 @@ impl Server {
         &mut self,
         index: u32,
         name: &str,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         check_name(name, &self.config.room_names)?;
         let home = self.home(name);
@@ -50,14 +50,14 @@ impl Server {
             self.admit(index, others)?;
         }
         if home != self.shard {
-            self.ask_to_join(index, home, name, again, id);
+            self.ask_to_join(index, home, name, again, asked);
             return Ok(Outcome::Later);
         }
         let room = room.unwrap_or_else(|| self.make_room(name, home));
         if !again {
             self.enter(index, room);
         }
-        self.reply_joined(index, room, name, id);
+        self.reply_joined(index, room, name, asked);
         Ok(Outcome::Replied)
     }
 
@@ -142,7 +142,7 @@ impl Server {
         &mut self,
         index: u32,
         name: &str,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         let room = self.find_own_room(index, name)?;
         self.admit(index, 0)?;
@@ -157,7 +157,7 @@ impl Server {
                 reason: LeaveReason::Left,
             },
         );
-        self.send(index, &ServerMessage::LeftRoom { room: name }, id);
+        self.send(index, &ServerMessage::LeftRoom { room: name }, asked);
         Ok(Outcome::Replied)
     }
 
@@ -281,7 +281,7 @@ impl Server {
         // Its number may stay among the dirty rooms until the next seal, which finds nothing to do there.
     }
 
-    fn reply_joined(&mut self, index: u32, room: u32, name: &str, id: Option<&str>) {
+    fn reply_joined(&mut self, index: u32, room: u32, name: &str, asked: Asked<'_>) {
         let Some(client) = self.client_id(index) else {
             return;
         };
@@ -289,10 +289,10 @@ impl Server {
         let total = self.room_len(room);
         let reply = ServerMessage::JoinedRoom {
             room: name,
-            members: &members,
+            members: members.into(),
             total,
         };
-        self.send(index, &reply, id);
+        self.send(index, &reply, asked);
     }
 
     /// The members of a room that has its home here, as many as are listed; `client` is among them, at the end.

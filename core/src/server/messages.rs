@@ -9,9 +9,11 @@ use super::admission::{Refused, Sanction};
 use super::closing::Goodbye;
 use super::shards::room_of;
 use crate::cluster::message::Told;
-use crate::dialect::json::{self, MetadataLimits, Refusal};
+use crate::dialect::json::{self, MetadataLimits};
+use crate::dialect::{Refusal, binary};
 use crate::error::ErrorCode;
-use crate::message::{ClientMessage, Request, ServerMessage};
+use crate::id::ClientId;
+use crate::message::{Asked, ClientClock, ClientMessage, Heard, Payload, Request, ServerMessage};
 use crate::room::{LOBBY, WireForm};
 use crate::session::connection::{CloseCause, Kind};
 use crate::session::facts::Fact;
@@ -37,47 +39,39 @@ pub(super) enum Outcome {
 }
 
 impl Server {
-    /// A text message of a client.
-    pub(super) fn text(&mut self, index: u32, text: &str) {
+    /// A message of a client.
+    pub(super) fn heard(&mut self, index: u32, heard: Heard<'_>) {
         self.count_received(index);
-        self.understand(index, text, Wrapping::None);
+        self.understand(index, heard, Wrapping::None);
     }
 
-    /// A text message that has been counted.
-    pub(super) fn understand(&mut self, index: u32, text: &str, wrapping: Wrapping) {
+    /// A message that has been counted.
+    pub(super) fn understand(&mut self, index: u32, heard: Heard<'_>, wrapping: Wrapping) {
         let types = &self.config.application_types;
         let is_application = |kind: &str| types.iter().any(|known| known == kind);
-        match json::decode(text, &self.json_limits, &is_application) {
+        let decoded = match heard {
+            Heard::Text(text) => json::decode(text, &self.json_limits, &is_application),
+            Heard::Binary(frame) => binary::decode(frame, &self.binary_limits, &is_application),
+        };
+        match decoded {
             Ok(Request {
-                id,
+                asked,
                 message: ClientMessage::Batch { messages },
             }) => match wrapping {
-                Wrapping::None => self.begin_batch(index, messages, id),
-                Wrapping::Batch => self.reject(index, id, NESTED),
+                Wrapping::None => self.begin_batch(index, messages, asked),
+                Wrapping::Batch => self.reject(index, asked, NESTED),
             },
             Ok(request) => match self.busy_link(index, &request.message) {
                 None => self.request(index, &request),
-                Some(link) => self.wait_for_link(index, link, text, request.id),
+                Some(link) => self.wait_for_link(index, link, heard, request.asked),
             },
-            Err(rejected) if self.takes_plain_text(index, rejected.code) => {
-                self.plain_text(index, text);
-            }
-            Err(rejected) => {
-                let refusal = Refusal {
-                    code: rejected.code,
-                    message: rejected.message,
-                };
-                self.reject(index, rejected.id, refusal);
-            }
+            Err(rejected) => match heard {
+                Heard::Text(text) if self.takes_plain_text(index, rejected.refusal.code) => {
+                    self.plain_text(index, text);
+                }
+                _ => self.reject(index, rejected.asked, rejected.refusal),
+            },
         }
-    }
-
-    /// A binary message, which the JSON dialect has no use for.
-    pub(super) fn binary(&mut self, index: u32) {
-        self.count_received(index);
-        let message = "Binary messages are not understood here: send JSON text";
-        let code = ErrorCode::BadMessage;
-        self.reject(index, None, Refusal { code, message });
     }
 
     pub(super) fn count_received(&mut self, index: u32) {
@@ -100,13 +94,13 @@ impl Server {
 
     fn request(&mut self, index: u32, request: &Request<'_>) {
         let outcome = match &request.message {
-            ClientMessage::Ping { timestamp } => self.json_ping(index, *timestamp, request.id),
-            message if self.outboxes.facts.is_on() => self.noted(index, message, request.id),
-            message => self.dispatch(index, message, request.id),
+            ClientMessage::Ping { timestamp } => self.ping(index, *timestamp, request.asked),
+            message if self.outboxes.facts.is_on() => self.noted(index, message, request.asked),
+            message => self.dispatch(index, message, request.asked),
         };
         match outcome {
             Err(refused) if self.home_knows_better(index, request, refused) => {}
-            outcome => self.conclude(index, request.id, outcome),
+            outcome => self.conclude(index, request.asked, outcome),
         }
     }
 
@@ -119,7 +113,7 @@ impl Server {
         let home = self.home(name);
         let elsewhere = home != self.shard;
         if elsewhere {
-            self.ask_for_room(index, home, name, request.id);
+            self.ask_for_room(index, home, name, request.asked);
         }
         elsewhere
     }
@@ -128,17 +122,17 @@ impl Server {
     pub(super) fn conclude(
         &mut self,
         index: u32,
-        id: Option<&str>,
+        asked: Asked<'_>,
         outcome: Result<Outcome, Refused>,
     ) {
         match outcome {
             Ok(Outcome::Replied | Outcome::Later) => {}
             Ok(Outcome::Done) => {
-                if id.is_some() {
-                    self.send(index, &ServerMessage::Ack, id);
+                if asked.has_id() {
+                    self.send(index, &ServerMessage::Ack, asked);
                 }
             }
-            Err(refused) => self.refuse_message(index, id, refused),
+            Err(refused) => self.refuse_message(index, asked, refused),
         }
     }
 
@@ -147,20 +141,21 @@ impl Server {
         &mut self,
         index: u32,
         message: &ClientMessage<'_>,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         let before = self.outboxes.facts.published();
-        let outcome = self.dispatch(index, message, id);
+        let outcome = self.dispatch(index, message, asked);
         let published = matches!(
             message,
             ClientMessage::Broadcast { .. }
                 | ClientMessage::RoomMessage { .. }
                 | ClientMessage::PrivateMessage { .. }
         );
+        let id = text_of_id(asked);
         match (&outcome, id, self.connections.id(index)) {
-            (Ok(_), Some(id), _) => self.outboxes.facts.name(before, id),
-            (Err(refused), _, Some(from)) if published => {
-                let (id, code) = (id.map(Box::from), refused.refusal.code);
+            (Ok(_), Some(id), _) => self.outboxes.facts.name(before, &id),
+            (Err(refused), id, Some(from)) if published => {
+                let code = refused.refusal.code;
                 self.outboxes
                     .facts
                     .note(|| Fact::Refused { from, id, code });
@@ -174,42 +169,47 @@ impl Server {
         &mut self,
         index: u32,
         message: &ClientMessage<'_>,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         match message {
             // Both are dealt with before.
             ClientMessage::Ping { .. } | ClientMessage::Batch { .. } => Ok(Outcome::Done),
-            ClientMessage::Join { room } => self.join(index, room, id),
-            ClientMessage::Leave { room } => self.leave(index, room, id),
-            ClientMessage::Broadcast { data } => self.broadcast(index, data),
-            ClientMessage::RoomMessage { room, data } => self.room_message(index, room, data),
-            ClientMessage::PrivateMessage { to, data } => self.private_message(index, to, data, id),
-            ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, id),
+            ClientMessage::Join { room } => self.join(index, room, asked),
+            ClientMessage::Leave { room } => self.leave(index, room, asked),
+            ClientMessage::Broadcast { data } => self.broadcast(index, data.payload()),
+            ClientMessage::RoomMessage { room, data } => {
+                self.room_message(index, room, data.payload())
+            }
+            ClientMessage::PrivateMessage { to, data } => {
+                self.private_message(index, *to, data.payload(), asked)
+            }
+            ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, asked),
             ClientMessage::Hello { user, batch } => self.hello(index, *user, *batch),
             ClientMessage::Members {
                 room,
                 after,
                 limit,
                 metadata,
-            } => self.members(index, room, after.as_deref(), *limit, *metadata, id),
+            } => self.members(index, room, after.as_deref(), *limit, *metadata, asked),
             ClientMessage::TypingStart { room } => self.typing(index, room, true),
             ClientMessage::TypingStop { room } => self.typing(index, room, false),
+            ClientMessage::File(_) => Err(refusal(ErrorCode::UnknownType, "not yet")),
             ClientMessage::Application { kind, message } => {
                 self.admit(index, 0)?;
-                self.application(index, kind, message, id)
+                self.application(index, kind, message, asked)
             }
         }
     }
 
-    fn json_ping(
+    fn ping(
         &mut self,
         index: u32,
-        timestamp: Option<&str>,
-        id: Option<&str>,
+        timestamp: Option<ClientClock<'_>>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         if let Err(refused) = self.admit_ping(index) {
             // The bucket is generous: who empties it is not measuring anything.
-            self.refuse_message(index, id, refused);
+            self.refuse_message(index, asked, refused);
             self.close_for_abuse(index, "too many pings");
             return Ok(Outcome::Replied);
         }
@@ -217,11 +217,11 @@ impl Server {
             timestamp: self.now.unix_ms,
             client_timestamp: timestamp,
         };
-        self.send(index, &pong, id);
+        self.send(index, &pong, asked);
         Ok(Outcome::Replied)
     }
 
-    fn broadcast(&mut self, index: u32, data: &str) -> Result<Outcome, Refused> {
+    fn broadcast(&mut self, index: u32, data: Payload<'_>) -> Result<Outcome, Refused> {
         if self.config.broadcast == crate::config::Permission::Deny {
             return Err(refusal(ErrorCode::Forbidden, "Broadcasting is not allowed"));
         }
@@ -235,7 +235,12 @@ impl Server {
         Ok(Outcome::Done)
     }
 
-    fn room_message(&mut self, index: u32, name: &str, data: &str) -> Result<Outcome, Refused> {
+    fn room_message(
+        &mut self,
+        index: u32,
+        name: &str,
+        data: Payload<'_>,
+    ) -> Result<Outcome, Refused> {
         let room = self.find_own_room(index, name)?;
         self.check_bare(data)?;
         self.admit(index, self.room_len(room) - 1)?;
@@ -249,16 +254,17 @@ impl Server {
     fn private_message(
         &mut self,
         index: u32,
-        to: &str,
-        data: &str,
-        id: Option<&str>,
+        to: Option<ClientId>,
+        data: Payload<'_>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         self.admit(index, 1)?;
-        if let Some(shard) = self.elsewhere(to) {
-            self.ask_to_pass_on(index, shard, to, data, id);
+        let to = to.ok_or_else(target_not_found)?;
+        if let Some(shard) = self.elsewhere(&to) {
+            self.ask_to_pass_on(index, shard, to, data, asked);
             return Ok(Outcome::Later);
         }
-        let reachable = self.find_client(to).filter(|&target| {
+        let reachable = self.find_client(&to).filter(|&target| {
             !self.config.private_messages_need_shared_room || self.share_a_room(index, target)
         });
         let (Some(target), Some(from)) = (reachable, self.client_id(index)) else {
@@ -277,7 +283,7 @@ impl Server {
         &mut self,
         index: u32,
         patch: &str,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         self.admit(index, self.audience_of(index))?;
         let limits = MetadataLimits {
@@ -297,7 +303,7 @@ impl Server {
         let reply = ServerMessage::MetadataUpdated {
             metadata: metadata.as_json(),
         };
-        self.send(index, &reply, id);
+        self.send(index, &reply, asked);
         self.tell_metadata(index, metadata.as_json());
         Ok(Outcome::Replied)
     }
@@ -326,9 +332,12 @@ impl Server {
     }
 
     /// Bare data must not look like a message of the server, if any listener delivers it bare.
-    fn check_bare(&self, data: &str) -> Result<(), Refused> {
+    fn check_bare(&self, data: Payload<'_>) -> Result<(), Refused> {
         let bare = self.config.listeners.iter().any(|l| l.raw_payloads);
-        if bare && json::is_server_type(data) {
+        let Payload::Json(json) = data else {
+            return Ok(());
+        };
+        if bare && json::is_server_type(json) {
             let message = "data: its type is one of the server's";
             return Err(refusal(ErrorCode::Reserved, message));
         }
@@ -336,14 +345,14 @@ impl Server {
     }
 
     /// Tells a client why its request was refused; one that is refused too often is throttled, then closed.
-    pub(super) fn refuse_message(&mut self, index: u32, id: Option<&str>, refused: Refused) {
+    pub(super) fn refuse_message(&mut self, index: u32, asked: Asked<'_>, refused: Refused) {
         let limited = refused.refusal.code == ErrorCode::RateLimited;
         if limited {
             self.stats.rate_limited += 1;
         } else {
             self.stats.refused += 1;
         }
-        self.send_error(index, id, refused.refusal, refused.retry_after_ms);
+        self.send_error(index, asked, refused.refusal, refused.retry_after_ms);
         let wait = refused.retry_after_ms.map(Duration::from_millis);
         match self.count_refusal(index, wait) {
             Sanction::None => {}
@@ -353,12 +362,12 @@ impl Server {
     }
 
     /// Tells a client that its message was none; one that sends too many is closed.
-    fn reject(&mut self, index: u32, id: Option<&str>, why: Refusal) {
+    fn reject(&mut self, index: u32, asked: Asked<'_>, why: Refusal) {
         let tolerated = if why.code == ErrorCode::UnknownType {
             self.stats.unknown_types += 1;
             // An unknown type is a request that the server does not know: it counts as one.
             if let Err(refused) = self.admit(index, 0) {
-                self.refuse_message(index, id, refused);
+                self.refuse_message(index, asked, refused);
                 return;
             }
             self.tolerates_unknown_type(index)
@@ -366,7 +375,7 @@ impl Server {
             self.stats.bad_messages += 1;
             self.tolerates_bad_message(index)
         };
-        self.send_error(index, id, why, None);
+        self.send_error(index, asked, why, None);
         if !tolerated {
             self.close_for_abuse(index, "too many bad messages");
         }
@@ -380,7 +389,7 @@ impl Server {
     fn send_error(
         &mut self,
         index: u32,
-        id: Option<&str>,
+        asked: Asked<'_>,
         why: Refusal,
         retry_after_ms: Option<u64>,
     ) {
@@ -389,7 +398,7 @@ impl Server {
             message: why.message,
             retry_after_ms,
         };
-        self.send(index, &error, id);
+        self.send(index, &error, asked);
     }
 
     fn takes_plain_text(&self, index: u32, code: ErrorCode) -> bool {
@@ -407,9 +416,9 @@ impl Server {
     fn plain_text(&mut self, index: u32, text: &str) {
         let outcome = self
             .admit(index, 0)
-            .and_then(|()| self.application(index, PLAIN_TEXT, text, None));
+            .and_then(|()| self.application(index, PLAIN_TEXT, text, Asked::Nothing));
         if let Err(refused) = outcome {
-            self.refuse_message(index, None, refused);
+            self.refuse_message(index, Asked::Nothing, refused);
         }
     }
 
@@ -419,6 +428,15 @@ impl Server {
             Kind::Client(form) => Some(form),
             Kind::Echo => None,
         }
+    }
+}
+
+/// How a request is named to people: its `id` as raw JSON.
+fn text_of_id(asked: Asked<'_>) -> Option<Box<str>> {
+    match asked {
+        Asked::Json(Some(id)) => Some(id.into()),
+        Asked::Binary(Some(number)) => Some(number.to_string().into()),
+        _ => None,
     }
 }
 

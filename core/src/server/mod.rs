@@ -39,6 +39,7 @@ use crate::cluster::Relay;
 use crate::cluster::link::Links;
 use crate::cluster::message::Holds;
 use crate::config::{ListenerConfig, ValidConfig};
+use crate::dialect::binary::BinaryLimits;
 use crate::dialect::json::JsonLimits;
 use crate::id::ConnectionId;
 use crate::machine::{
@@ -80,6 +81,7 @@ pub struct Server {
     links: Links,
     config: ValidConfig,
     json_limits: JsonLimits,
+    binary_limits: BinaryLimits,
     message_limits: MessageLimits,
     quotas: Quotas,
     /// The trusted proxies of each listener.
@@ -213,6 +215,7 @@ impl Server {
             restarts,
             links,
             json_limits: JsonLimits::from(limits),
+            binary_limits: BinaryLimits::from(limits),
             message_limits: MessageLimits {
                 max_frame_bytes: limits.max_frame_bytes.unwrap_or(limits.max_message_bytes),
                 max_message_bytes: limits.max_message_bytes,

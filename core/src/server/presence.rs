@@ -5,13 +5,13 @@ use std::collections::BinaryHeap;
 
 use super::admission::Refused;
 use super::deadlines::Deadline;
-use super::fanout::TEXT;
+
 use super::messages::Outcome;
 use super::{Drain, Server};
 use crate::cluster::message::{Found, Page, Told};
-use crate::dialect::json;
+
 use crate::id::ClientId;
-use crate::message::{LeaveReason, ServerMessage};
+use crate::message::{Asked, LeaveReason, ServerMessage};
 use crate::room::{LOBBY, Room, WireForm};
 use crate::session::connection::Missed;
 use crate::session::facts::Fact;
@@ -100,7 +100,7 @@ impl Server {
         after: Option<&str>,
         limit: Option<u32>,
         metadata: bool,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         let room = self.find_own_room(index, name)?;
         let total = self.room_len(room);
@@ -112,11 +112,11 @@ impl Server {
             metadata,
         };
         if !self.is_home(room) {
-            self.ask_members(index, room, page, id);
+            self.ask_members(index, room, page, asked);
             return Ok(Outcome::Later);
         }
         let found = self.find_members(room, &page);
-        self.reply_members(index, name, &found, total, id);
+        self.reply_members(index, name, &found, total, asked);
         Ok(Outcome::Replied)
     }
 
@@ -126,19 +126,19 @@ impl Server {
         name: &str,
         found: &Found,
         total: usize,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) {
         let metadata = found.metadata.as_ref();
         let metadata: Option<Vec<_>> =
             metadata.map(|all| all.iter().map(|one| Cow::Borrowed(&**one)).collect());
         let reply = ServerMessage::Members {
             room: name,
-            members: &found.members,
-            metadata: metadata.as_deref(),
+            members: (&found.members).into(),
+            metadata: metadata.map(Cow::Owned),
             total,
             more: found.more,
         };
-        self.send(index, &reply, id);
+        self.send(index, &reply, asked);
     }
 
     /// A page of the members of a room that has its home here.
@@ -400,18 +400,19 @@ impl Server {
         let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
         // A later one reaches it like any other, or is its own.
         let last = match self.rooms.get(room).and_then(|room| room.last_of(form)) {
-            Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.payload),
+            Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.frame),
             _ => None,
         };
         let count = messages - u64::from(last.is_some());
         if count > 0 {
             let told = ServerMessage::MessagesDropped { room: name, count };
-            self.scratch.clear();
-            json::encode(&told, None, &mut self.scratch);
+            let mut scratch = core::mem::take(&mut self.scratch);
+            scratch.clear();
+            let dialect = self.encode(index, &told, Asked::Nothing, &mut scratch);
             self.stats.direct += 1;
-            let text = &self.scratch;
             self.outboxes
-                .direct(index, |out| put_frame(out, TEXT, text));
+                .direct(index, |out| put_frame(out, dialect.opcode(), &scratch));
+            self.scratch = scratch;
         }
         if let Some(last) = last {
             // The delivery that was counted as dropped takes place after all.
@@ -419,7 +420,7 @@ impl Server {
             let from = self.rooms.get(room).and_then(|room| room.last_place(form));
             let to = self
                 .outboxes
-                .direct(index, |out| put_frame(out, TEXT, last));
+                .direct(index, |out| out.extend_from_slice(last));
             if let Some((from, to)) = from.zip(to) {
                 let slot = index;
                 self.outboxes.facts.note(|| Fact::Moved { slot, from, to });

@@ -124,7 +124,7 @@ impl Server {
             Some(Route::Upgrade(kind)) => {
                 let upgrade = self.check_upgrade(head)?;
                 self.find_client_behind_proxy(index, head)?;
-                Ok(self.upgrade(index, kind, &upgrade))
+                Ok(self.upgrade(index, in_dialect(kind, &upgrade, head), &upgrade))
             }
             Some(plain) => self.answer_plain(index, plain, head, body),
         });
@@ -286,6 +286,18 @@ fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Ro
     }
 }
 
+/// What a client's connection speaks: what its subprotocol says, or, without one, its query.
+fn in_dialect(kind: Kind, upgrade: &Upgrade<'_>, head: &RequestHead<'_>) -> Kind {
+    let binary = match upgrade.protocol() {
+        Some(protocol) => protocol == BINARY,
+        None => head.target.query_value("dialect").as_deref() == Some("binary"),
+    };
+    match kind {
+        Kind::Client(_) if binary => Kind::Client(WireForm::Binary),
+        kind => kind,
+    }
+}
+
 /// How large a request's head may be.
 pub(super) const fn head_limits(limits: &Limits) -> HeadLimits {
     HeadLimits {
@@ -309,4 +321,6 @@ pub(super) fn check_upgrade(
 }
 
 /// Subprotocols that are spoken.
-const SUBPROTOCOLS: [&str; 1] = ["roomwire.json.v1"];
+const SUBPROTOCOLS: [&str; 2] = ["roomwire.json.v1", BINARY];
+/// The one that is not text.
+const BINARY: &str = "roomwire.binary.v1";

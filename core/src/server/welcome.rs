@@ -7,7 +7,7 @@
 use super::membership::lobby_slot;
 use super::timing::class;
 use super::{News, Server};
-use crate::message::{ServerMessage, Welcome};
+use crate::message::{Asked, ServerMessage, Welcome};
 use crate::room::LOBBY;
 use crate::session::connection::{Hold, Kind, Session, Stage};
 use crate::session::facts::Fact;
@@ -62,7 +62,7 @@ impl Server {
         };
         let secret = session.secret;
         let message = self.welcome_message(index, &secret);
-        self.send(index, &ServerMessage::Welcome(message), None);
+        self.send(index, &ServerMessage::Welcome(message), Asked::Nothing);
         let slot = lobby_slot(&mut self.rooms, form, index, &self.outboxes);
         self.outboxes.facts.note(|| Fact::Joined {
             slot: index,
@@ -84,7 +84,7 @@ impl Server {
     /// Welcomes a session that is being closed before it was.
     pub(super) fn send_welcome(&mut self, index: u32, session: &Session) {
         let message = self.welcome_message(index, &session.secret);
-        self.send(index, &ServerMessage::Welcome(message), None);
+        self.send_last(index, session.kind, &ServerMessage::Welcome(message));
     }
 
     fn welcome_message(&self, index: u32, secret: &[u8; 12]) -> Welcome {

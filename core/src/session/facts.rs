@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use crate::config::SlowReader;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
+use crate::room::WireForm;
 use crate::session::buffer::Place;
 use crate::session::connection::CloseCause;
 
@@ -76,8 +77,13 @@ pub(crate) struct Published {
     pub(crate) id: Option<Box<str>>,
     pub(crate) to: Audience,
     /// Where it lies, in each form that somebody gets.
-    pub(crate) places: [Option<Place>; 2],
+    pub(crate) places: Places,
 }
+
+/// Where a message lies in each form; nowhere in those that nobody gets.
+pub(crate) type Places = [Option<Place>; WireForm::ALL.len()];
+/// In no form.
+pub(crate) const NOWHERE: Places = [None; WireForm::ALL.len()];
 
 /// Who a message is for.
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +125,7 @@ impl Facts {
     }
 
     /// Gives a message its number.
-    pub(crate) fn publish(
-        &mut self,
-        from: Option<ConnectionId>,
-        to: Audience,
-        places: [Option<Place>; 2],
-    ) {
+    pub(crate) fn publish(&mut self, from: Option<ConnectionId>, to: Audience, places: Places) {
         if self.is_on() {
             self.published += 1;
             let number = self.published;

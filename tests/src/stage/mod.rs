@@ -11,6 +11,7 @@
 //! threads (`PROTOCOL.md`, Order), would have to be split in two.
 
 mod ear;
+mod in_binary;
 mod memory;
 mod normal;
 mod play;
@@ -24,6 +25,7 @@ use std::time::Instant;
 use roomwire_core::Config;
 use roomwire_core::server::{Command, Event};
 
+pub use in_binary::InBinary;
 pub use memory::Memory;
 use play::Why;
 pub use play::{Play, Step, Who};

@@ -5,6 +5,7 @@
 mod adoption;
 mod application;
 mod batches;
+mod binary;
 mod counters;
 mod data;
 mod http;

@@ -2,18 +2,25 @@
 //!
 //! Names of rooms and clients are only taken out of the text here; whether they exist is decided elsewhere.
 
+mod files;
+
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
+use data_encoding::BASE64 as BASE64_CODEC;
+
 use super::object::{
     Elements, Malformed, for_each_field, is_deeper_than, is_number, is_object, is_scalar,
     is_string, string, unquoted,
 };
-use super::{JsonLimits, NOT_JSON, Refusal, Rejected};
+use super::{JsonLimits, NOT_JSON};
+use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
-use crate::message::{ClientMessage, Request};
+use crate::id::ClientId;
+use crate::message::{Asked, ClientClock, ClientMessage, Data, Messages, Request};
+pub(super) use files::SHA_256;
 
 /// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
 pub const MAX_TIMESTAMP_BYTES: usize = 64;
@@ -35,15 +42,19 @@ pub fn decode<'a>(
     limits: &JsonLimits,
     is_application_type: &impl Fn(&str) -> bool,
 ) -> Result<Request<'a>, Rejected<'a>> {
-    let fields = Fields::read(text).map_err(|refusal| Rejected::new(None, refusal))?;
+    let fields = Fields::read(text).map_err(|refusal| Rejected::new(Asked::Nothing, refusal))?;
     let id = fields
         .id(limits)
-        .map_err(|refusal| Rejected::new(None, refusal))?;
+        .map_err(|refusal| Rejected::new(Asked::Json(None), refusal))?;
+    let asked = Asked::Json(id);
     fields
         .check(text, limits)
         .and_then(|()| fields.message(text, limits, is_application_type))
-        .map(|message| Request { id, message })
-        .map_err(|refusal| Rejected::new(id, refusal))
+        .map(|message| Request { asked, message })
+        .map_err(|refusal| Rejected {
+            body_follows: fields.announces_a_body(&refusal),
+            ..Rejected::new(asked, refusal)
+        })
 }
 
 /// Every top-level field that a message can have, raw.
@@ -54,6 +65,7 @@ struct Fields<'a> {
     id: Option<&'a str>,
     room: Option<&'a str>,
     data: Option<&'a str>,
+    encoding: Option<&'a str>,
     to: Option<&'a str>,
     timestamp: Option<&'a str>,
     metadata: Option<&'a str>,
@@ -62,6 +74,7 @@ struct Fields<'a> {
     limit: Option<&'a str>,
     batch: Option<&'a str>,
     messages: Option<&'a str>,
+    file: files::Fields<'a>,
 }
 
 impl<'a> Fields<'a> {
@@ -96,6 +109,7 @@ impl<'a> Fields<'a> {
             "id" => &mut self.id,
             "room" => &mut self.room,
             "data" => &mut self.data,
+            "encoding" => &mut self.encoding,
             "to" => &mut self.to,
             "timestamp" => &mut self.timestamp,
             "metadata" => &mut self.metadata,
@@ -104,7 +118,7 @@ impl<'a> Fields<'a> {
             "limit" => &mut self.limit,
             "batch" => &mut self.batch,
             "messages" => &mut self.messages,
-            _ => return None,
+            _ => return self.file.slot(key),
         })
     }
 
@@ -156,7 +170,7 @@ impl<'a> Fields<'a> {
                 data: self.data()?,
             },
             "private_message" => ClientMessage::PrivateMessage {
-                to: text_field(self.to, "`to` must be a string")?,
+                to: ClientId::parse(&text_field(self.to, "`to` must be a string")?),
                 data: self.data()?,
             },
             "set_metadata" => ClientMessage::SetMetadata {
@@ -173,13 +187,17 @@ impl<'a> Fields<'a> {
             "typing_start" => ClientMessage::TypingStart { room: self.room()? },
             "typing_stop" => ClientMessage::TypingStop { room: self.room()? },
             "batch" => ClientMessage::Batch {
-                messages: self.messages(limits)?,
+                messages: Messages::Json(self.messages(limits)?),
             },
             other if is_application_type(other) => ClientMessage::Application {
                 kind,
                 message: text,
             },
-            _ => return Err(UNKNOWN_TYPE),
+            other => match self.file_request(other)? {
+                Some(request) => ClientMessage::File(request),
+                None if self.is_file_without_a_type() => return Err(files::NO_TYPE),
+                None => return Err(UNKNOWN_TYPE),
+            },
         })
     }
 
@@ -187,8 +205,14 @@ impl<'a> Fields<'a> {
         text_field(self.room, "`room` must be a string")
     }
 
-    fn data(&self) -> Result<&'a str, Refusal> {
-        self.data.ok_or(Refusal::bad_message("`data` is missing"))
+    /// What is said: JSON as it stands, or the bytes that it spells.
+    fn data(&self) -> Result<Data<'a>, Refusal> {
+        let raw = self.data.ok_or(Refusal::bad_message("`data` is missing"))?;
+        match present(self.encoding).map(string) {
+            None => Ok(Data::Json(raw)),
+            Some(Some(name)) if name == BASE64 => bytes(raw),
+            Some(_) => Err(Refusal::bad_message("`encoding` must be \"base64\"")),
+        }
     }
 
     fn messages(&self, limits: &JsonLimits) -> Result<&'a str, Refusal> {
@@ -206,7 +230,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn timestamp(&self) -> Result<Option<&'a str>, Refusal> {
+    fn timestamp(&self) -> Result<Option<ClientClock<'a>>, Refusal> {
         match self.timestamp {
             Some(raw) if !is_scalar(raw) => Err(Refusal::bad_message(
                 "`timestamp` must be a number, a string, true, false or null",
@@ -214,7 +238,7 @@ impl<'a> Fields<'a> {
             Some(raw) if raw.len() > MAX_TIMESTAMP_BYTES => {
                 Err(Refusal::bad_message("`timestamp` is too long"))
             }
-            timestamp => Ok(timestamp),
+            timestamp => Ok(timestamp.map(ClientClock::Json)),
         }
     }
 
@@ -225,9 +249,7 @@ impl<'a> Fields<'a> {
         let limit = match present(self.limit) {
             None => None,
             // More digits than fit are as good as the largest number: the server has its own cap.
-            Some(raw) if raw.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(raw.parse().unwrap_or(u32::MAX))
-            }
+            Some(raw) if is_whole(raw) => Some(raw.parse().unwrap_or(u32::MAX)),
             Some(_) => {
                 return Err(Refusal::bad_message(
                     "`limit` must be a whole number from 0 on",
@@ -244,6 +266,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The bytes that a string spells in base64 (RFC 4648, section 4, with padding).
+fn bytes<'a>(raw: &str) -> Result<Data<'a>, Refusal> {
+    let wrong = Refusal::bad_message("`data` must be base64 with padding, as `encoding` says");
+    let text = string(raw).filter(|_| is_string(raw)).ok_or(wrong)?;
+    let bytes = BASE64_CODEC.decode(text.as_bytes()).map_err(|_| wrong)?;
+    Ok(Data::Bytes(bytes.into()))
+}
+
 fn flag(raw: Option<&str>, wrong: &'static str) -> Result<Option<bool>, Refusal> {
     match present(raw) {
         None => Ok(None),
@@ -258,9 +288,17 @@ fn text_field<'a>(raw: Option<&'a str>, wrong: &'static str) -> Result<Cow<'a, s
         .ok_or_else(|| Refusal::bad_message(wrong))
 }
 
+/// Whether a raw value is a whole number from 0 on, without point or exponent.
+fn is_whole(raw: &str) -> bool {
+    raw.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// An optional field: `null` is absent.
 fn present(raw: Option<&str>) -> Option<&str> {
     raw.filter(|raw| *raw != "null")
 }
+
+/// The only other way in which `data` can stand in a message.
+pub(super) const BASE64: &str = "base64";
 
 const UNKNOWN_TYPE: Refusal = Refusal::new(ErrorCode::UnknownType, "unknown message type");

@@ -3,13 +3,19 @@
 //! The order of fields is part of the promise (golden tests hold it): `type`, then `id` if the message
 //! answers a request, then the rest. Raw values are copied as they are.
 
+mod files;
+
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
+use data_encoding::BASE64 as BASE64_CODEC;
+
+use super::decode::BASE64;
+
 use crate::id::ClientId;
-use crate::message::{LeaveReason, ServerMessage, Welcome};
+use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Welcome};
 
 /// Appends `message` to `out`, answering the request `id` (raw JSON) if there is one.
 ///
@@ -29,13 +35,15 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
         } => {
             begin(out, "pong", id);
             number(out, TIMESTAMP, timestamp);
-            if let Some(raw_timestamp) = client_timestamp {
-                raw(out, r#","clientTimestamp":"#, raw_timestamp);
+            match client_timestamp {
+                Some(ClientClock::Json(clock)) => raw(out, CLIENT_TIMESTAMP, clock),
+                Some(ClientClock::Millis(clock)) => number(out, CLIENT_TIMESTAMP, clock),
+                None => {}
             }
         }
         ServerMessage::JoinedRoom {
             room,
-            members,
+            ref members,
             total,
         } => {
             begin(out, "joined_room", id);
@@ -72,8 +80,8 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
         }
         ServerMessage::Members {
             room,
-            members,
-            metadata,
+            ref members,
+            ref metadata,
             total,
             more,
         } => {
@@ -162,6 +170,7 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
                 number(out, r#","reconnectAfterMs":"#, reconnect_after_ms);
             }
         }
+        ServerMessage::File(ref notice) => files::write(out, notice, id),
         ServerMessage::Application { message } => return application(out, message, id),
     }
     out.push(b'}');
@@ -183,9 +192,12 @@ fn about(out: &mut Vec<u8>, kind: &'static str, id: Option<&str>, room: &str, cl
     client_id(out, CLIENT_ID, client);
 }
 
-fn envelope(out: &mut Vec<u8>, from: ClientId, data: &str, timestamp: u64) {
+fn envelope(out: &mut Vec<u8>, from: ClientId, data: Payload<'_>, timestamp: u64) {
     client_id(out, r#","from":"#, from);
-    raw(out, r#","data":"#, data);
+    match data {
+        Payload::Json(json) => raw(out, DATA, json),
+        Payload::Bytes(bytes) => base64(out, bytes),
+    }
     number(out, TIMESTAMP, timestamp);
 }
 
@@ -270,6 +282,17 @@ const fn leave_reason(reason: LeaveReason) -> &'static str {
     }
 }
 
+/// Bytes as `data`, and how they are spelled.
+fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, DATA);
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + BASE64_CODEC.encode_len(bytes.len()), 0);
+    BASE64_CODEC.encode_mut(bytes, out.get_mut(start..).unwrap_or_default());
+    out.push(b'"');
+    string(out, r#","encoding":"#, BASE64);
+}
+
 // Each writes a `name` with all its punctuation, then the value.
 
 fn raw(out: &mut Vec<u8>, name: &'static str, value: &str) {
@@ -316,6 +339,8 @@ fn wide(count: usize) -> u64 {
 /// The version of the protocol that `welcome` announces.
 const PROTOCOL: u64 = 1;
 
+const CLIENT_TIMESTAMP: &str = r#","clientTimestamp":"#;
+const DATA: &str = r#","data":"#;
 const CLIENT_ID: &str = r#","clientId":"#;
 const CODE: &str = r#","code":"#;
 const METADATA: &str = r#","metadata":"#;

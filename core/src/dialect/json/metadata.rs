@@ -6,9 +6,9 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Refusal;
 use super::object::{for_each_field, string};
 use crate::config::Limits;
+use crate::dialect::Refusal;
 use crate::error::ErrorCode;
 
 /// Bounds of one client's metadata.

@@ -3,7 +3,7 @@
 //! Knows JSON (RFC 8259) and no message. Every function is total and linear in its input.
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::dialect) mod tests;
 
 use core::fmt;
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 /// Why text has no fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Malformed {
+pub(in crate::dialect) enum Malformed {
     /// Not JSON.
     NotJson,
     /// JSON, but no object.
@@ -27,14 +27,15 @@ pub(super) enum Malformed {
 ///
 /// Values are checked to be JSON and skipped without recursion. The skipping remembers one byte per level
 /// of nesting, at most as many as `text` has.
-pub(super) fn for_each_field<'a>(
+pub(in crate::dialect) fn for_each_field<'a>(
     text: &'a str,
     visit: impl FnMut(&'a str, &'a str),
 ) -> Result<(), Malformed> {
     if !text.trim_ascii_start().starts_with('{') {
-        return Err(match serde_json::from_str::<&RawValue>(text) {
-            Ok(_) => Malformed::NotAnObject,
-            Err(_) => Malformed::NotJson,
+        return Err(if is_json(text) {
+            Malformed::NotAnObject
+        } else {
+            Malformed::NotJson
         });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -44,9 +45,14 @@ pub(super) fn for_each_field<'a>(
         .map_err(|_| Malformed::NotJson)
 }
 
+/// Whether `text` is one JSON value, with or without space around it.
+pub(in crate::dialect) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&RawValue>(text).is_ok()
+}
+
 /// The text of a raw JSON string. `None` for anything else, and for a string with a lone surrogate, which
 /// no text can hold. Copies only when there are escapes.
-pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
+pub(in crate::dialect) fn string(raw: &str) -> Option<Cow<'_, str>> {
     let text = unquoted(raw)?;
     if memchr(b'\\', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
@@ -116,7 +122,7 @@ fn element_bytes(text: &[u8]) -> usize {
 }
 
 /// Whether raw JSON is a string.
-pub(super) fn is_string(raw: &str) -> bool {
+pub(in crate::dialect) fn is_string(raw: &str) -> bool {
     raw.starts_with('"')
 }
 
@@ -136,7 +142,7 @@ pub(super) fn is_scalar(raw: &str) -> bool {
 }
 
 /// Whether the JSON `text` is nested deeper than `max_depth`.
-pub(super) fn is_deeper_than(text: &str, max_depth: u32) -> bool {
+pub(in crate::dialect) fn is_deeper_than(text: &str, max_depth: u32) -> bool {
     // A level takes two brackets, so short text cannot be deeper, nor can text with no more opening brackets
     // than levels: nearly every message is one or the other.
     let levels = usize::try_from(max_depth).unwrap_or(usize::MAX);

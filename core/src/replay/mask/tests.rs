@@ -248,8 +248,8 @@ proptest! {
         prop_assert_eq!(masked.len(), text.len());
         let limits = JsonLimits::from(&Limits::default());
         let decode = |text: &str| match json::decode(text, &limits, &|kind| kind == "error") {
-            Ok(request) => Ok((request.id.map(str::to_owned), format!("{:?}", core::mem::discriminant(&request.message)))),
-            Err(error) => Err((error.id.map(str::to_owned), error.code, error.message)),
+            Ok(request) => Ok((format!("{:?}", request.asked), format!("{:?}", core::mem::discriminant(&request.message)))),
+            Err(error) => Err((format!("{:?}", error.asked), error.refusal)),
         };
         prop_assert_eq!(decode(&text), decode(&masked));
         let as_data = mask_json(&format!(r#"{{"data":{text}"#)).split_off(8);

@@ -8,9 +8,12 @@ use super::super::deadlines::Deadline;
 use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
+use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
-use crate::message::{ClientMessage, LeaveReason, ServerMessage};
+use crate::message::{
+    Asked, ClientMessage, Heard, Kept, LeaveReason, Payload, Remembered, ServerMessage,
+};
 use crate::room::LOBBY;
 use crate::session::connection::Session;
 use crate::time::Instant;
@@ -19,7 +22,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Waiting {
     /// The request's `id`.
-    id: Option<Box<str>>,
+    asked: Remembered,
     /// Until when it waits.
     due: Instant,
     /// Tells its answer from those of earlier requests.
@@ -43,7 +46,7 @@ enum For {
     /// For room on a link: the message is understood again.
     Link {
         turn: u64,
-        text: Box<str>,
+        message: Kept,
     },
 }
 
@@ -56,10 +59,11 @@ impl Waiting {
     /// Memory besides its place.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match &self.whatfor {
-            For::Join { room: text, .. } | For::Link { text, .. } => text.len(),
+            For::Join { room, .. } => room.len(),
+            For::Link { message, .. } => message.heap_bytes(),
             For::Members | For::Private | For::Refusal => 0,
         };
-        text + self.id.as_deref().map_or(0, str::len)
+        text + self.asked.heap_bytes()
     }
 }
 
@@ -72,7 +76,7 @@ impl Server {
         home: ShardId,
         name: &str,
         again: bool,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) {
         let Some(who) = self.who(index) else {
             return;
@@ -85,7 +89,7 @@ impl Server {
         // Most clients have none, and nothing is kept for them.
         let metadata = Some(self.metadata(index)).filter(|&json| json != "{}");
         let metadata = metadata.map(Box::from);
-        let ticket = self.wait(index, id, home, whatfor);
+        let ticket = self.wait(index, asked, home, whatfor);
         let request = Request::Join {
             who,
             ticket,
@@ -100,14 +104,14 @@ impl Server {
         index: u32,
         room: u32,
         page: Page,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) {
         let Some(Who { connection: to, .. }) = self.who(index) else {
             return;
         };
         let room: Box<str> = self.rooms.name(room).into();
         let home = self.home(&room);
-        let ticket = self.wait(index, id, home, For::Members);
+        let ticket = self.wait(index, asked, home, For::Members);
         let request = Request::Members {
             to,
             ticket,
@@ -121,9 +125,9 @@ impl Server {
         &mut self,
         index: u32,
         shard: ShardId,
-        to: &str,
-        data: &str,
-        id: Option<&str>,
+        to: ClientId,
+        data: Payload<'_>,
+        asked: Asked<'_>,
     ) {
         let Some(from) = self.who(index) else {
             return;
@@ -132,11 +136,11 @@ impl Server {
             let rooms = self.rooms_of(index);
             rooms.map(|room| self.rooms.name(room).into()).collect()
         });
-        let ticket = self.wait(index, id, shard, For::Private);
+        let ticket = self.wait(index, asked, shard, For::Private);
         let request = Request::Private {
             from,
             ticket,
-            to: to.into(),
+            to,
             data: data.into(),
             rooms,
         };
@@ -157,12 +161,12 @@ impl Server {
         index: u32,
         home: ShardId,
         name: &str,
-        id: Option<&str>,
+        asked: Asked<'_>,
     ) {
         let Some(Who { connection: to, .. }) = self.who(index) else {
             return;
         };
-        let ticket = self.wait(index, id, home, For::Refusal);
+        let ticket = self.wait(index, asked, home, For::Refusal);
         let room = name.into();
         self.ask(home, Request::Find { to, ticket, room });
     }
@@ -170,14 +174,14 @@ impl Server {
     // ---- waiting
 
     /// Nothing more is read of a client until its request is answered, or `timeouts.relay_ms` have passed.
-    fn wait(&mut self, index: u32, id: Option<&str>, shard: ShardId, whatfor: For) -> u64 {
+    fn wait(&mut self, index: u32, asked: Asked<'_>, shard: ShardId, whatfor: For) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         let due = self.now.mono + Duration::from_millis(self.config.timeouts.relay_ms);
         let connection = self.connections.get_mut(index);
         if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
             session.extra_mut().waiting = Some(Box::new(Waiting {
-                id: id.map(Box::from),
+                asked: asked.into(),
                 due,
                 ticket,
                 shard,
@@ -227,7 +231,7 @@ impl Server {
             message: "Another part of the server did not answer in time",
             retry_after_ms: None,
         };
-        self.send(index, &error, waiting.id.as_deref());
+        self.send(index, &error, waiting.asked.asked());
         self.go_on_reading(index);
     }
 
@@ -256,9 +260,9 @@ impl Server {
                 };
                 self.ask(waiting.shard, request);
             }
-            For::Link { turn, text } => {
+            For::Link { turn, message } => {
                 self.links.forget(waiting.shard, *turn);
-                self.input_bytes -= text.len();
+                self.input_bytes -= message.heap_bytes();
             }
             _ => {}
         }
@@ -291,11 +295,11 @@ impl Server {
         let (Some(index), Some(waiting)) = (index, waiting) else {
             return;
         };
-        let id = waiting.id.as_deref();
+        let asked = waiting.asked.asked();
         match answer {
             // It was taken out meanwhile, of which the home hears only now: it joins once more.
             Answer::Joined { room, .. } if waiting.is_stale(self.is_in(index, &room)) => {
-                return self.ask_to_join(index, waiting.shard, &room, false, id);
+                return self.ask_to_join(index, waiting.shard, &room, false, asked);
             }
             Answer::Joined {
                 room,
@@ -305,17 +309,17 @@ impl Server {
                 self.let_in(index, &room, total);
                 let reply = ServerMessage::JoinedRoom {
                     room: &room,
-                    members: &members,
+                    members: members.into(),
                     total,
                 };
-                self.send(index, &reply, id);
+                self.send(index, &reply, asked);
             }
             Answer::Members { room, page, total } => {
-                self.reply_members(index, &room, &page, total, id);
+                self.reply_members(index, &room, &page, total, asked);
             }
-            Answer::Sent => self.conclude(index, id, Ok(Outcome::Done)),
+            Answer::Sent => self.conclude(index, asked, Ok(Outcome::Done)),
             Answer::Refused { code, message } => {
-                self.conclude(index, id, Err(refusal(code, message)));
+                self.conclude(index, asked, Err(refusal(code, message)));
             }
         }
         self.go_on_reading(index);
@@ -370,7 +374,7 @@ impl Server {
         match message {
             ClientMessage::Broadcast { .. } => self.busy_link_of(""),
             ClientMessage::PrivateMessage { to, .. } => {
-                let shard = self.elsewhere(to);
+                let shard = to.and_then(|to| self.elsewhere(&to));
                 shard.filter(|&shard| self.links.is_busy(shard))
             }
             ClientMessage::SetMetadata { .. } => {
@@ -404,13 +408,13 @@ impl Server {
         &mut self,
         index: u32,
         shard: ShardId,
-        text: &str,
-        id: Option<&str>,
+        heard: Heard<'_>,
+        asked: Asked<'_>,
     ) {
         let turn = self.links.wait(shard, index);
-        self.input_bytes += text.len();
-        let text = text.into();
-        self.wait(index, id, shard, For::Link { turn, text });
+        let message = Kept::from(heard);
+        self.input_bytes += message.heap_bytes();
+        self.wait(index, asked, shard, For::Link { turn, message });
         self.spare_kept(index);
     }
 
@@ -419,9 +423,9 @@ impl Server {
         let Some(waiting) = self.stop_waiting(index, None) else {
             return;
         };
-        if let For::Link { text, .. } = &waiting.whatfor {
-            self.input_bytes -= text.len();
-            self.understand(index, text, Wrapping::None);
+        if let For::Link { message, .. } = &waiting.whatfor {
+            self.input_bytes -= message.heap_bytes();
+            self.understand(index, message.heard(), Wrapping::None);
         }
         if !self.waits_for_shard(index) {
             self.go_on_reading(index);
@@ -432,8 +436,8 @@ impl Server {
     pub(super) fn pass_on(
         &mut self,
         from: Who,
-        to: &str,
-        data: &str,
+        to: &ClientId,
+        data: Payload<'_>,
         rooms: Option<&[Box<str>]>,
     ) -> Answer {
         let shared = |target: &u32| {

@@ -56,7 +56,7 @@ impl Server {
                 data,
                 rooms,
             } => {
-                let answer = self.pass_on(from, &to, &data, rooms.as_deref());
+                let answer = self.pass_on(from, &to, data.payload(), rooms.as_deref());
                 self.reply_over(from.connection, ticket, answer);
             }
             Request::Restore {

@@ -1,6 +1,9 @@
 //! Tests of decoding, message by message.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::object::tests::any_value;
@@ -20,27 +23,47 @@ fn read(text: &str) -> Result<Request<'_>, Rejected<'_>> {
 #[track_caller]
 fn message(text: &str) -> ClientMessage<'_> {
     match read(text) {
-        Ok(Request { id: None, message }) => message,
+        Ok(Request {
+            asked: Asked::Json(None),
+            message,
+        }) => message,
         other => panic!("{text}: {other:?}"),
     }
 }
 
 #[track_caller]
 fn refused(text: &str, code: ErrorCode, message: &str) {
-    let expected = Rejected {
-        id: None,
-        code,
-        message: "",
+    let rejected = read(text).expect_err(text);
+    let refusal = rejected.refusal;
+    assert!(!rejected.body_follows, "{text}");
+    assert!(refusal.message.contains(message), "{text}: {rejected}");
+    assert_eq!(refusal.code, code, "{text}");
+    // What is no object is of no dialect.
+    let is_object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text).is_ok();
+    let asked = if is_object || text.contains("\\ud800") {
+        Asked::Json(None)
+    } else {
+        Asked::Nothing
     };
-    let mut rejected = read(text).expect_err(text);
-    assert!(rejected.message.contains(message), "{text}: {rejected}");
-    rejected.message = "";
-    assert_eq!(rejected, expected, "{text}");
+    assert_eq!(rejected.asked, asked, "{text}");
 }
 
 #[track_caller]
 fn bad(text: &str, message: &str) {
     refused(text, ErrorCode::BadMessage, message);
+}
+
+/// The `id` that is echoed, also by a refusal.
+fn echoed<'a>(read: &Result<Request<'a>, Rejected<'a>>) -> Option<&'a str> {
+    let asked = match read {
+        Ok(request) => request.asked,
+        Err(rejected) => rejected.asked,
+    };
+    match asked {
+        Asked::Json(id) => id,
+        Asked::Nothing => None,
+        Asked::Binary(_) => panic!("not of this dialect"),
+    }
 }
 
 fn lobby() -> Cow<'static, str> {
@@ -51,7 +74,7 @@ fn lobby() -> Cow<'static, str> {
 #[test]
 fn every_message_is_read() {
     use ClientMessage as M;
-    let (room, timestamp) = (lobby(), Some("1.5e3"));
+    let (room, timestamp) = (lobby(), Some(ClientClock::Json("1.5e3")));
     let table = [
         (r#"{"type":"ping"}"#, M::Ping { timestamp: None }),
         (
@@ -61,7 +84,7 @@ fn every_message_is_read() {
         (
             r#"{"type":"ping","timestamp":null}"#,
             M::Ping {
-                timestamp: Some("null"),
+                timestamp: Some(ClientClock::Json("null")),
             },
         ),
         (
@@ -75,20 +98,31 @@ fn every_message_is_read() {
         ),
         (
             r#"{"type":"broadcast","data":null}"#,
-            M::Broadcast { data: "null" },
+            M::Broadcast {
+                data: Data::Json("null"),
+            },
         ),
         (
             r#"{"type":"room_message","room":"lobby","data":{}}"#,
             M::RoomMessage {
                 room: lobby(),
-                data: "{}",
+                data: Data::Json("{}"),
             },
         ),
         (
             r#"{"type":"private_message","to":"client_x","data":[1, 2]}"#,
             M::PrivateMessage {
-                to: "client_x".into(),
-                data: "[1, 2]",
+                to: None,
+                data: Data::Json("[1, 2]"),
+            },
+        ),
+        (
+            r#"{"type":"private_message","to":"client_AAAAAAAAAAAAAAAAAAAAAAAB","data":"AA=="}"#,
+            M::PrivateMessage {
+                to: Some(ClientId::encode(&[
+                    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+                ])),
+                data: Data::Json(r#""AA==""#),
             },
         ),
         (
@@ -121,7 +155,7 @@ fn every_message_is_read() {
         (
             r#"{"type":"batch","messages":[{"type":"ping"}, 7 ]}"#,
             M::Batch {
-                messages: r#"[{"type":"ping"}, 7 ]"#,
+                messages: Messages::Json(r#"[{"type":"ping"}, 7 ]"#),
             },
         ),
         (
@@ -233,7 +267,7 @@ fn what_is_no_request_is_refused() {
     ] {
         refused(text, ErrorCode::BadJson, "Invalid message format");
         assert_eq!(
-            read(text).expect_err(text).message,
+            read(text).expect_err(text).refusal.message,
             "Invalid message format"
         );
     }
@@ -261,8 +295,8 @@ fn what_is_no_request_is_refused() {
         "Ping",
         "ping ",
         "welcome",
-        "file_start",
-        "file_end",
+        "file_accepted",
+        "file_",
         "history",
         "\\ud800",
         "__proto__",
@@ -316,8 +350,59 @@ fn data_is_byte_exact() {
         "{\"__proto__\":{\"type\":\"welcome\"}}",
     ] {
         let text = format!(" {{\"data\" : {data} ,\"type\":\"broadcast\"}}\r\n");
-        assert_eq!(message(&text), ClientMessage::Broadcast { data }, "{text}");
+        assert_eq!(
+            message(&text),
+            ClientMessage::Broadcast {
+                data: Data::Json(data)
+            },
+            "{text}"
+        );
     }
+}
+
+// covers A5-10
+#[test]
+fn data_may_be_bytes_in_base64() {
+    let broadcast = |fields: &str| format!(r#"{{"type":"broadcast",{fields}}}"#);
+    for (data, bytes) in [
+        (r#""""#, &b""[..]),
+        (r#""AA==""#, b"\0"),
+        (r#""+/8=""#, b"\xfb\xff"),
+        (r#""dGVh""#, b"tea"),
+        (r#""\u0064GVh""#, b"tea"),
+    ] {
+        let data = broadcast(&format!(r#""data":{data},"encoding":"base64""#));
+        let expected = Data::Bytes(bytes.into());
+        assert_eq!(message(&data), ClientMessage::Broadcast { data: expected });
+    }
+    for data in [
+        r#""AA""#,
+        r#""AA=""#,
+        r#""AB==""#,
+        r#""-_8=""#,
+        r#""AA==\n""#,
+        r#""é""#,
+        r#""\ud800""#,
+        "null",
+        "1",
+        "{}",
+        "[]",
+    ] {
+        bad(
+            &broadcast(&format!(r#""data":{data},"encoding":"base64""#)),
+            "`data` must be base64",
+        );
+    }
+    bad(&broadcast(r#""encoding":"base64""#), "`data` is missing");
+    for encoding in [r#""hex""#, r#""""#, "1", "{}", r#""BASE64""#] {
+        bad(
+            &broadcast(&format!(r#""data":"","encoding":{encoding}"#)),
+            "`encoding`",
+        );
+    }
+    let json = broadcast(r#""data":"AA==","encoding":null"#);
+    let data = Data::Json(r#""AA==""#);
+    assert_eq!(message(&json), ClientMessage::Broadcast { data });
 }
 
 // covers A1-15
@@ -330,7 +415,7 @@ fn the_last_of_equal_keys_counts_however_it_is_spelled() {
     assert_eq!(
         message(nested),
         ClientMessage::Broadcast {
-            data: r#"{"type":"join","id":7}"#
+            data: Data::Json(r#"{"type":"join","id":7}"#)
         }
     );
 }
@@ -346,8 +431,8 @@ fn depth_and_fields_are_bounded() {
     let text = deep(64);
     let rejected = read(&text).expect_err("65 levels");
     assert_eq!(
-        (rejected.code, rejected.id),
-        (ErrorCode::BadMessage, Some("1"))
+        (rejected.refusal.code, rejected.asked),
+        (ErrorCode::BadMessage, Asked::Json(Some("1")))
     );
     assert!(read(&deep(100_000)).is_err());
 
@@ -356,8 +441,8 @@ fn depth_and_fields_are_bounded() {
     let text = wide(63);
     let rejected = read(&text).expect_err("65 fields");
     assert_eq!(
-        (rejected.code, rejected.id),
-        (ErrorCode::BadMessage, Some("1"))
+        (rejected.refusal.code, rejected.asked),
+        (ErrorCode::BadMessage, Asked::Json(Some("1")))
     );
 }
 
@@ -373,7 +458,8 @@ fn ids_are_echoed_raw_also_by_refusals() {
         "9007199254740993",
     ] {
         let text = format!(r#"{{"id": {id} ,"type":"ping"}}"#);
-        assert_eq!(read(&text).map(|request| request.id), Ok(Some(id)));
+        let asked = read(&text).map(|request| request.asked);
+        assert_eq!(asked, Ok(Asked::Json(Some(id))));
         for (rest, code) in [
             ("\"type\":\"join\"", ErrorCode::BadMessage),
             ("\"type\":1", ErrorCode::BadMessage),
@@ -381,7 +467,8 @@ fn ids_are_echoed_raw_also_by_refusals() {
         ] {
             let text = format!("{{{rest},\"id\":{id}}}");
             let rejected = read(&text).expect_err("no request");
-            assert_eq!((rejected.code, rejected.id), (code, Some(id)), "{text}");
+            assert_eq!(rejected.refusal.code, code, "{text}");
+            assert_eq!(rejected.asked, Asked::Json(Some(id)), "{text}");
         }
     }
     for id in ["null", "true", "{}", "[1]"] {
@@ -397,7 +484,7 @@ fn ids_are_echoed_raw_also_by_refusals() {
 fn registered_types_come_whole_and_cannot_take_ours() {
     let text = r#" {"type":"pr\u006fcess","id":3,"data":[1]}"#;
     let request = read(text).expect("a registered type");
-    assert_eq!(request.id, Some("3"));
+    assert_eq!(request.asked, Asked::Json(Some("3")));
     assert_eq!(
         request.message,
         ClientMessage::Application {
@@ -499,9 +586,8 @@ proptest! {
         let text = format!("{{{}}}", text.join(" , "));
         let tree: Value = serde_json::from_str(&text).unwrap();
         let decoded = read(&text);
-        prop_assert_eq!(decoded.as_ref().map(|_| ()).map_err(|rejected| rejected.code), judged(&tree), "{}", text);
-        let id = decoded.map_or_else(|rejected| rejected.id, |request| request.id);
-        let echoed = id.map(|id| serde_json::from_str::<Value>(id).unwrap());
+        prop_assert_eq!(decoded.as_ref().map(|_| ()).map_err(|rejected| rejected.refusal.code), judged(&tree), "{}", text);
+        let echoed = echoed(&decoded).map(|id| serde_json::from_str::<Value>(id).unwrap());
         let valid = tree.get("id").filter(|id| id.is_string() || id.is_number());
         prop_assert_eq!(echoed.as_ref(), valid);
     }
@@ -513,8 +599,8 @@ proptest! {
         let inserted = format!("{}{with}{}", &text[..split], &text[split..]);
         let cut = format!("{}{with}", &text[..split]);
         for text in [inserted, cut] {
-            let json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-            let refused = read(&text).err().map(|rejected| rejected.code);
+            let json = serde_json::from_str::<IgnoredAny>(&text).is_ok();
+            let refused = read(&text).err().map(|rejected| rejected.refusal.code);
             prop_assert_eq!(refused != Some(ErrorCode::BadJson), json, "{}", text);
         }
     }

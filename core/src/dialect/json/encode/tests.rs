@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::encode;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{LeaveReason, ServerMessage, Welcome};
+use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Welcome};
 
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
 const B: &str = "client_________________________";
 
-fn a() -> ClientId {
+pub(super) fn a() -> ClientId {
     ClientId::parse(A).expect("an id")
 }
 
@@ -30,7 +30,7 @@ fn text(message: &ServerMessage<'_>, id: Option<&str>) -> String {
 
 /// Without an `id`, and with one right behind the type.
 #[track_caller]
-fn golden(message: &ServerMessage<'_>, expected: &str) {
+pub(super) fn golden(message: &ServerMessage<'_>, expected: &str) {
     let expected = expected.replace("$A", A).replace("$B", B);
     assert_eq!(text(message, None), expected);
     serde_json::from_str::<Value>(&expected).expect("JSON");
@@ -94,13 +94,17 @@ fn replies() {
         r#"{"type":"pong","timestamp":18446744073709551615}"#,
     );
     golden(
-        &pong(Some("1.50")),
+        &pong(Some(ClientClock::Json("1.50"))),
         r#"{"type":"pong","timestamp":18446744073709551615,"clientTimestamp":1.50}"#,
+    );
+    golden(
+        &pong(Some(ClientClock::Millis(u64::MAX))),
+        r#"{"type":"pong","timestamp":18446744073709551615,"clientTimestamp":18446744073709551615}"#,
     );
     fn joined(members: &[ClientId]) -> ServerMessage<'_> {
         ServerMessage::JoinedRoom {
             room: "lobby",
-            members,
+            members: members.into(),
             total: 3,
         }
     }
@@ -178,8 +182,8 @@ fn pages_of_members() {
     ) -> ServerMessage<'a> {
         ServerMessage::Members {
             room: "r",
-            members,
-            metadata,
+            members: members.into(),
+            metadata: metadata.map(Cow::Borrowed),
             total: 9,
             more,
         }
@@ -208,7 +212,8 @@ fn pages_of_members() {
 // covers A0-1 A1-04 A1-05 A2-06 A2-07
 #[test]
 fn envelopes_carry_data_byte_exact() {
-    let (from, data, timestamp) = (a(), "{ \"n\" : 9007199254740993 }", 5);
+    let (from, timestamp) = (a(), 5);
+    let data = Payload::Json("{ \"n\" : 9007199254740993 }");
     golden(
         &ServerMessage::Broadcast {
             from,
@@ -238,6 +243,41 @@ fn envelopes_carry_data_byte_exact() {
         &ServerMessage::MetadataUpdated { metadata: "{}" },
         r#"{"type":"metadata_updated","metadata":{}}"#,
     );
+}
+
+// covers A5-10
+#[test]
+fn bytes_are_base64_and_marked() {
+    let (from, timestamp) = (a(), 5);
+    for (bytes, base64) in [(&b""[..], ""), (b"\xfb\xff", "+/8="), (b"tea", "dGVh")] {
+        let data = Payload::Bytes(bytes);
+        let fields = format!(r#""from":"$A","data":"{base64}","encoding":"base64","timestamp":5"#);
+        golden(
+            &ServerMessage::RoomMessage {
+                room: "r",
+                from,
+                data,
+                timestamp,
+            },
+            &format!(r#"{{"type":"room_message","room":"r",{fields}}}"#),
+        );
+        golden(
+            &ServerMessage::Broadcast {
+                from,
+                data,
+                timestamp,
+            },
+            &format!(r#"{{"type":"broadcast",{fields}}}"#),
+        );
+        golden(
+            &ServerMessage::PrivateMessage {
+                from,
+                data,
+                timestamp,
+            },
+            &format!(r#"{{"type":"private_message",{fields}}}"#),
+        );
+    }
 }
 
 // covers A2-08 A0-13 A0-14

@@ -109,7 +109,7 @@ fn depth(value: &Value) -> u32 {
     }
 }
 
-pub(in super::super) fn any_value() -> impl Strategy<Value = Value> {
+pub(in crate::dialect) fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

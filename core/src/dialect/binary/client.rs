@@ -1,0 +1,10 @@
+//! The client's side: requests to frames, and the server's frames to messages.
+
+mod reading;
+mod writing;
+
+#[cfg(test)]
+mod tests;
+
+pub use reading::{Told, decode_message, split_batch};
+pub use writing::{EncodeError, encode_request};

@@ -1,0 +1,190 @@
+//! A client's frame to a request.
+
+mod files;
+
+#[cfg(test)]
+mod tests;
+
+use super::frame::{Frame, FrameError, Frames};
+use super::pieces::{Reader, bits, has_number};
+use super::{BinaryLimits, registry};
+use crate::dialect::json::{for_each_field, is_string, string};
+use crate::dialect::{Refusal, Rejected};
+use crate::error::ErrorCode;
+use crate::message::{Asked, ClientClock, ClientMessage, Messages, Request};
+
+/// Reads one frame, `bytes` being all of it. `is_application_type` tells which types an embedding program
+/// registered.
+///
+/// Strict: every byte of the payload is accounted for. JSON is checked to be one value, and text to be UTF-8.
+/// Linear in `bytes`; allocates only for the `after` of a page of members, and to check JSON that is nested.
+///
+/// # Errors
+/// - [`ErrorCode::BadMessage`]: no frame (nothing is [`asked`](Rejected::asked) then), or a payload that does not
+///   fit its type.
+/// - [`ErrorCode::UnknownType`]: no type that a client can send.
+/// - [`ErrorCode::TooLarge`]: a batch of too many.
+pub fn decode<'a>(
+    bytes: &'a [u8],
+    limits: &BinaryLimits,
+    is_application_type: &impl Fn(&str) -> bool,
+) -> Result<Request<'a>, Rejected<'a>> {
+    let frame =
+        Frame::parse(bytes).map_err(|error| Rejected::new(Asked::Nothing, no_frame(error)))?;
+    let entry = registry::entry(frame.kind).filter(|entry| entry.from_client.is_some());
+    if entry.is_none() {
+        return Err(Rejected::new(Asked::Binary(None), UNKNOWN_TYPE));
+    }
+    let mut payload = Reader::of(frame.payload);
+    let mut asked = Asked::Binary(None);
+    if has_number(frame.kind) {
+        let number = payload.number();
+        asked = Asked::Binary(number.map_err(|refusal| Rejected::new(asked, refusal))?);
+    }
+    message(&frame, &mut payload, limits, is_application_type)
+        .and_then(|message| payload.end().map(|()| message))
+        .map(|message| Request { asked, message })
+        .map_err(|refusal| Rejected::new(asked, refusal))
+}
+
+fn message<'a>(
+    frame: &Frame<'a>,
+    payload: &mut Reader<'a>,
+    limits: &BinaryLimits,
+    is_application_type: &impl Fn(&str) -> bool,
+) -> Result<ClientMessage<'a>, Refusal> {
+    // A value inside a JSON message of the same meaning would be one level down.
+    let max_depth = limits.max_json_depth.saturating_sub(1);
+    Ok(match frame.kind {
+        registry::HELLO => {
+            let flags = payload.flags(bits::HELLO_BATCH | bits::HELLO_USER)?;
+            ClientMessage::Hello {
+                user: flags.if_set(bits::HELLO_USER, || payload.rest_json(max_depth))?,
+                batch: Some(flags.has(bits::HELLO_BATCH)),
+            }
+        }
+        registry::PING => ClientMessage::Ping {
+            timestamp: Some(ClientClock::Millis(frame.timestamp)),
+        },
+        registry::BATCH => ClientMessage::Batch {
+            messages: Messages::Binary(frames(payload.rest(), limits.max_batch_messages)?),
+        },
+        registry::SET_METADATA => ClientMessage::SetMetadata {
+            metadata: payload.rest_object(max_depth)?,
+        },
+        registry::JOIN => ClientMessage::Join {
+            room: payload.text()?.into(),
+        },
+        registry::LEAVE => ClientMessage::Leave {
+            room: payload.text()?.into(),
+        },
+        registry::MEMBERS => members(payload)?,
+        registry::TYPING_START => ClientMessage::TypingStart {
+            room: payload.text()?.into(),
+        },
+        registry::TYPING_STOP => ClientMessage::TypingStop {
+            room: payload.text()?.into(),
+        },
+        registry::ROOM_MESSAGE => {
+            let kind = payload.kind()?;
+            ClientMessage::RoomMessage {
+                room: payload.text()?.into(),
+                data: payload.data(kind, max_depth)?.into(),
+            }
+        }
+        registry::BROADCAST => {
+            let kind = payload.kind()?;
+            ClientMessage::Broadcast {
+                data: payload.data(kind, max_depth)?.into(),
+            }
+        }
+        registry::PRIVATE_MESSAGE => {
+            let kind = payload.kind()?;
+            ClientMessage::PrivateMessage {
+                to: Some(payload.client()?),
+                data: payload.data(kind, max_depth)?.into(),
+            }
+        }
+        registry::APPLICATION => application(payload, limits, is_application_type)?,
+        kind => {
+            return files::request(kind, payload)?
+                .map(ClientMessage::File)
+                .ok_or(UNKNOWN_TYPE);
+        }
+    })
+}
+
+fn members<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {
+    let room = payload.text()?.into();
+    let flags =
+        payload.flags(bits::MEMBERS_METADATA | bits::MEMBERS_AFTER | bits::MEMBERS_LIMIT)?;
+    let after = flags.if_set(bits::MEMBERS_AFTER, || payload.client())?;
+    Ok(ClientMessage::Members {
+        room,
+        after: after.map(|client| client.as_str().to_owned().into()),
+        limit: flags.if_set(bits::MEMBERS_LIMIT, || payload.u32())?,
+        metadata: flags.has(bits::MEMBERS_METADATA),
+    })
+}
+
+/// Checks that there is nothing but whole frames, of which what is inside is looked at later.
+fn frames(bytes: &[u8], max: usize) -> Result<&[u8], Refusal> {
+    let mut frames = Frames::of(bytes);
+    let count = frames.by_ref().take(max.saturating_add(1)).count();
+    if count > max {
+        Err(Refusal::new(
+            ErrorCode::TooLarge,
+            "the batch holds too many frames",
+        ))
+    } else if frames.left() > 0 {
+        Err(Refusal::bad_message("a batch must hold whole frames"))
+    } else if count == 0 {
+        Err(Refusal::bad_message("the batch is empty"))
+    } else {
+        Ok(bytes)
+    }
+}
+
+fn application<'a>(
+    payload: &mut Reader<'a>,
+    limits: &BinaryLimits,
+    is_application_type: &impl Fn(&str) -> bool,
+) -> Result<ClientMessage<'a>, Refusal> {
+    let message = payload.rest_object(limits.max_json_depth)?;
+    let (mut kind, mut fields) = (None, 0_u32);
+    let walked = for_each_field(message, |key, value| {
+        fields = fields.saturating_add(1);
+        if string(key).is_some_and(|key| key == "type") {
+            kind = Some(value);
+        }
+    });
+    if walked.is_err() || fields > limits.max_json_fields {
+        return Err(Refusal::bad_message("the message has too many fields"));
+    }
+    let kind = kind
+        .filter(|raw| is_string(raw))
+        .ok_or(Refusal::bad_message("`type` must be a string"))?;
+    match string(kind) {
+        Some(kind) if is_application_type(&kind) => {
+            Ok(ClientMessage::Application { kind, message })
+        }
+        _ => Err(UNKNOWN_TYPE),
+    }
+}
+
+/// What somebody is told whose message is none of this dialect: most likely it is JSON.
+const fn no_frame(error: FrameError) -> Refusal {
+    Refusal::bad_message(match error {
+        FrameError::NoHeader => {
+            "a binary message must be a frame with a header of 13 bytes; send JSON as text"
+        }
+        FrameError::Short => {
+            "a binary message must be a frame, and this is shorter than its header says; send JSON as text"
+        }
+        FrameError::Long => {
+            "a binary message must be one frame, and this is longer than its header says; send several as a batch"
+        }
+    })
+}
+
+const UNKNOWN_TYPE: Refusal = Refusal::new(ErrorCode::UnknownType, "unknown message type");

@@ -3,6 +3,7 @@
 //! A target panics when the core breaks one of its promises. Nothing here needs a fuzzer: the wrappers in
 //! `fuzz_targets/` hand over what libFuzzer invents, `tests/replay.rs` what is checked in under `corpus/`.
 
+pub mod binary;
 pub mod forwarded;
 pub mod frames;
 pub mod heartbeat;
@@ -21,7 +22,8 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
+    ("binary", binary::target),
     ("forwarded", forwarded::target),
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),

@@ -5,6 +5,7 @@
 /// Names and bytes of a target's seeds; empty for a target that is not known.
 pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
     match target {
+        "binary" => binary(),
         "forwarded" => forwarded(),
         "frames" => frames(),
         "heartbeat" => heartbeat(),
@@ -22,6 +23,79 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
 
 fn with(choices: &[u8], rest: &[u8]) -> Vec<u8> {
     [choices, rest].concat()
+}
+
+/// The vectors of the test suite, grouped so that a stream holds several.
+fn binary() -> Vec<(&'static str, Vec<u8>)> {
+    const VECTORS: &str = include_str!("../../tests/vectors/binary.json");
+    let all: Vec<serde_json::Value> = serde_json::from_str(VECTORS).expect("JSON");
+    let frames = |fits: &dyn Fn(&serde_json::Value) -> bool| {
+        let fitting = all.iter().filter(|vector| fits(vector));
+        let bytes = fitting.map(|vector| {
+            let hex = vector["hex"].as_str().expect("a frame");
+            let frame = data_encoding::HEXLOWER.decode(hex.as_bytes());
+            // The application's type is another one here.
+            let text = frame.expect("hexadecimal");
+            match text.windows(6).position(|word| word == b"\"roll\"") {
+                Some(at) => [&text[..at], b"\"app\" ", &text[at + 6..]].concat(),
+                None => text,
+            }
+        });
+        with(&[6, 3, 0, 9], &bytes.collect::<Vec<_>>().concat())
+    };
+    let is = |vector: &serde_json::Value, field: &str, value: &str| vector[field] == value;
+    let named = |vector: &serde_json::Value, part: &str| {
+        vector["name"]
+            .as_str()
+            .is_some_and(|name| name.contains(part))
+    };
+    let fine = |vector: &serde_json::Value, from: &str| {
+        is(vector, "from", from) && !vector["json"].is_null()
+    };
+    vec![
+        (
+            "client",
+            frames(&|v| fine(v, "client") && !named(v, "file_")),
+        ),
+        (
+            "client-files",
+            frames(&|v| fine(v, "client") && named(v, "file_")),
+        ),
+        (
+            "client-message",
+            frames(&|v| fine(v, "client") && is(v, "name", "room_message of JSON")),
+        ),
+        (
+            "client-application",
+            frames(&|v| fine(v, "client") && is(v, "name", "application")),
+        ),
+        (
+            "client-batch",
+            frames(&|v| fine(v, "client") && is(v, "name", "batch")),
+        ),
+        (
+            "server",
+            frames(&|v| fine(v, "server") && !named(v, "file_")),
+        ),
+        (
+            "server-files",
+            frames(&|v| fine(v, "server") && named(v, "file_")),
+        ),
+        (
+            "server-members",
+            frames(&|v| fine(v, "server") && is(v, "name", "members with metadata")),
+        ),
+        (
+            "server-batch",
+            frames(&|v| fine(v, "server") && is(v, "name", "batch")),
+        ),
+        (
+            "refused",
+            frames(&|v| !v["refused"].is_null() && !v["number"].is_null()),
+        ),
+        ("json", frames(&|v| is(v, "name", "JSON by mistake"))),
+        ("long", frames(&|v| named(v, "4 GiB"))),
+    ]
 }
 
 fn http_head() -> Vec<(&'static str, Vec<u8>)> {

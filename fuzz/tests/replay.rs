@@ -6,6 +6,11 @@ use std::path::{Path, PathBuf};
 use roomwire_fuzz::{TARGETS, Target, seeds};
 
 #[test]
+fn binary() {
+    replay("binary");
+}
+
+#[test]
 fn forwarded() {
     replay("forwarded");
 }

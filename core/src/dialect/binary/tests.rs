@@ -62,7 +62,7 @@ fn request_of(json: &str, number: Option<u32>) -> Request<'_> {
     let Asked::Json(id) = request.asked else {
         panic!("{json} is JSON");
     };
-    let number = number.or(id.map(|id| id.parse().expect("a number")));
+    let number = number.or_else(|| id.map(|id| id.parse().expect("a number")));
     let message = match request.message {
         ClientMessage::Ping {
             timestamp: Some(ClientClock::Json(raw)),

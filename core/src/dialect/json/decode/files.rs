@@ -174,7 +174,7 @@ fn own_name(raw: &str) -> Result<Cow<'_, str>, Refusal> {
 fn whole(raw: Option<&str>, wrong: &'static str) -> Result<u64, Refusal> {
     raw.filter(|raw| is_whole(raw))
         .and_then(|raw| raw.parse().ok())
-        .ok_or(Refusal::bad_message(wrong))
+        .ok_or_else(|| Refusal::bad_message(wrong))
 }
 
 fn hash(raw: &str) -> Option<FileHash> {

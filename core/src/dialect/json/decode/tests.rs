@@ -360,7 +360,6 @@ fn data_is_byte_exact() {
     }
 }
 
-// covers A5-10
 #[test]
 fn data_may_be_bytes_in_base64() {
     let broadcast = |fields: &str| format!(r#"{{"type":"broadcast",{fields}}}"#);

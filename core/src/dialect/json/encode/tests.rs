@@ -245,7 +245,6 @@ fn envelopes_carry_data_byte_exact() {
     );
 }
 
-// covers A5-10
 #[test]
 fn bytes_are_base64_and_marked() {
     let (from, timestamp) = (a(), 5);

@@ -50,7 +50,6 @@ fn start(to: Destination<'_>) -> FileRequest<'_> {
     }
 }
 
-// covers A6-01 A6-05
 #[test]
 fn a_file_is_announced() {
     const REST: &str = r#""name":"\u00e4.png","size":7,"mimeType":"image/png""#;
@@ -89,7 +88,6 @@ fn a_file_is_announced() {
     );
 }
 
-// covers A6-02 A6-03 A6-04
 #[test]
 fn what_is_said_about_a_file_is_read() {
     let transfer = TransferId::from_bits(9_007_199_254_740_991);
@@ -214,7 +212,6 @@ fn fields_that_are_wrong_are_named() {
     }
 }
 
-// covers A0-8
 #[test]
 fn a_body_follows_what_announced_one_and_was_refused() {
     bad(
@@ -241,7 +238,6 @@ fn a_body_follows_what_announced_one_and_was_refused() {
     );
 }
 
-// covers A6-01
 #[test]
 fn the_form_of_the_guide_is_recognised() {
     // What the guide's own code sends: JSON.stringify keeps the place of the first `type`.

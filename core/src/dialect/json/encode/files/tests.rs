@@ -21,7 +21,6 @@ fn is(notice: FileNotice<'_>, fields: &str) {
     golden(&ServerMessage::File(notice), &text);
 }
 
-// covers A6-01
 #[test]
 fn a_file_is_accepted_and_offered() {
     let accepted = |name| FileNotice::Accepted {
@@ -59,7 +58,6 @@ fn a_file_is_accepted_and_offered() {
     );
 }
 
-// covers A6-02 A6-03
 #[test]
 fn pieces_of_a_file() {
     is(
@@ -98,7 +96,6 @@ fn pieces_of_a_file() {
     );
 }
 
-// covers A6-04
 #[test]
 fn how_a_file_ends() {
     is(

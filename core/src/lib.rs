@@ -80,8 +80,8 @@
 //!
 //! # Using a part
 //!
-//! [`websocket`], [`http`], [`dialect`], [`limits`] and [`auth`] know nothing of the server and can be used on
-//! their own.
+//! [`websocket`], [`http`], [`dialect`], [`limits`], [`auth`] and [`client`] know nothing of the server and can be used
+//! on their own.
 
 mod error;
 mod id;
@@ -91,6 +91,7 @@ mod time;
 
 mod arena;
 pub mod auth;
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod dialect;

@@ -12,7 +12,7 @@ use core::mem::MaybeUninit;
 use super::authority::Authority;
 use super::request_target::Target;
 use super::response::Refusal;
-use super::syntax::{is_token_byte, trim_ows};
+use super::syntax::{elements, is_token_byte, trim_ows};
 
 /// The most header fields that [`HeadLimits::max_headers`] can allow: they are parsed on the stack.
 pub const MAX_HEADERS: usize = 128;
@@ -315,13 +315,6 @@ fn header_block(whole: &[u8]) -> &[u8] {
     memchr::memchr(b'\n', whole)
         .and_then(|line_end| whole.get(line_end + 1..whole.len().saturating_sub(2)))
         .unwrap_or_default()
-}
-
-/// The elements of one comma-separated list, trimmed, empty ones skipped.
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
-    list.split(|&byte| byte == b',')
-        .map(trim_ows)
-        .filter(|element| !element.is_empty())
 }
 
 fn refuse(error: httparse::Error, whole: &[u8]) -> Refusal {

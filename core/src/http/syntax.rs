@@ -31,6 +31,13 @@ pub(crate) fn trim_ows(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// The elements of one comma-separated list, trimmed, empty ones skipped (RFC 9110 5.6.1).
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    list.split(|&byte| byte == b',')
+        .map(trim_ows)
+        .filter(|element| !element.is_empty())
+}
+
 /// The port that a URI of `scheme` means when it names none. `None` for a scheme without one here.
 pub(crate) fn default_port(scheme: &str) -> Option<u16> {
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);

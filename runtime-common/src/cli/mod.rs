@@ -1,8 +1,10 @@
-//! The command line of the server binaries: flags, environment, config file, logs, exit codes.
+//! The command line of the binaries: flags, environment, config file, logs, exit codes; and what they do beside
+//! serving.
 //!
 //! A flag beats its environment variable, which beats the config file, which beats the default. Knows settings
 //! and nothing of how a server runs: that is a closure of the binary.
 
+mod client;
 mod endpoint;
 mod file;
 mod logging;
@@ -15,7 +17,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 
 use crate::descriptors;
 use crate::error::RunError;
@@ -47,7 +49,7 @@ pub fn run_from(
     arguments: impl IntoIterator<Item = OsString>,
     serve: impl FnOnce(Settings) -> Result<(), RunError>,
 ) -> u8 {
-    let matches = Cli::command()
+    let matches = options::command()
         .name(name)
         .version(version)
         .try_get_matches_from(arguments);
@@ -59,8 +61,11 @@ pub fn run_from(
             return if error.use_stderr() { USAGE } else { SUCCESS };
         }
     };
-    if let Some(Command::Replay(asked)) = &cli.command {
-        return replay(name, asked);
+    match &cli.command {
+        None | Some(Command::Serve) => {}
+        Some(Command::Replay(asked)) => return replay(name, asked),
+        Some(Command::Connect(asked)) => return client::connect(name, asked),
+        Some(Command::Tap(asked)) => return client::tap(name, asked),
     }
     let options = &cli.options;
     match settings::load(options) {

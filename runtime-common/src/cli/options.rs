@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
 
+use super::client::options::{CONNECT_HELP, Connect, TAP_HELP, Tap};
 use super::endpoint::Endpoint;
 use crate::settings::{LogFormat, LogLevel};
 
@@ -28,6 +29,23 @@ pub(super) enum Command {
     /// Do a recording again and show step by step what happened
     #[command(after_help = REPLAY_HELP)]
     Replay(Replay),
+    /// Connect to a server, say something, and print what comes
+    #[command(after_help = CONNECT_HELP)]
+    Connect(Connect),
+    /// Join rooms and print everything that arrives
+    #[command(after_help = TAP_HELP)]
+    Tap(Tap),
+}
+
+/// The command line. The help of what does not serve leaves out how to serve.
+pub(super) fn command() -> clap::Command {
+    let mut command = Cli::command();
+    let flags: Vec<Arg> = command.get_arguments().cloned().collect();
+    for name in ["replay", "connect", "tap"] {
+        let hidden = flags.iter().map(|flag| flag.clone().hide(true));
+        command = command.mut_subcommand(name, |it| it.args(hidden));
+    }
+    command
 }
 
 #[derive(Debug, Args)]

@@ -270,6 +270,13 @@ fn what_waits_is_bounded() {
         receive(&mut client, &[0x89, 0x01, payload]);
     }
     assert_eq!(drain(&mut client), ["Pong([0])", "Pong([1])", "Pong([2])"]);
+
+    // One that waits is not answered behind a close frame.
+    client.send_text(&"a".repeat(86)).expect("it just fits");
+    receive(&mut client, &[0x89, 0x00]);
+    client.close(1000, "");
+    assert_eq!(drain(&mut client).len(), 2);
+    assert_eq!(client.unsent(), b"");
 }
 
 #[test]

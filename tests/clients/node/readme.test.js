@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
 const { connect } = require('./client');
-const { run, startServer, within } = require('./server');
+const { binary, run, startServer, within } = require('./server');
 
 const TEST_MS = { timeout: 20_000 };
 const ROOT = path.join(__dirname, '../../..');
@@ -100,6 +100,75 @@ describe('the page', () => {
     assert.equal(input.value, '');
     assert.equal((await other.until('room_message')).data, 'good morning');
     assert.equal(lines.at(-1), 'me: good morning\n');
+  });
+});
+
+describe('the clients', () => {
+  /// The commands of a section, line by line.
+  function commands(title) {
+    const section = README.split(`## ${title}\n`)[1].split('\n## ')[0];
+    const blocks = [...section.matchAll(/^```sh\n(.*?)^```$/gms)];
+    return blocks.flatMap(([, text]) => text.trimEnd().split('\n'));
+  }
+
+  /// Runs a printed command in a shell that knows the program by its printed name.
+  function start(t, folder, command) {
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+    // In a pipe the shell stays, otherwise it makes way, so that a signal reaches the program.
+    const script = command.includes('|') ? command : `exec ${command}`;
+    const stdio = ['ignore', 'pipe', 'pipe'];
+    const child = spawn('sh', ['-c', atServer(script)], { env, stdio });
+    t.after(() => child.kill('SIGKILL'));
+    const output = { stdout: '', stderr: '' };
+    let wake = () => {};
+    for (const name of ['stdout', 'stderr']) {
+      child[name].setEncoding('utf8').on('data', (text) => {
+        output[name] += text;
+        wake();
+      });
+    }
+    const said = () => JSON.stringify(output);
+    const closed = new Promise((resolve) => child.on('close', resolve));
+    return {
+      child,
+      output,
+      ended: () => within(10_000, closed, () => `expected \`${command}\` to end, got ${said()}`),
+      until: (part) => {
+        const seen = new Promise((resolve) => {
+          wake = () => output.stdout.includes(part) && resolve();
+          wake();
+        });
+        return within(5_000, seen, () => `expected ${part} of \`${command}\`, got ${said()}`);
+      },
+    };
+  }
+
+  test('do what is printed', TEST_MS, async (t) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'roomwire-readme-'));
+    t.after(() => fs.rmSync(folder, { recursive: true }));
+    fs.symlinkSync(binary(), path.join(folder, 'roomwire-tokio'));
+    const [tapping, ...others] = commands('Try a server by hand');
+    assert.match(tapping, /^roomwire-tokio tap /);
+    assert.equal(others.length, 3);
+    const tap = start(t, folder, tapping);
+    await tap.until('joined_room');
+    for (const [command, answer] of others.map((command, at) => [command, ['"ack"', '"ack"', '"pong"'][at]])) {
+      const client = start(t, folder, command);
+      assert.equal(await client.ended(), 0, JSON.stringify(client.output));
+      assert.ok(client.output.stdout.includes(answer), `expected ${answer}, got ${client.output.stdout}`);
+      assert.equal(client.output.stderr, '');
+    }
+    for (const data of ['hello', 'from a pipe']) {
+      await tap.until(`"data":"${data}"`);
+    }
+    tap.child.kill('SIGINT');
+    assert.equal(await tap.ended(), 0);
+    assert.equal(tap.output.stderr, '');
+    const lines = tap.output.stdout.trimEnd().split('\n');
+    for (const line of lines) {
+      assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} [<>] +\d+ \S/);
+    }
+    assert.match(lines.at(-1), / < +0 close 1000$/);
   });
 });
 

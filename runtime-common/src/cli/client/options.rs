@@ -12,7 +12,7 @@ use super::url::Url;
 /// Where to, and how.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Server {
-    /// The server: ws://HOST[:PORT][/PATH], or wss:// for TLS
+    /// The server: ws://HOST:PORT/PATH, or wss:// for TLS; port and path may be left out
     pub(super) url: Url,
 
     /// Offer this subprotocol; repeat it for more, best first

@@ -156,7 +156,10 @@ impl Talk {
             )),
             Event::Refused { status, reason, retry_after_s } => {
                 let reason = show::one_line(reason);
-                let advice = advice(status, retry_after_s);
+                let advice = match status {
+                    400 if self.is_plain() => ": does the server speak TLS there (wss://)?".to_owned(),
+                    _ => advice(status, retry_after_s),
+                };
                 self.give_up(format!(
                     "{}: refused with {status} {reason}, where 101 was expected{advice}",
                     self.url
@@ -164,7 +167,7 @@ impl Talk {
             }
             Event::BadResponse(error) => {
                 let advice = match error {
-                    ResponseError::NotHttp if self.url.starts_with("ws://") => {
+                    ResponseError::NotHttp if self.is_plain() => {
                         ": is the port right, and does it speak TLS (wss://)?"
                     }
                     ResponseError::NotHttp => ": is the port right?",
@@ -380,6 +383,10 @@ impl Talk {
             Some(_) => self.has_enough(),
             None => !self.plan.reads_input && !self.plan.stays,
         }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.url.starts_with("ws://")
     }
 
     fn fail(&mut self, why: String) {

@@ -1,4 +1,5 @@
-//! Where to connect, as it is written: `ws://HOST[:PORT][/PATH][?QUERY]`, or `wss://` for TLS.
+//! Where to connect, as it is written: `ws://HOST:PORT/PATH?QUERY`, or `wss://` for TLS; what follows the host may be left
+//! out.
 
 #[cfg(test)]
 mod tests;

@@ -308,6 +308,7 @@ fn what_ends_it_early_is_explained() {
             "refused with 403 Why, where 101 was expected: --origin",
         ),
         (refused(404, None), "roomwire's are / and /ws"),
+        (refused(400, None), "(wss://)"),
         (refused(401, None), "--header"),
         (refused(302, None), "elsewhere"),
         (refused(503, Some(3)), "tried again in 3 s"),

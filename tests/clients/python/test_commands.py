@@ -4,13 +4,16 @@ Run as a plain script with ROOMWIRE_BIN naming the binary, which is both here.
 """
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import unittest
 from pathlib import Path
 
@@ -220,6 +223,47 @@ class Commands(unittest.TestCase):
         code, _, errors = run("connect", url, "--ca", Path(folder, "none.pem"), lines="")
         self.assertEqual(code, 2)
         self.assertIn("cannot read", errors)
+
+
+class AtTerminal(unittest.TestCase):
+    """Someone types."""
+
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.stop)
+        self.keys, terminal = pty.openpty()
+        self.addCleanup(os.close, self.keys)
+        arguments = ["connect", self.server.url, "--room=tea", "--say=hi"]
+        take = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        self.client = start(*arguments, stdin=terminal, start_new_session=True, preexec_fn=take)
+        os.close(terminal)
+        self.addCleanup(self.client.communicate)
+        self.addCleanup(self.client.kill)
+        self.expect_ack()
+
+    def expect_ack(self):
+        for line in self.client.stdout:
+            if json.loads(line)["type"] == "ack":
+                return
+        self.fail("no ack")
+
+    def press(self, keys):
+        os.write(self.keys, keys.encode())
+
+    def expect_orderly_end(self):
+        self.assertEqual(self.client.wait(timeout=WAIT_S), 0)
+        self.assertEqual(self.client.stderr.read(), "")
+
+    def test_what_is_typed_is_said_until_ctrl_d(self):
+        self.press("and more\n")
+        self.expect_ack()
+        self.assertIsNone(self.client.poll())
+        self.press("\x04")
+        self.expect_orderly_end()
+
+    def test_ctrl_c_ends_it(self):
+        self.press("half a line\x03")
+        self.expect_orderly_end()
 
 
 if __name__ == "__main__":

@@ -9,8 +9,12 @@ mod process;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +25,7 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use peer::{expect_goodbye, read_head, send, serve, text, websocket};
-use process::{ARGUMENTS, Ended, PREAMBLE, Process, run};
+use process::{ARGUMENTS, Ended, PREAMBLE, Process, command, run};
 
 /// The client process. Without its variable, as in a plain test run, there is none.
 #[test]
@@ -398,6 +402,79 @@ fn a_reader_that_goes_ends_it_quietly() {
         );
         server.done();
     }
+}
+
+/// A socket whose other end reads no more: nothing tells it but the write that fails.
+#[test]
+fn a_reader_that_goes_unnoticed_ends_it_quietly() {
+    let (gone, is_gone) = mpsc::channel();
+    let server = websocket(move |socket| {
+        text(socket);
+        is_gone.recv().expect("the reader");
+        send(socket, WELCOME);
+        expect_goodbye(socket);
+    });
+    let (reader, stdout) = UnixStream::pair().expect("sockets");
+    let mut child = command(&["tap", &server.url, "--room=tea"], &[])
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(OwnedFd::from(stdout)))
+        .spawn()
+        .expect("a process");
+    let mut lines = BufReader::new(&reader);
+    let mut seen = String::new();
+    while !seen.contains("\"join\"") {
+        assert_ne!(lines.read_line(&mut seen).expect("stdout"), 0, "{seen}");
+    }
+    reader.shutdown(Shutdown::Read).expect("shut down");
+    let began = Instant::now();
+    gone.send(()).expect("a server");
+    server.done();
+    assert!(child.wait().expect("an end").success());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "it waits for something"
+    );
+}
+
+#[test]
+fn what_has_no_room_waits_for_it() {
+    // With its frame, all that may wait to be written.
+    let long = (16 << 20) - 14;
+    let server = websocket(move |socket| {
+        assert_eq!(text(socket).len(), long);
+        assert_eq!(text(socket), "{\"id\":2}");
+        send(socket, "{\"id\":2}");
+        assert_eq!(
+            text(socket),
+            "{\"type\":\"ping\",\"id\":\"roomwire-cli-1\"}"
+        );
+        send(socket, "{\"id\":\"roomwire-cli-1\"}");
+        expect_goodbye(socket);
+    });
+    let mut process = Process::start(&["connect", &server.url]);
+    process.write(&format!("{{{}\n{{\"id\":2}}\n", "x".repeat(long - 1)));
+    process.stdin = None;
+    let ended = process.end();
+    server.done();
+    assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
+
+    // One byte more never has.
+    let server = websocket(|socket| {
+        text(socket);
+        send(socket, "{\"id\":\"roomwire-cli-1\"}");
+        expect_goodbye(socket);
+    });
+    let mut process = Process::start(&["connect", &server.url]);
+    process.write(&format!("{{{}\n", "x".repeat(long)));
+    process.stdin = None;
+    let ended = process.end();
+    server.done();
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.errors.contains("16777203 bytes is too large"),
+        "{}",
+        ended.errors
+    );
 }
 
 #[test]

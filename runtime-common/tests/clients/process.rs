@@ -25,6 +25,20 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     process.end()
 }
 
+/// A client, with nothing said about its streams.
+pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let arguments = [&["roomwire-test"], arguments].concat().join("\n");
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ROOMWIRE_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(["--exact", "client", "--nocapture"])
+        .env(ARGUMENTS, arguments)
+        .envs(variables.iter().copied());
+    command
+}
+
 /// A client that runs. Killed if a test ends without it.
 pub(crate) struct Process {
     pub(crate) child: Child,
@@ -39,15 +53,7 @@ impl Process {
     }
 
     pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let arguments = [&["roomwire-test"], arguments].concat().join("\n");
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ROOMWIRE_")) {
-            command.env_remove(name);
-        }
-        let mut child = command
-            .args(["--exact", "client", "--nocapture"])
-            .env(ARGUMENTS, arguments)
-            .envs(variables.iter().copied())
+        let mut child = command(arguments, variables)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -89,14 +89,19 @@ impl Session<'_> {
         self.client.is_over() && !self.wire.is_blocked()
     }
 
-    /// Does what can be done without waiting; whether there is more to read.
+    /// Does what can be done without waiting; whether there is more of that.
     fn turn(&mut self) -> Result<bool, RunError> {
         self.write();
-        let more = self.read();
+        let reads_on = self.read();
         self.say();
-        self.write();
         self.print()?;
-        Ok(more)
+        // After all that may be a reason to.
+        if self.talk.stage() == Stage::Closing {
+            self.client.close(1000, GOODBYE);
+        }
+        self.write();
+        let has_room = self.client.unsent().is_empty() && self.talk.stage() != Stage::Closing;
+        Ok(reads_on || has_room && self.talk.next_message().is_some())
     }
 
     /// Hands over what there is to say, as far as there is room.
@@ -107,9 +112,6 @@ impl Session<'_> {
                 Err(SendError::Full) if self.client.unsent().is_empty() => self.talk.too_large(),
                 Err(_) => break,
             }
-        }
-        if self.talk.stage() == Stage::Closing {
-            self.client.close(1000, GOODBYE);
         }
     }
 
@@ -174,7 +176,6 @@ impl Session<'_> {
     fn unheard(&mut self) {
         self.is_heard = false;
         self.talk.unheard();
-        self.say();
     }
 
     /// Waits for something to do, and takes what comes from elsewhere than the server; whether to leave at once.

@@ -212,6 +212,20 @@ fn a_count_ends_it_and_nothing_else_does() {
 }
 
 #[test]
+fn with_a_count_no_outcomes_are_asked_for() {
+    let (mut talk, first) = open(Plan {
+        messages: vec!["hello".to_owned()],
+        count: Some(1),
+        reads_input: false,
+        ..plan()
+    });
+    assert_eq!(first, [JOIN, "hello"]);
+    hear(&mut talk, JOINED);
+    assert_eq!(said(&mut talk), [""; 0]);
+    assert_eq!((talk.stage(), talk.succeeded()), (Stage::Closing, true));
+}
+
+#[test]
 fn a_tap_stays_unless_a_room_refuses_it() {
     let tap = || Plan {
         reads_input: false,

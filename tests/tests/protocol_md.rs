@@ -4,10 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use roomwire_core::ErrorCode;
+use data_encoding::HEXLOWER;
 use roomwire_core::config::{Config, ListenerConfig, RoomRule};
 use roomwire_core::dialect::json::is_reserved_type;
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
+use roomwire_core::{ClientId, ErrorCode};
 use roomwire_tests::{Driver, Message, Opcode, Peer, Shards, Upgrade, World, masked};
 use serde_json::Value;
 
@@ -82,7 +83,11 @@ impl Scene {
                 let heard = self.next(name);
                 let pattern = self.fill(rest);
                 let heard = heard.unwrap_or_else(|| "nothing".to_owned());
-                assert!(matches(&pattern, &heard), "{name} heard {heard}");
+                let as_shown = match in_hex(&pattern) {
+                    Some(pattern) => is_frame(&pattern, &heard),
+                    None => matches(&pattern, &heard),
+                };
+                assert!(as_shown, "{name} heard {heard}");
             }
             _ => panic!("not in the notation"),
         }
@@ -203,6 +208,11 @@ impl Scene {
     fn say(&mut self, name: &str, text: &str) {
         let peer = self.peer(name);
         let text = self.fill(text);
+        if let Some(hex) = in_hex(&text) {
+            let bytes = HEXLOWER.decode(hex.replace(ANY_BYTE, "00").as_bytes());
+            let frame = bytes.expect("hexadecimal digits");
+            return self.world().send_frame(peer, Opcode::Binary, &frame);
+        }
         let Some(close) = text.strip_prefix("close ") else {
             return self.world().send_text(peer, &text);
         };
@@ -227,7 +237,7 @@ impl Scene {
             match self.world().next_message(peer)? {
                 Message::Text(text) => return Some(text),
                 Message::Close(code, reason) => return Some(format!("close {code} {reason:?}")),
-                Message::Binary(bytes) => panic!("binary: {bytes:?}"),
+                Message::Binary(bytes) => return Some(HEXLOWER.encode(&bytes)),
                 Message::Ping(_) | Message::Pong(_) => {}
             }
         }
@@ -285,6 +295,25 @@ impl Scene {
         assert!(matches(body, sent.trim_end()), "{sent}");
     }
 }
+
+/// A binary frame as the notation shows it, in hexadecimal digits without spaces; `None` for anything else.
+fn in_hex(text: &str) -> Option<String> {
+    let pieces = text.strip_prefix("frame ")?.split(' ');
+    let hex = pieces.map(|piece| match ClientId::parse(piece) {
+        Some(client) => HEXLOWER.encode(&client.to_bytes()),
+        None if piece == "<time>" => ANY_BYTE.repeat(8),
+        None => piece.to_owned(),
+    });
+    Some(hex.collect())
+}
+
+fn is_frame(pattern: &str, hex: &str) -> bool {
+    let digits = pattern.bytes().zip(hex.bytes());
+    pattern.len() == hex.len() && digits.into_iter().all(|(p, h)| p == h || p == b'.')
+}
+
+/// In place of a byte that may be any.
+const ANY_BYTE: &str = "..";
 
 /// Whether text is as a pattern shows it: byte for byte but for the placeholders of numbers and strings.
 fn matches(pattern: &str, text: &str) -> bool {

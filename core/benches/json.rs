@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use roomwire_core::dialect::json::{JsonLimits, Metadata, MetadataLimits};
 use roomwire_core::dialect::json::{decode, encode, is_server_type};
-use roomwire_core::{ClientId, ClientMessage, ServerMessage};
+use roomwire_core::{ClientId, ClientMessage, Data, ServerMessage};
 
 const TEXT: &str = r#"{"type":"room_message","room":"lobby","data":{"text":"Hello, world! This is 94 bytes long!."}}"#;
 const BATCH: u32 = 2_000;
@@ -38,7 +38,7 @@ fn main() {
     let reply = ServerMessage::RoomMessage {
         room: &room,
         from,
-        data,
+        data: data.payload(),
         timestamp: 1_760_000_000_000,
     };
     let mut out = Vec::with_capacity(4096);
@@ -58,15 +58,18 @@ fn main() {
             let reply = ServerMessage::RoomMessage {
                 room: &room,
                 from,
-                data,
+                data: data.payload(),
                 timestamp: 1_760_000_000_000,
             };
             encode(&reply, None, &mut out);
         }
         black_box(&out).len() > TEXT.len()
     });
+    let Data::Json(json) = data else {
+        panic!("JSON");
+    };
     measure("is_server_type, ordinary data", || {
-        !is_server_type(black_box(data))
+        !is_server_type(black_box(json))
     });
     let limits = MetadataLimits {
         max_bytes: 4096,

@@ -58,7 +58,10 @@ fn what_is_said_is_sent_and_acknowledged() {
         send(socket, r#"{"type":"ack","id":"roomwire-cli-2"}"#);
         expect_goodbye(socket);
     });
-    let ended = run(&["connect", &server.url, "--room=tea", "--say=a \"b\""]);
+    // Its stdin has no end, and is not read.
+    let mut process = Process::start(&["connect", &server.url, "--room=tea", "--say=a \"b\""]);
+    process.write("from somewhere\n");
+    let ended = process.end();
     server.done();
     assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
     let lines = [

@@ -53,7 +53,7 @@ impl<F: Floor> InBinary<F> {
     }
 
     /// What a client says, as a frame; `None` if there is none for it.
-    fn to_frame(&mut self, line: usize, text: &str) -> Option<Vec<u8>> {
+    fn frame_of(&mut self, line: usize, text: &str) -> Option<Vec<u8>> {
         let types = &self.types;
         let is_application = |kind: &str| types.iter().any(|known| known == kind);
         let Request { asked, message } = json::decode(text, &self.limits, &is_application).ok()?;
@@ -69,7 +69,7 @@ impl<F: Floor> InBinary<F> {
             } => {
                 let inner: Vec<&RawValue> = serde_json::from_str(array).ok()?;
                 for message in inner {
-                    frames.extend(self.to_frame(line, message.get())?);
+                    frames.extend(self.frame_of(line, message.get())?);
                 }
                 ClientMessage::Batch {
                     messages: Messages::Binary(&frames),
@@ -89,9 +89,9 @@ impl<F: Floor> InBinary<F> {
     }
 
     /// What the server says, as text.
-    fn to_text(&self, line: usize, frame: &[u8]) -> String {
+    fn text_of(&self, line: usize, frame: &[u8]) -> String {
         if let Some(frames) = binary::split_batch(frame).expect("a frame") {
-            let inner: Vec<_> = frames.map(|frame| self.to_text(line, frame)).collect();
+            let inner: Vec<_> = frames.map(|frame| self.text_of(line, frame)).collect();
             return format!(r#"{{"type":"batch","messages":[{}]}}"#, inner.join(","));
         }
         let Told {
@@ -126,7 +126,7 @@ impl<F: Floor> InBinary<F> {
         while let Some(frame) = frames.next_frame() {
             out.extend(match frame.opcode {
                 Opcode::Binary if self.is_frame(&frame.payload) => {
-                    let text = self.to_text(line, &frame.payload);
+                    let text = self.text_of(line, &frame.payload);
                     plain(Opcode::Text, text.as_bytes())
                 }
                 opcode => plain(opcode, &frame.payload),
@@ -193,7 +193,7 @@ impl<F: Floor> Floor for InBinary<F> {
         }
         let text = unmasked(bytes).filter(|frame| frame.fin && frame.opcode == Opcode::Text);
         let text = text.and_then(|frame| String::from_utf8(frame.payload).ok());
-        match text.and_then(|text| self.to_frame(line, &text)) {
+        match text.and_then(|text| self.frame_of(line, &text)) {
             Some(frame) => self
                 .floor
                 .write(line, &masked(Opcode::Binary, true, &frame)),

@@ -12,8 +12,9 @@ use roomwire_core::dialect::json::{
     is_server_type,
 };
 use roomwire_core::{
-    Asked, ClientClock, ClientId, ClientMessage, Data, ErrorCode, LeaveReason, Messages, Payload,
-    Request, ServerMessage, Welcome,
+    Asked, ClientClock, ClientId, ClientMessage, Data, Destination, ErrorCode, FileHash,
+    FileNotice, FileRequest, LeaveReason, Messages, Named, Payload, Request, ServerMessage,
+    TransferId, Welcome,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -33,6 +34,7 @@ pub fn target(data: &[u8]) {
     check_server_type(text, tree.as_ref());
     check_metadata(text, &metadata_limits);
     check_every_message(text, if is_json(text) { text } else { "null" });
+    check_every_notice(text);
 }
 
 /// Few, so that inputs come to it.
@@ -269,8 +271,152 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             assert_eq!((name.as_ref(), *message), ("app", text));
             check_application(text, id);
         }
+        ClientMessage::File(request) => check_file(tree, request),
         _ => {}
     }
+}
+
+/// What was read about a file is what stands in the tree.
+fn check_file(tree: Option<&Value>, request: &FileRequest<'_>) {
+    let Some(tree) = tree else {
+        return;
+    };
+    let present = |name: &str| tree.get(name).filter(|value| !value.is_null());
+    let text = |name: &str, read: Option<&str>| {
+        assert_eq!(present(name).and_then(Value::as_str), read, "{name}");
+    };
+    let number = |name: &str, read: Option<u64>| {
+        assert_eq!(present(name).and_then(Value::as_u64), read, "{name}");
+    };
+    let hash = |read: Option<FileHash>| {
+        let hash = read.map(|hash| format!("sha256:{}", data_encoding::HEXLOWER.encode(&hash)));
+        text("hash", hash.as_deref());
+    };
+    let named = |read: &Named<'_>| {
+        let (transfer, own) = match read {
+            Named::Number(transfer) => (Some(transfer.to_bits()), None),
+            Named::Own(name) => (None, Some(name.as_ref())),
+            Named::Unnamed => (None, None),
+        };
+        number("transfer", transfer);
+        text("transferId", own);
+    };
+    match request {
+        FileRequest::Start {
+            name,
+            to,
+            file_name,
+            size,
+            mime_type,
+            hash: told,
+            secret,
+        } => {
+            text("type", Some("file_start"));
+            text("transferId", name.as_deref());
+            assert_ne!(name.as_deref(), Some(""));
+            match to {
+                Destination::Room(room) => text("room", Some(room)),
+                Destination::Server => text("to", Some("server")),
+                Destination::Client(to) => {
+                    let written = present("to").and_then(Value::as_str).expect("a string");
+                    assert_eq!(ClientId::parse(written), *to);
+                }
+            }
+            assert!(present("room").is_none() || present("to").is_none());
+            text("name", Some(file_name));
+            number("size", Some(*size));
+            text("mimeType", Some(mime_type));
+            hash(*told);
+            text("transferSecret", secret.as_deref());
+        }
+        FileRequest::Chunk {
+            transfer,
+            offset,
+            data,
+        } => {
+            text("type", Some("file_chunk"));
+            number("transfer", Some(transfer.to_bits()));
+            number("offset", Some(*offset));
+            text("data", Some(&data_encoding::BASE64.encode(data)));
+            text("encoding", Some("base64"));
+        }
+        FileRequest::End {
+            transfer,
+            size,
+            hash: told,
+        } => {
+            text("type", Some("file_end"));
+            named(transfer);
+            number("size", *size);
+            hash(*told);
+        }
+        FileRequest::Abort { transfer, reason } => {
+            text("type", Some("file_abort"));
+            named(transfer);
+            let written = present("reason").map(|reason| reason.as_str().expect("a string"));
+            assert_eq!(written.unwrap_or_default(), reason);
+        }
+        FileRequest::Credit {
+            transfer,
+            offset,
+            window_bytes,
+        } => {
+            text("type", Some("file_credit"));
+            number("transfer", Some(transfer.to_bits()));
+            number("offset", Some(*offset));
+            let window = present("window").and_then(Value::as_u64);
+            let window = window.map(|window| u32::try_from(window).unwrap_or(u32::MAX));
+            assert_eq!(window, Some(*window_bytes));
+        }
+        FileRequest::Complete { transfer } => {
+            text("type", Some("file_complete"));
+            number("transfer", Some(transfer.to_bits()));
+        }
+        _ => panic!("a request about a file that is not known here"),
+    }
+}
+
+/// Every notice about files with any text as names.
+fn check_every_notice(text: &str) {
+    let transfer = TransferId::from_bits(7);
+    for (room, hash) in [(None, None), (Some(text), Some([0xAB; 32]))] {
+        let offered = FileNotice::Offered {
+            transfer,
+            from: client(),
+            room,
+            file_name: text,
+            size: u64::MAX,
+            mime_type: text,
+            hash,
+            max_window_bytes: 1,
+        };
+        check_encoded(&ServerMessage::File(offered), None, "file_offered");
+    }
+    let accepted = FileNotice::Accepted {
+        name: text,
+        transfer,
+        secret: text,
+        offset: 1,
+        chunk_bytes: 2,
+    };
+    check_encoded(&ServerMessage::File(accepted), Some("1"), "file_accepted");
+    let chunk = FileNotice::Chunk {
+        transfer,
+        offset: 1,
+        data: text.as_bytes(),
+    };
+    check_encoded(&ServerMessage::File(chunk), None, "file_chunk");
+    let aborted = FileNotice::Aborted {
+        transfer,
+        reason: text,
+    };
+    check_encoded(&ServerMessage::File(aborted), None, "file_abort");
+    let failed = FileNotice::Failed {
+        transfer,
+        code: ErrorCode::TransferLost,
+        message: text,
+    };
+    check_encoded(&ServerMessage::File(failed), None, "file_error");
 }
 
 /// Every message with any text as a room's name and any JSON as data.

@@ -235,7 +235,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn json() -> Vec<(&'static str, Vec<u8>)> {
-    let texts: [(&str, &str); 18] = [
+    let texts: [(&str, &str); 27] = [
         ("ping", r#"{"type":"ping","timestamp":1e3,"id":"a"}"#),
         ("join", r#"{"id":7,"type":"join","room":"caf\u00e9"}"#),
         ("leave", r#"{"type":"leave","room":"a","room":"b"}"#),
@@ -262,6 +262,39 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
         ("app", r#" {"type":"app","id":1,"x":[]} "#),
         ("unknown", r#"{"type":"nobody","id":1}"#),
         ("surrogate", r#"{"type":"\ud800","room":"\ud800"}"#),
+        (
+            "base64",
+            r#"{"type":"broadcast","data":"AP+/","encoding":"base64"}"#,
+        ),
+        (
+            "file-start",
+            r#"{"type":"file_start","transferId":"t","room":"a","name":"a.png","size":7,"mimeType":"image/png","hash":"sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff","id":1}"#,
+        ),
+        (
+            "file-to",
+            r#"{"type":"file_start","to":"server","name":"a","size":0,"mimeType":"","transferSecret":"s"}"#,
+        ),
+        (
+            "file-chunk",
+            r#"{"type":"file_chunk","transfer":7,"offset":65536,"data":"AQI=","encoding":"base64"}"#,
+        ),
+        (
+            "file-end",
+            r#"{"type":"file_end","transferId":"t","name":"a","size":7,"hash":"sha256:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff"}"#,
+        ),
+        (
+            "file-abort",
+            r#"{"type":"file_abort","transfer":7,"reason":"no"}"#,
+        ),
+        (
+            "file-credit",
+            r#"{"type":"file_credit","transfer":7,"offset":0,"window":65536}"#,
+        ),
+        ("file-complete", r#"{"type":"file_complete","transfer":7}"#),
+        (
+            "file-guide",
+            r#"{"type":"image/png","name":"a.png","size":3}"#,
+        ),
         ("array", "[1,2]"),
         ("broken", r#"{"type":"join""#),
         ("deep", r#"{"type":"broadcast","data":[[[["]}"]]]]}"#),

@@ -39,6 +39,8 @@ pub struct Config {
     pub drain: Drain,
     /// What is remembered to explain what became of messages.
     pub explain: Explain,
+    /// Files that pass through the server.
+    pub files: Files,
     /// Which room names exist.
     pub room_names: RoomNames,
     /// Rules for rooms by pattern; the first whose pattern matches a room's name applies, then
@@ -403,6 +405,78 @@ pub struct Explain {
     /// Facts that are remembered, the latest ones: a message, a join, a drop and the like are one each, of some
     /// hundred bytes. Default 0: none, and no cost.
     pub entries: usize,
+}
+
+/// Files that pass through the server, which keeps nothing of them: it asks the sender for what receivers have room
+/// for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Files {
+    /// The size of one file. `None` (the default): no limit; then `too_large`.
+    pub max_file_bytes: Option<u64>,
+    /// Names of files and transfers, MIME types and reasons for giving up, each. Default 255, then `too_large`.
+    pub max_name_bytes: usize,
+    /// Clients may send files to the program that embeds the server, which is told of them in events. Default `false`.
+    #[serde(skip)]
+    pub to_program: bool,
+    /// Transfers of one sender at once. Default 8, then `transfer_limit`.
+    pub max_per_client: u32,
+    /// Transfers to one room at once. Default 16, then `transfer_limit`.
+    pub max_per_room: u32,
+    /// Transfers at once, of each shard. Default 1,024, then `transfer_limit`.
+    pub max_transfers: u32,
+    /// Receivers of one transfer, those included that have completed and are still there. Default 1,000; others are
+    /// refused.
+    pub max_receivers: u32,
+    /// What may be on its way to one receiver, however large the window is that it offers. Default 1 MiB, at most what
+    /// half a queue (`limits.max_queued_bytes`) holds in base64.
+    pub max_window_bytes: u32,
+    /// The largest chunk. Default 64 KiB, at most what a message (`limits.max_message_bytes`) holds in base64.
+    pub chunk_bytes: u32,
+    /// The largest piece that the sender is asked for at once, to be sent in chunks. Default 256 KiB.
+    pub request_bytes: u32,
+    /// What the sender may have been asked for and not have sent, per transfer. Default 1 MiB.
+    pub max_requested_bytes: u32,
+    /// Receivers that are behind the others and have pieces of their own asked for, per transfer at once; more of them
+    /// take turns. Default 4.
+    pub max_streams: u32,
+    /// How long one receiver, or fewer than half of them, may hold the others up before they go on without it. Held
+    /// time adds up, and is forgotten half as fast. Default 2,000.
+    pub patience_ms: u64,
+    /// From the first receiver that accepts to the first piece, so that those who accept at once get the same pieces.
+    /// Default 100.
+    pub gather_ms: u64,
+    /// How long an end may owe something without sending anything, or a transfer be without a receiver. Default 60,000,
+    /// then `transfer_timeout`.
+    pub idle_ms: u64,
+    /// How long a transfer waits for its sender to come back. Default 30,000, then `transfer_lost`.
+    pub resume_ms: u64,
+    /// Between two reports of progress to the sender. Default 500.
+    pub progress_interval_ms: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: None,
+            max_name_bytes: 255,
+            to_program: false,
+            max_per_client: 8,
+            max_per_room: 16,
+            max_transfers: 1_024,
+            max_receivers: 1_000,
+            max_window_bytes: 1024 * 1024,
+            chunk_bytes: 64 * 1024,
+            request_bytes: 256 * 1024,
+            max_requested_bytes: 1024 * 1024,
+            max_streams: 4,
+            patience_ms: 2_000,
+            gather_ms: 100,
+            idle_ms: 60_000,
+            resume_ms: 30_000,
+            progress_interval_ms: 500,
+        }
+    }
 }
 
 /// Which room names exist.

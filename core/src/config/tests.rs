@@ -265,6 +265,34 @@ fn the_drain_code_can_be_sent() {
 }
 
 #[test]
+fn files_are_bounded() {
+    bounds! {
+        files.max_file_bytes: [None, Some(1), Some((1 << 53) - 1)] not [Some(0), Some(1 << 53)];
+        files.max_per_client: [1, 1_000_000] not [0, 1_000_001];
+        files.max_per_room: [1, 1_000_000] not [0, 1_000_001];
+        files.max_transfers: [1, 1_000_000] not [0, 1_000_001];
+        files.max_receivers: [1, 65_536] not [0, 65_537];
+        files.chunk_bytes: [1_024, 262_144] not [1_023, 16_777_217];
+        files.max_window_bytes: [131_072, 1_073_741_824] not [131_071, 1_073_741_825];
+        files.request_bytes: [65_536, 1_048_576] not [65_535, 1_073_741_825];
+        files.max_requested_bytes: [262_144, 1_073_741_824] not [262_143, 1_073_741_825];
+        files.max_streams: [1, 64] not [0, 65];
+        files.patience_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
+        files.gather_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
+        files.idle_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+        files.resume_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
+        files.progress_interval_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
+    }
+    let largest = |c: &mut Config| {
+        c.files.chunk_bytes = 1 << 24;
+        c.files.max_window_bytes = 1 << 25;
+        c.files.request_bytes = 1 << 24;
+        c.files.max_requested_bytes = 1 << 24;
+    };
+    assert_eq!(key(largest), None);
+}
+
+#[test]
 fn room_names_are_bounded() {
     bounds! {
         room_names.max_bytes: [5, 4_096] not [0, 4_097];

@@ -5,11 +5,12 @@ use core::fmt::Display;
 use core::ops::RangeInclusive;
 
 use super::{
-    Config, Drain, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit, RoomNames, RoomRule,
-    Timeouts,
+    Config, Drain, Files, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit, RoomNames,
+    RoomRule, Timeouts,
 };
 use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
+use crate::files::MIN_PIECE_BYTES;
 
 /// A config that was checked.
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ impl Config {
         check_origins(&self.origin)?;
         check_drain(&self.drain)?;
         within("explain.entries", self.explain.entries, 0..=MAX_EXPLAIN)?;
+        check_files(&self.files)?;
         check_room_names(&self.room_names)?;
         check_rooms(&self.rooms)?;
         check_application_types(&self.application_types)?;
@@ -337,6 +339,70 @@ fn check_drain(drain: &Drain) -> Result<(), ConfigError> {
     )
 }
 
+/// A frame of the binary dialect has room for it.
+const MAX_NAME_BYTES: usize = 4_096;
+
+fn check_files(files: &Files) -> Result<(), ConfigError> {
+    let Files {
+        max_file_bytes,
+        max_name_bytes,
+        to_program: _,
+        max_per_client,
+        max_per_room,
+        max_transfers,
+        max_receivers,
+        max_window_bytes,
+        chunk_bytes,
+        request_bytes,
+        max_requested_bytes,
+        max_streams,
+        patience_ms,
+        gather_ms,
+        idle_ms,
+        resume_ms,
+        progress_interval_ms,
+    } = *files;
+    if let Some(max) = max_file_bytes {
+        within("files.max_file_bytes", max, 1..=MAX_FILE_BYTES)?;
+    }
+    within("files.max_name_bytes", max_name_bytes, 1..=MAX_NAME_BYTES)?;
+    within("files.max_per_client", max_per_client, 1..=MAX_TRANSFERS)?;
+    within("files.max_per_room", max_per_room, 1..=MAX_TRANSFERS)?;
+    within("files.max_transfers", max_transfers, 1..=MAX_TRANSFERS)?;
+    within("files.max_receivers", max_receivers, 1..=MAX_RECEIVERS)?;
+    within(
+        "files.chunk_bytes",
+        chunk_bytes,
+        MIN_PIECE_BYTES..=MAX_CHUNK_BYTES,
+    )?;
+    // A window of less than two chunks is empty while a receiver says that it has had one.
+    within(
+        "files.max_window_bytes",
+        max_window_bytes,
+        2 * chunk_bytes..=MAX_WINDOW_BYTES,
+    )?;
+    within(
+        "files.request_bytes",
+        request_bytes,
+        chunk_bytes..=MAX_WINDOW_BYTES,
+    )?;
+    within(
+        "files.max_requested_bytes",
+        max_requested_bytes,
+        request_bytes..=MAX_WINDOW_BYTES,
+    )?;
+    within("files.max_streams", max_streams, 1..=MAX_STREAMS)?;
+    within("files.patience_ms", patience_ms, 0..=MAX_MS)?;
+    within("files.gather_ms", gather_ms, 0..=MAX_MS)?;
+    within("files.idle_ms", idle_ms, 1..=MAX_MS)?;
+    within("files.resume_ms", resume_ms, 0..=MAX_MS)?;
+    within(
+        "files.progress_interval_ms",
+        progress_interval_ms,
+        1..=MAX_MS,
+    )
+}
+
 fn check_room_names(names: &RoomNames) -> Result<(), ConfigError> {
     within("room_names.max_bytes", names.max_bytes, 1..=4_096)?;
     if let Some(punctuation) = &names.allowed_punctuation
@@ -538,6 +604,18 @@ const MAX_EXPLAIN: usize = 1_000_000;
 const MAX_LISTENERS: usize = u16::MAX as usize;
 /// Each address of a `Forwarded` header is compared with all of them.
 const MAX_TRUSTED_PROXIES: usize = 100;
+/// 2^53 - 1: every JSON parser keeps an offset up to it.
+const MAX_FILE_BYTES: u64 = (1 << 53) - 1;
+/// Each takes some hundred bytes, and some kilobytes once it has receivers.
+const MAX_TRANSFERS: u32 = 1_000_000;
+/// Each chunk looks at all of them.
+const MAX_RECEIVERS: u32 = 65_536;
+/// 16 MiB.
+const MAX_CHUNK_BYTES: u32 = 1 << 24;
+/// 1 GiB.
+const MAX_WINDOW_BYTES: u32 = 1 << 30;
+/// Each credit looks at all of them.
+const MAX_STREAMS: u32 = 64;
 const MAX_ROOM_RULES: usize = 1_000;
 const MAX_APPLICATION_TYPES: usize = 1_000;
 const MAX_TYPE_BYTES: usize = 128;

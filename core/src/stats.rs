@@ -50,6 +50,20 @@ pub struct Stats {
     /// Connections to listeners that speak TLS that did not begin with it at all.
     pub tls_plain: u64,
 
+    // ---- files
+    /// Transfers begun.
+    pub files_started: u64,
+    /// Transfers that have come to their end.
+    pub files_completed: u64,
+    /// Transfers that have not.
+    pub files_failed: u64,
+    /// Bytes of files that senders were asked for and have sent.
+    pub file_bytes: u64,
+    /// Bytes of files that senders were asked for and nobody wanted any more when they came.
+    pub file_bytes_late: u64,
+    /// Whole files that came in one message and were for nobody.
+    pub files_discarded: u64,
+
     // ---- messages
     /// Messages received, of any kind.
     pub received: u64,
@@ -130,6 +144,12 @@ impl core::ops::AddAssign for Stats {
             tls_handshakes,
             tls_failed,
             tls_plain,
+            files_started,
+            files_completed,
+            files_failed,
+            file_bytes,
+            file_bytes_late,
+            files_discarded,
             received,
             received_bytes,
             sent_bytes,
@@ -172,6 +192,12 @@ impl core::ops::AddAssign for Stats {
         self.tls_handshakes += tls_handshakes;
         self.tls_failed += tls_failed;
         self.tls_plain += tls_plain;
+        self.files_started += files_started;
+        self.files_completed += files_completed;
+        self.files_failed += files_failed;
+        self.file_bytes += file_bytes;
+        self.file_bytes_late += file_bytes_late;
+        self.files_discarded += files_discarded;
         self.received += received;
         self.received_bytes += received_bytes;
         self.sent_bytes += sent_bytes;

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use super::files::{FileAsked, FileTold, Offer};
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{LeaveReason, Payload};
+use crate::message::{LeaveReason, Payload, TransferId};
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
@@ -24,6 +25,12 @@ pub(crate) enum Item {
     Request(Request),
     Reply(Reply),
     Delivery(Delivery),
+    /// Clients are told of a file.
+    File {
+        to: Vec<ConnectionId>,
+        transfer: TransferId,
+        told: FileTold,
+    },
     /// The receiver is known to have begun anew, for the so-manieth time: what came before was for the one that has
     /// failed.
     Greeting {
@@ -95,6 +102,34 @@ pub(crate) enum Request {
         /// The sender's rooms, where it needs one in common with the receiver.
         rooms: Option<Vec<Box<str>>>,
     },
+    /// A file for the other members of a room. Answered by [`Answer::Sent`] or [`Answer::Refused`].
+    Offer {
+        from: Who,
+        ticket: u64,
+        offer: Arc<Offer>,
+    },
+    /// A file for one client. Answered in the same way.
+    OfferPrivately {
+        from: Who,
+        ticket: u64,
+        to: ClientId,
+        offer: Arc<Offer>,
+        /// The sender's rooms, where it needs one in common with the receiver.
+        rooms: Option<Vec<Box<str>>>,
+    },
+    /// A room's file is no longer to be had. Not answered.
+    Withdraw {
+        room: Box<str>,
+        transfer: TransferId,
+    },
+    /// What an end of a transfer wants of its home. Answered by [`Answer::Resumed`], [`Answer::Sent`] or
+    /// [`Answer::Refused`], unless it is [`FileAsked::Gone`].
+    File {
+        who: Who,
+        ticket: u64,
+        transfer: TransferId,
+        asked: FileAsked,
+    },
     /// Members that a room's home has lost. Not answered.
     Restore {
         room: Box<str>,
@@ -135,6 +170,10 @@ pub(crate) enum Answer {
         total: usize,
     },
     Sent,
+    /// A transfer has its sender back.
+    Resumed {
+        offset: u64,
+    },
     Refused {
         code: ErrorCode,
         message: &'static str,
@@ -195,6 +234,7 @@ pub(crate) enum Said {
         data: Carried,
     },
     Application(Arc<str>),
+    Offered(Arc<Offer>),
     Joined(ClientId),
     Left(ClientId, LeaveReason),
     Changed {
@@ -219,6 +259,8 @@ pub(crate) enum Told<'a> {
     },
     /// The embedding program's message.
     Application(&'a str),
+    /// A file that the members may have.
+    Offered(&'a Arc<Offer>),
     Joined(ClientId),
     Left(ClientId, LeaveReason),
     Changed {
@@ -284,6 +326,14 @@ impl Item {
                     let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
                     data.payload().len() + each.sum::<usize>()
                 }
+                Request::Offer { offer, .. } => offer.bytes(),
+                Request::OfferPrivately { offer, rooms, .. } => {
+                    let rooms = rooms.iter().flatten();
+                    let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
+                    offer.bytes() + each.sum::<usize>()
+                }
+                Request::Withdraw { room, .. } => room.len(),
+                Request::File { asked, .. } => asked.bytes(),
                 Request::Restore { room, members, .. } => {
                     let each = members
                         .iter()
@@ -302,9 +352,10 @@ impl Item {
                         + page.members.capacity() * size_of::<ClientId>()
                         + each.sum::<usize>()
                 }
-                Answer::Sent | Answer::Refused { .. } => 0,
+                Answer::Sent | Answer::Resumed { .. } | Answer::Refused { .. } => 0,
             },
             Self::Delivery(delivery) => delivery.said.text_bytes(),
+            Self::File { to, told, .. } => to.capacity() * size_of::<ConnectionId>() + told.bytes(),
             Self::Greeting { .. }
             | Self::Done(_)
             | Self::Holds(_)
@@ -319,6 +370,7 @@ impl Said {
     fn text_bytes(&self) -> usize {
         match self {
             Self::Data { data, .. } => data.payload().len(),
+            Self::Offered(offer) => offer.bytes(),
             Self::Application(text) | Self::Updated { metadata: text, .. } => text.len(),
             _ => 0,
         }
@@ -331,6 +383,7 @@ impl Said {
                 data: data.payload(),
             },
             Self::Application(message) => Told::Application(message),
+            Self::Offered(offer) => Told::Offered(offer),
             Self::Joined(client) => Told::Joined(*client),
             Self::Left(client, reason) => Told::Left(*client, *reason),
             Self::Changed { joined, left } => Told::Changed {
@@ -355,6 +408,7 @@ impl From<Told<'_>> for Said {
                 data: data.into(),
             },
             Told::Application(message) => Self::Application(message.into()),
+            Told::Offered(offer) => Self::Offered(Arc::clone(offer)),
             Told::Joined(client) => Self::Joined(client),
             Told::Left(client, reason) => Self::Left(client, reason),
             Told::Changed { joined, left } => Self::Changed { joined, left },

@@ -2,6 +2,7 @@
 //!
 //! Knows rooms by name, clients by id and connections by handle; nothing of how a shard keeps them.
 
+pub(crate) mod files;
 pub(crate) mod link;
 pub(crate) mod message;
 

@@ -159,6 +159,44 @@ impl Hash {
                 super::wire::put_name(&mut bytes, message);
                 self.bytes(&bytes);
             }
+            Event::FileStarted {
+                connection,
+                client,
+                transfer,
+                name,
+                size_bytes,
+                mime_type,
+            } => {
+                self.about(6, *connection, false);
+                self.bytes(client.as_str().as_bytes());
+                self.number(transfer.to_bits());
+                self.number(*size_bytes);
+                self.payload(name);
+                self.payload(mime_type);
+            }
+            Event::FileChunk {
+                transfer,
+                offset,
+                data,
+            } => {
+                self.bytes(&[7]);
+                self.number(transfer.to_bits());
+                self.number(*offset);
+                self.number(data.len() as u64);
+            }
+            Event::FileEnded {
+                transfer,
+                size_bytes,
+                ..
+            } => {
+                self.bytes(&[8]);
+                self.number(transfer.to_bits());
+                self.number(*size_bytes);
+            }
+            Event::FileFailed { transfer, .. } => {
+                self.bytes(&[9]);
+                self.number(transfer.to_bits());
+            }
             Event::Drained => self.bytes(&[4]),
             // Drivers tell it, after what was recorded.
             Event::Failed { .. } => {}

@@ -11,10 +11,12 @@ pub(crate) mod guests;
 pub(crate) mod registry;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use audience::Audience;
 use guests::Guests;
 
+use crate::cluster::files::Offer;
 use crate::config::SlowReader;
 use crate::machine::ShardId;
 use crate::session::buffer::Place;
@@ -64,6 +66,8 @@ pub(crate) struct Room {
     pub(crate) left: u64,
     /// When the next summed-up notice is due.
     pub(crate) notice_due: Option<Instant>,
+    /// At its home: files that members may have.
+    pub(crate) offers: Vec<Arc<Offer>>,
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
     /// The last message in each form, where the policy `latest` keeps it.
@@ -112,6 +116,7 @@ impl Room {
             left: 0,
             notice_due: None,
             linger_due: None,
+            offers: Vec::new(),
             last: None,
         }
     }

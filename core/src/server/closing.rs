@@ -209,6 +209,7 @@ impl Server {
         self.forget_requests(index, session);
         self.forget_waiting(index, session);
         self.forget_batch(session);
+        self.forget_files(index, session);
     }
 
     fn release_welcome_if_held(&mut self, index: u32, session: &Session) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::message::TransferId;
 use crate::steps::Steps;
 use crate::time::Instant;
 
@@ -26,6 +27,8 @@ pub(super) enum Deadline {
     Addresses,
     /// The drain has taken long enough.
     Drain,
+    /// A transfer has something to do.
+    File(TransferId),
 }
 
 /// All of them, in order. Every operation is O(log deadlines).

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::{ListenerId, PeerAddr, ShardId};
+use crate::message::TransferId;
 use crate::server::explain::{MessageName, Verdict};
 pub use crate::session::connection::CloseCause;
 
@@ -53,6 +54,47 @@ pub enum Event {
         /// The whole message, as it came.
         message: String,
     },
+    /// A client sends the program a file, where [`files.to_program`](crate::config::Files::to_program) is set. Its
+    /// pieces follow in order, each once, no faster than events are polled.
+    FileStarted {
+        /// The sender's connection.
+        connection: ConnectionId,
+        /// Its public address.
+        client: ClientId,
+        /// Names the file in what follows.
+        transfer: TransferId,
+        /// What it is called; not a path.
+        name: String,
+        /// Its size.
+        size_bytes: u64,
+        /// What the client says is in it; may be empty.
+        mime_type: String,
+    },
+    /// A piece of a file.
+    FileChunk {
+        /// Which file.
+        transfer: TransferId,
+        /// Where it begins.
+        offset: u64,
+        /// The piece.
+        data: Vec<u8>,
+    },
+    /// A file has come, whole and unchanged.
+    FileEnded {
+        /// Which file.
+        transfer: TransferId,
+        /// Its size.
+        size_bytes: u64,
+        /// SHA-256 of it.
+        sha256: [u8; 32],
+    },
+    /// A file does not come to its end: what has come of it is worth nothing.
+    FileFailed {
+        /// Which file.
+        transfer: TransferId,
+        /// For people.
+        reason: String,
+    },
     /// The answer to [`Command::Explain`].
     Explanation {
         /// The message that was asked about.
@@ -76,6 +118,11 @@ impl Event {
     pub(super) fn carried_bytes(&self) -> usize {
         match self {
             Self::Application { kind, message, .. } => kind.len() + message.len(),
+            Self::FileStarted {
+                name, mime_type, ..
+            } => name.len() + mime_type.len(),
+            Self::FileChunk { data, .. } => data.len(),
+            Self::FileFailed { reason, .. } => reason.len(),
             _ => 0,
         }
     }

@@ -62,6 +62,11 @@ impl Server {
     }
 
     /// The dialect in which a client is told what the server says by itself.
+    pub(super) fn speaks(&self, index: u32, dialect: Dialect) -> bool {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        session.is_some_and(|session| Dialect::of(session.kind) == dialect)
+    }
+
     fn dialect(&self, index: u32) -> Dialect {
         let session = self.connections.get(index).and_then(|c| c.session());
         session.map_or(Dialect::Json, |session| Dialect::of(session.kind))
@@ -399,6 +404,7 @@ fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> 
             metadata,
         },
         Told::Application(message) => ServerMessage::Application { message },
+        Told::Offered(offer) => ServerMessage::File(offer.notice()),
         Told::Data { .. } => ServerMessage::Ack,
     }
 }
@@ -412,7 +418,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    const ALL: [Self; 2] = [Self::Json, Self::Binary];
+    pub(super) const ALL: [Self; 2] = [Self::Json, Self::Binary];
 
     const fn of(kind: Kind) -> Self {
         match kind {
@@ -437,7 +443,7 @@ impl Dialect {
     }
 
     /// Spells something that answers no request.
-    fn encode(self, message: &ServerMessage<'_>, now_ms: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(self, message: &ServerMessage<'_>, now_ms: u64, out: &mut Vec<u8>) {
         match self {
             Self::Json => json::encode(message, None, out),
             Self::Binary => binary::encode(message, None, now_ms, out),

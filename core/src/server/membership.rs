@@ -58,6 +58,10 @@ impl Server {
             self.enter(index, room);
         }
         self.reply_joined(index, room, name, asked);
+        if !again && let Some((to, client)) = self.connections.id(index).zip(self.client_id(index))
+        {
+            self.offer_to_member(room, to, client);
+        }
         Ok(Outcome::Replied)
     }
 

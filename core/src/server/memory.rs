@@ -3,7 +3,7 @@
 //! Capacity is counted, not length: what was asked of the allocator and not given back. What the allocator
 //! adds to each allocation is not seen, and trees are estimated.
 
-use super::{News, Rest, Server};
+use super::{News, NextBinary, Rest, Server};
 use crate::room::{Membership, Room};
 use crate::session::connection::{Connection, Session, Stage};
 use crate::time::Instant;
@@ -46,6 +46,8 @@ pub struct Memory {
     pub news: usize,
     /// What waits on its way to other shards, or from there.
     pub relay: usize,
+    /// Files on their way: who takes part, and those that came in one message.
+    pub files: usize,
 }
 
 impl Memory {
@@ -55,7 +57,7 @@ impl Memory {
     }
 
     /// Each part by its field's name.
-    pub fn parts(&self) -> [(&'static str, usize); 17] {
+    pub fn parts(&self) -> [(&'static str, usize); 18] {
         [
             ("slots", self.slots),
             ("sessions", self.sessions),
@@ -74,6 +76,7 @@ impl Memory {
             ("names", self.names),
             ("news", self.news),
             ("relay", self.relay),
+            ("files", self.files),
         ]
     }
 
@@ -108,6 +111,7 @@ impl Memory {
             // What it holds counts as input.
             self.notes += extra.batch.as_deref().map_or(0, size_of_val);
             self.input += extra.batch.as_deref().map_or(0, Rest::heap_bytes);
+            self.notes += extra.next_binary.as_ref().map_or(0, NextBinary::heap_bytes);
         }
     }
 
@@ -141,6 +145,7 @@ impl Server {
             news: self.news.capacity() * size_of::<News>()
                 + self.backlog.capacity() * size_of::<u32>(),
             relay: self.links.heap_bytes(),
+            files: self.files.heap_bytes(),
             ..Memory::default()
         };
         let connections = (0..self.connections.slots()).filter_map(|i| self.connections.get(i));

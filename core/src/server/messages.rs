@@ -42,6 +42,11 @@ impl Server {
     /// A message of a client.
     pub(super) fn heard(&mut self, index: u32, heard: Heard<'_>) {
         self.count_received(index);
+        if let Heard::Binary(bytes) = heard
+            && let Some(next) = self.take_next_binary(index)
+        {
+            return self.announced_binary(index, next, bytes);
+        }
         self.understand(index, heard, Wrapping::None);
     }
 
@@ -69,7 +74,12 @@ impl Server {
                 Heard::Text(text) if self.takes_plain_text(index, rejected.refusal.code) => {
                     self.plain_text(index, text);
                 }
-                _ => self.reject(index, rejected.asked, rejected.refusal),
+                _ => {
+                    if rejected.body_follows {
+                        self.discard_next_binary(index);
+                    }
+                    self.reject(index, rejected.asked, rejected.refusal);
+                }
             },
         }
     }
@@ -193,7 +203,7 @@ impl Server {
             } => self.members(index, room, after.as_deref(), *limit, *metadata, asked),
             ClientMessage::TypingStart { room } => self.typing(index, room, true),
             ClientMessage::TypingStop { room } => self.typing(index, room, false),
-            ClientMessage::File(_) => Err(refusal(ErrorCode::UnknownType, "not yet")),
+            ClientMessage::File(request) => self.file(index, request, asked),
             ClientMessage::Application { kind, message } => {
                 self.admit(index, 0)?;
                 self.application(index, kind, message, asked)

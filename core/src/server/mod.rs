@@ -14,6 +14,7 @@ mod deadlines;
 mod event;
 mod explain;
 mod fanout;
+mod files;
 mod identity;
 mod input;
 mod membership;
@@ -65,6 +66,8 @@ use commands::{Farewell, Pending};
 use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
+use files::Files;
+pub(crate) use files::NextBinary;
 pub use memory::Memory;
 pub use shards::Place;
 pub(crate) use shards::Waiting;
@@ -106,6 +109,7 @@ pub struct Server {
     addresses: Addresses,
 
     rooms: Registry<Room>,
+    files: Files,
     /// The serial of the room that was made last.
     last_room: u32,
     /// Rooms that have their home on another shard.
@@ -235,6 +239,7 @@ impl Server {
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             rooms,
+            files: Files::new(&config, u64::from(restarts) << 29),
             last_room: LOBBY_SERIAL,
             mirrors: 0,
             last_ticket: u64::from(restarts) << 48,
@@ -294,6 +299,7 @@ impl Server {
             self.addresses.steps(),
             self.rooms.steps(),
             self.pending.steps(),
+            self.files.steps(),
             &self.steps,
         ];
         parts.into_iter().map(Steps::count).sum()
@@ -501,7 +507,7 @@ impl Server {
 
     /// Memory of queues, tails and unfinished messages.
     fn buffered_bytes(&self) -> usize {
-        self.outboxes.buffers.used_bytes() + self.input_bytes
+        self.outboxes.buffers.used_bytes() + self.input_bytes + self.files.body_bytes()
     }
 
     /// Notes a transmit that another input overtook.

@@ -93,6 +93,7 @@ impl Server {
                 News::Application(event) => {
                     self.application_news -= 1;
                     self.application_bytes -= event.carried_bytes();
+                    self.program_took(&event);
                     *event
                 }
                 News::Opened(index) => match self.opened_event(index) {
@@ -207,6 +208,7 @@ impl Server {
             Deadline::Holds => self.tell_holds(),
             Deadline::Addresses => self.forget_addresses(),
             Deadline::Drain => self.drain_overdue(),
+            Deadline::File(transfer) => self.file_due(transfer),
         }
     }
 

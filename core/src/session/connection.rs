@@ -206,6 +206,10 @@ pub(crate) struct Extra {
     pub(crate) batches: bool,
     /// What is left of a batch that had to stop.
     pub(crate) batch: Option<Box<crate::server::Rest>>,
+    /// What its next binary message is, if it is no frame.
+    pub(crate) next_binary: Option<crate::server::NextBinary>,
+    /// Bytes of files that may still come although nobody wants them any more: they were asked for.
+    pub(crate) late_bytes: u32,
 }
 
 /// What speaks on a session.

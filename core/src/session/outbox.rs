@@ -248,6 +248,32 @@ impl Outboxes {
         Some(place)
     }
 
+    /// The same for several connections, which share what is written.
+    pub(crate) fn direct_to(&mut self, connections: &[u32], write: impl FnOnce(&mut Vec<u8>)) {
+        self.steps.one();
+        if self.direct == NONE {
+            self.direct = self.buffers.open(NONE);
+        }
+        let (start, end) = self.buffers.append(self.direct, write);
+        self.unsealed_bytes += (end - start) as usize;
+        let buffer = self.direct;
+        for &connection in connections {
+            if self.boxes[connection as usize].state & SHUT != 0 {
+                self.discarded_messages += 1;
+            } else {
+                self.queue(
+                    connection,
+                    Range { buffer, start, end },
+                    1,
+                    SlowReader::Close,
+                );
+            }
+        }
+        if end >= DIRECT_BUFFER_BYTES {
+            self.seal_direct();
+        }
+    }
+
     // ---- the list
 
     /// Appends a range, which gains a reference unless it continues the last one.

@@ -1,18 +1,22 @@
 //! Requests of clients that another shard answers: they wait for it, and nothing of theirs overtakes them.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::super::Server;
 use super::super::admission::Refused;
 use super::super::deadlines::Deadline;
+use super::super::files::FileWait;
 use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
+use crate::cluster::files::{FileAsked, Offer};
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, ClientMessage, Heard, Kept, LeaveReason, Payload, Remembered, ServerMessage,
+    Asked, ClientMessage, FileRequest, Heard, Kept, LeaveReason, Payload, Remembered,
+    ServerMessage, TransferId,
 };
 use crate::room::LOBBY;
 use crate::session::connection::Session;
@@ -43,6 +47,16 @@ enum For {
     Private,
     /// For why it is refused.
     Refusal,
+    /// To offer a file.
+    Offer(TransferId),
+    /// To go on sending a file, which the client calls that.
+    Resume {
+        transfer: TransferId,
+        name: Box<str>,
+        secret: Box<str>,
+    },
+    /// To be heard by a transfer's home.
+    File(FileWait),
     /// For room on a link: the message is understood again.
     Link {
         turn: u64,
@@ -61,7 +75,8 @@ impl Waiting {
         let text = match &self.whatfor {
             For::Join { room, .. } => room.len(),
             For::Link { message, .. } => message.heap_bytes(),
-            For::Members | For::Private | For::Refusal => 0,
+            For::Resume { name, secret, .. } => name.len() + secret.len(),
+            For::Members | For::Private | For::Refusal | For::Offer(_) | For::File(_) => 0,
         };
         text + self.asked.heap_bytes()
     }
@@ -132,10 +147,8 @@ impl Server {
         let Some(from) = self.who(index) else {
             return;
         };
-        let rooms = self.config.private_messages_need_shared_room.then(|| {
-            let rooms = self.rooms_of(index);
-            rooms.map(|room| self.rooms.name(room).into()).collect()
-        });
+        let needs_room = self.config.private_messages_need_shared_room;
+        let rooms = needs_room.then(|| self.room_names_of(index));
         let ticket = self.wait(index, asked, shard, For::Private);
         let request = Request::Private {
             from,
@@ -145,6 +158,95 @@ impl Server {
             rooms,
         };
         self.ask(shard, request);
+    }
+
+    /// Asks a room's home, or a client's shard, to offer a file there.
+    pub(in crate::server) fn ask_to_offer(
+        &mut self,
+        index: u32,
+        shard: ShardId,
+        offer: &Arc<Offer>,
+        to: Option<ClientId>,
+        asked: Asked<'_>,
+    ) {
+        let Some(from) = self.who(index) else {
+            return;
+        };
+        let rooms = to.is_some() && self.config.private_messages_need_shared_room;
+        let rooms = rooms.then(|| self.room_names_of(index));
+        let ticket = self.wait(index, asked, shard, For::Offer(offer.transfer));
+        let offer = Arc::clone(offer);
+        let request = match to {
+            None => Request::Offer {
+                from,
+                ticket,
+                offer,
+            },
+            Some(to) => Request::OfferPrivately {
+                from,
+                ticket,
+                to,
+                offer,
+                rooms,
+            },
+        };
+        self.ask(shard, request);
+    }
+
+    pub(in crate::server) fn ask_to_resume(
+        &mut self,
+        index: u32,
+        home: ShardId,
+        transfer: TransferId,
+        names: (&str, &str),
+        asked: Asked<'_>,
+    ) {
+        let Some(who) = self.who(index) else {
+            return;
+        };
+        let (name, secret) = names;
+        let whatfor = For::Resume {
+            transfer,
+            name: name.into(),
+            secret: secret.into(),
+        };
+        let ticket = self.wait(index, asked, home, whatfor);
+        let request = Request::File {
+            who,
+            ticket,
+            transfer,
+            asked: FileAsked::Resume {
+                secret: secret.into(),
+            },
+        };
+        self.ask(home, request);
+    }
+
+    /// Asks a transfer's home for something.
+    pub(in crate::server) fn ask_home(
+        &mut self,
+        index: u32,
+        home: ShardId,
+        wait: FileWait,
+        what: FileAsked,
+        asked: Asked<'_>,
+    ) {
+        let Some(who) = self.who(index) else {
+            return;
+        };
+        let ticket = self.wait(index, asked, home, For::File(wait));
+        let request = Request::File {
+            who,
+            ticket,
+            transfer: wait.transfer,
+            asked: what,
+        };
+        self.ask(home, request);
+    }
+
+    pub(in crate::server) fn room_names_of(&self, index: u32) -> Vec<Box<str>> {
+        let rooms = self.rooms_of(index);
+        rooms.map(|room| self.rooms.name(room).into()).collect()
     }
 
     /// A client and its connection, for other shards.
@@ -231,6 +333,9 @@ impl Server {
             message: "Another part of the server did not answer in time",
             retry_after_ms: None,
         };
+        if let For::Offer(transfer) = waiting.whatfor {
+            self.take_back(index, transfer);
+        }
         self.send(index, &error, waiting.asked.asked());
         self.go_on_reading(index);
     }
@@ -257,6 +362,20 @@ impl Server {
                     room: room.clone(),
                     reason: LeaveReason::Disconnected,
                     quietly: false,
+                };
+                self.ask(waiting.shard, request);
+            }
+            For::Offer(transfer) => {
+                if let Some(index) = self.connections.resolve(who.connection) {
+                    self.take_back(index, *transfer);
+                }
+            }
+            For::Resume { transfer, .. } => {
+                let request = Request::File {
+                    who,
+                    ticket: 0,
+                    transfer: *transfer,
+                    asked: FileAsked::Gone,
                 };
                 self.ask(waiting.shard, request);
             }
@@ -296,6 +415,31 @@ impl Server {
             return;
         };
         let asked = waiting.asked.asked();
+        match (&waiting.whatfor, &answer) {
+            (For::Offer(transfer), Answer::Sent) => {
+                self.file_accepted(index, *transfer, 0, asked);
+                self.review_file(*transfer);
+                return self.go_on_reading(index);
+            }
+            (For::Offer(transfer), _) => self.take_back(index, *transfer),
+            (
+                For::Resume {
+                    transfer,
+                    name,
+                    secret,
+                },
+                Answer::Resumed { offset },
+            ) => {
+                self.note_sender(index, *transfer, name);
+                self.send_accepted(index, *transfer, name, secret, *offset, asked);
+                return self.go_on_reading(index);
+            }
+            (For::File(wait), _) => {
+                self.file_answered(index, *wait, answer, asked);
+                return self.go_on_reading(index);
+            }
+            _ => {}
+        }
         match answer {
             // It was taken out meanwhile, of which the home hears only now: it joins once more.
             Answer::Joined { room, .. } if waiting.is_stale(self.is_in(index, &room)) => {
@@ -317,7 +461,9 @@ impl Server {
             Answer::Members { room, page, total } => {
                 self.reply_members(index, &room, &page, total, asked);
             }
-            Answer::Sent => self.conclude(index, asked, Ok(Outcome::Done)),
+            Answer::Sent | Answer::Resumed { .. } => {
+                self.conclude(index, asked, Ok(Outcome::Done));
+            }
             Answer::Refused { code, message } => {
                 self.conclude(index, asked, Err(refusal(code, message)));
             }
@@ -381,8 +527,12 @@ impl Server {
                 let mut rooms = self.rooms_of(index);
                 rooms.find_map(|room| self.busy_link_of(self.rooms.name(room)))
             }
-            // It only gives something up.
-            ClientMessage::Leave { .. } => None,
+            // They only give something up.
+            ClientMessage::Leave { .. } | ClientMessage::File(FileRequest::Abort { .. }) => None,
+            ClientMessage::File(request) => {
+                let shard = self.shard_for_file(index, request);
+                shard.filter(|&shard| self.links.is_busy(shard))
+            }
             // No room has an empty name but the lobby, where such a request wants nothing.
             message => self.busy_link_of(room_of(message).filter(|name| !name.is_empty())?),
         }
@@ -440,12 +590,7 @@ impl Server {
         data: Payload<'_>,
         rooms: Option<&[Box<str>]>,
     ) -> Answer {
-        let shared = |target: &u32| {
-            rooms.is_none_or(|rooms| {
-                let mut rooms = rooms.iter().filter_map(|name| self.rooms.find(name));
-                rooms.any(|room| room != LOBBY && self.is_member(*target, room))
-            })
-        };
+        let shared = |target: &u32| rooms.is_none_or(|rooms| self.is_in_any(*target, rooms));
         let Some(target) = self.find_client(to).filter(shared) else {
             return target_not_found().into();
         };
@@ -456,6 +601,12 @@ impl Server {
         };
         self.send_private(target, Some(from.connection), &message);
         Answer::Sent
+    }
+
+    /// Whether a client is in one of these rooms.
+    pub(in crate::server) fn is_in_any(&self, index: u32, rooms: &[Box<str>]) -> bool {
+        let mut rooms = rooms.iter().filter_map(|name| self.rooms.find(name));
+        rooms.any(|room| room != LOBBY && self.is_member(index, room))
     }
 }
 

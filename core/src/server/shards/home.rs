@@ -18,8 +18,14 @@ impl Server {
                 room,
                 metadata,
             } => {
-                let answer = self.let_guest_in(who, room, metadata);
+                let known = self.rooms.find(&room);
+                let again = known.is_some_and(|room| self.is_guest(room, who));
+                let answer = self.let_guest_in(who, room.clone(), metadata);
+                let joined = matches!(answer, Answer::Joined { .. });
                 self.reply_over(who.connection, ticket, answer);
+                if let Some(room) = self.rooms.find(&room).filter(|_| joined && !again) {
+                    self.offer_to_member(room, who.connection, who.client);
+                }
             }
             Request::Leave {
                 who,
@@ -58,6 +64,40 @@ impl Server {
             } => {
                 let answer = self.pass_on(from, &to, data.payload(), rooms.as_deref());
                 self.reply_over(from.connection, ticket, answer);
+            }
+            Request::Offer {
+                from: who,
+                ticket,
+                offer,
+            } => {
+                let answer = match self.offer_in_room(Some(who.connection), &offer) {
+                    Ok(()) => Answer::Sent,
+                    Err(refused) => refused.into(),
+                };
+                self.reply_over(who.connection, ticket, answer);
+            }
+            Request::OfferPrivately {
+                from: who,
+                ticket,
+                to,
+                offer,
+                rooms,
+            } => {
+                let answer = self.offer_to_client(&to, &offer, rooms.as_deref());
+                self.reply_over(who.connection, ticket, answer);
+            }
+            Request::Withdraw { room, transfer } => self.withdraw(&room, transfer),
+            Request::File {
+                who,
+                ticket,
+                transfer,
+                asked,
+            } => {
+                if let Some(answer) = self.file_for(who, transfer, asked) {
+                    // What follows from it comes after.
+                    self.reply_over(who.connection, ticket, answer);
+                    self.review_file(transfer);
+                }
             }
             Request::Restore {
                 room,

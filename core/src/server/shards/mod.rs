@@ -126,7 +126,7 @@ impl Server {
         self.ask(home, Request::Say { room, except, said });
     }
 
-    fn ask(&mut self, shard: ShardId, request: Request) {
+    pub(super) fn ask(&mut self, shard: ShardId, request: Request) {
         self.links.push(shard, Item::Request(request));
     }
 
@@ -215,6 +215,7 @@ impl Server {
                 Item::Request(request) => self.links.receive(from, bytes, request),
                 Item::Reply(reply) => self.answered(reply),
                 Item::Delivery(delivery) => self.delivered(&delivery),
+                Item::File { to, transfer, told } => self.told_of_file(&to, transfer, &told),
                 Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
                 Item::Done(bytes) => self.links.carried_out(from, bytes),
                 Item::Holds(holds) => self.links.set_holds(from, holds),

@@ -37,6 +37,7 @@ impl Server {
                 self.restore_at(room, shard);
             }
         }
+        self.files_of_failed(shard);
         let holds = self.told_holds;
         self.links.tell_holds(shard, holds);
         self.tell_addresses(shard);

@@ -1,0 +1,255 @@
+//! What the ends of a transfer say: by a client of this shard, to a home that may be another.
+
+use std::sync::Arc;
+
+use super::super::Server;
+use super::super::admission::Refused;
+use super::super::messages::Outcome;
+use super::start::unknown;
+use super::{Part, Role, room_of};
+use crate::cluster::files::FileAsked;
+use crate::id::ClientId;
+use crate::machine::ShardId;
+use crate::message::{Asked, Destination, FileHash, FileRequest, Named, TransferId};
+
+/// The rooms of a client that wants a file.
+pub(super) enum RoomsOf<'a> {
+    /// Of this shard, in this slot.
+    Here(u32),
+    Elsewhere(&'a [Box<str>], ClientId),
+}
+
+/// What is asked of a home, borrowed.
+pub(super) enum Want<'a> {
+    Chunk {
+        offset: u64,
+        data: &'a [u8],
+    },
+    End {
+        size: Option<u64>,
+        hash: Option<FileHash>,
+    },
+    Abort {
+        reason: &'a str,
+    },
+    Credit {
+        offset: u64,
+        window_bytes: u32,
+        rooms: Option<RoomsOf<'a>>,
+    },
+    Complete,
+}
+
+impl Server {
+    /// A client says something about a file.
+    pub(in crate::server) fn file(
+        &mut self,
+        index: u32,
+        request: &FileRequest<'_>,
+        asked: Asked<'_>,
+    ) -> Result<Outcome, Refused> {
+        if matches!(request, FileRequest::Start { .. }) {
+            let outcome = self.file_start(index, request, asked);
+            if let (Err(_), FileRequest::Start { name: None, .. }) = (&outcome, request) {
+                // The file follows all the same, in the next binary message.
+                self.discard_next_binary(index);
+            }
+            return outcome;
+        }
+        let Some(transfer) = self.transfer_named(index, request) else {
+            return match request {
+                // What was sent in one message has had its end.
+                FileRequest::End {
+                    transfer: Named::Unnamed,
+                    ..
+                } => {
+                    self.admit(index, 0)?;
+                    Ok(Outcome::Done)
+                }
+                _ => {
+                    self.admit(index, 0)?;
+                    Err(unknown())
+                }
+            };
+        };
+        if let FileRequest::Chunk { data, .. } = request
+            && !self.files.parts.contains_key(&(index, transfer))
+            && self.is_late(index, data.len())
+        {
+            self.stats.file_bytes_late += data.len() as u64;
+            return Ok(Outcome::Done);
+        }
+        let first_credit = self.charge_file(index, transfer, request)?;
+        let home = self.home_of_transfer(transfer).ok_or_else(unknown)?;
+        let want = self.want(index, request, first_credit);
+        if home != self.shard {
+            if first_credit {
+                self.note_receiver(index, transfer);
+            }
+            let what = self.to_be_asked(index, &want);
+            let ends = matches!(want, Want::Abort { .. } | Want::Complete);
+            let whatfor = FileWait {
+                transfer,
+                ends,
+                accepts: first_credit,
+            };
+            self.ask_home(index, home, whatfor, what, asked);
+            return Ok(Outcome::Later);
+        }
+        let Some(connection) = self.connections.id(index) else {
+            return Ok(Outcome::Done);
+        };
+        let outcome = self.file_at_home(connection, transfer, want);
+        if first_credit && outcome.is_ok() {
+            self.note_receiver(index, transfer);
+        }
+        self.review_file(transfer);
+        outcome.map(|()| Outcome::Done)
+    }
+
+    /// The shard that a request about a file goes to.
+    pub(in crate::server) fn shard_for_file(
+        &self,
+        index: u32,
+        request: &FileRequest<'_>,
+    ) -> Option<ShardId> {
+        match request {
+            FileRequest::Start { to, .. } => match to {
+                Destination::Client(client) => client.and_then(|client| self.elsewhere(&client)),
+                to => room_of(to).map(|room| self.home(room)),
+            },
+            request => self.home_of_transfer(self.transfer_named(index, request)?),
+        }
+    }
+
+    fn transfer_named(&self, index: u32, request: &FileRequest<'_>) -> Option<TransferId> {
+        match request {
+            FileRequest::Chunk { transfer, .. }
+            | FileRequest::Credit { transfer, .. }
+            | FileRequest::Complete { transfer } => Some(*transfer),
+            FileRequest::End { transfer, .. } | FileRequest::Abort { transfer, .. } => {
+                match transfer {
+                    Named::Number(transfer) => Some(*transfer),
+                    Named::Own(name) => self.own_transfer(index, name),
+                    Named::Unnamed => None,
+                }
+            }
+            FileRequest::Start { .. } => None,
+        }
+    }
+
+    fn own_transfer(&self, index: u32, name: &str) -> Option<TransferId> {
+        let mut parts = self.files.parts_of(index);
+        parts.find_map(|(transfer, part)| {
+            self.steps.one();
+            (part.name.as_deref() == Some(name)).then_some(transfer)
+        })
+    }
+
+    /// Charges what is not paid for: a piece that was asked for is, and so is credit for as much as was passed. Whether
+    /// it is credit for a file that was not accepted yet.
+    fn charge_file(
+        &mut self,
+        index: u32,
+        transfer: TransferId,
+        request: &FileRequest<'_>,
+    ) -> Result<bool, Refused> {
+        let part = self.files.parts.get_mut(&(index, transfer));
+        let (paid, first) = match (request, part.map(|part| &mut part.role)) {
+            (FileRequest::Chunk { .. }, Some(Role::Sender)) => (true, false),
+            (FileRequest::Credit { offset, .. }, Some(Role::Receiver { credited })) => {
+                let paid = *offset >= credited.saturating_add(CREDIT_BYTES);
+                if paid {
+                    *credited = *offset;
+                }
+                (paid, false)
+            }
+            (FileRequest::Credit { .. }, None) => (false, true),
+            _ => (false, false),
+        };
+        if let FileRequest::Abort { reason, .. } = request {
+            self.check_reason(reason)?;
+        }
+        if !paid {
+            self.admit(index, 0)?;
+        }
+        Ok(first)
+    }
+
+    fn want<'a>(&self, index: u32, request: &'a FileRequest<'_>, first_credit: bool) -> Want<'a> {
+        match request {
+            FileRequest::Chunk { offset, data, .. } => Want::Chunk {
+                offset: *offset,
+                data,
+            },
+            FileRequest::End { size, hash, .. } => Want::End {
+                size: *size,
+                hash: *hash,
+            },
+            FileRequest::Abort { reason, .. } => Want::Abort { reason },
+            FileRequest::Credit {
+                offset,
+                window_bytes,
+                ..
+            } => Want::Credit {
+                offset: *offset,
+                window_bytes: *window_bytes,
+                rooms: first_credit.then_some(RoomsOf::Here(index)),
+            },
+            FileRequest::Complete { .. } | FileRequest::Start { .. } => Want::Complete,
+        }
+    }
+
+    fn to_be_asked(&self, index: u32, want: &Want<'_>) -> FileAsked {
+        match *want {
+            Want::Chunk { offset, data } => FileAsked::Chunk {
+                offset,
+                data: Arc::from(data),
+            },
+            Want::End { size, hash } => FileAsked::End { size, hash },
+            Want::Abort { reason } => FileAsked::Abort {
+                reason: reason.into(),
+            },
+            Want::Credit {
+                offset,
+                window_bytes,
+                ref rooms,
+            } => FileAsked::Credit {
+                offset,
+                window_bytes,
+                rooms: rooms.is_some().then(|| self.room_names_of(index)),
+            },
+            Want::Complete => FileAsked::Complete,
+        }
+    }
+
+    fn note_receiver(&mut self, index: u32, transfer: TransferId) {
+        let part = Part {
+            name: None,
+            role: Role::Receiver { credited: 0 },
+        };
+        self.files.parts.entry((index, transfer)).or_insert(part);
+    }
+
+    /// A first credit was refused: the client is no receiver.
+    pub(in crate::server) fn forget_receiver(&mut self, index: u32, transfer: TransferId) {
+        let key = (index, transfer);
+        let part = self.files.parts.get(&key);
+        if part.is_some_and(|part| part.role == Role::Receiver { credited: 0 }) {
+            self.files.parts.remove(&key);
+        }
+    }
+}
+
+/// What a request at another shard is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileWait {
+    pub(crate) transfer: TransferId,
+    /// The client has nothing to do with it then.
+    pub(crate) ends: bool,
+    /// It has if it is let.
+    pub(crate) accepts: bool,
+}
+
+/// So much more of the file, and credit costs nothing.
+const CREDIT_BYTES: u64 = 16 * 1024;

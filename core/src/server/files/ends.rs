@@ -1,0 +1,247 @@
+//! Ends of a transfer that go: their connections end, or the shards that have them.
+
+use super::super::Server;
+use super::super::messages::Outcome;
+use super::asked::{RoomsOf, Want};
+use super::{FileWait, NextBinary, Role};
+use crate::cluster::files::{FileAsked, FileTold};
+use crate::cluster::message::{Answer, Request, Who};
+use crate::error::ErrorCode;
+use crate::id::ConnectionId;
+use crate::machine::ShardId;
+use crate::message::{Asked, TransferId};
+use crate::session::connection::Session;
+
+impl Server {
+    /// A client is gone, and with it what it had to do with files. O(that).
+    pub(in crate::server) fn forget_files(&mut self, index: u32, session: &mut Session) {
+        if let Some(NextBinary::File(_)) = session
+            .extra
+            .as_mut()
+            .and_then(|extra| extra.next_binary.take())
+        {
+            self.stats.files_failed += 1;
+        }
+        let Some(connection) = self.connections.id(index) else {
+            return;
+        };
+        let client = self.encode_id(&session.secret, index);
+        let parts: Vec<_> = self
+            .files
+            .parts_of(index)
+            .map(|(transfer, _)| transfer)
+            .collect();
+        for transfer in parts {
+            self.files.parts.remove(&(index, transfer));
+            match self.home_of_transfer(transfer) {
+                Some(home) if home == self.shard => self.end_gone(connection, transfer),
+                Some(home) => {
+                    let request = Request::File {
+                        who: Who { connection, client },
+                        ticket: 0,
+                        transfer,
+                        asked: FileAsked::Gone,
+                    };
+                    self.ask(home, request);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// An end of a transfer that has its home here is gone. A sender may come back.
+    fn end_gone(&mut self, connection: ConnectionId, transfer: TransferId) {
+        let now = self.now.mono;
+        let Some(entry) = self.files.get_mut(transfer) else {
+            return;
+        };
+        if entry.sender == Some(connection) {
+            entry.sender = None;
+            // What came in one message is all there.
+            if entry.body.is_none() {
+                entry.transfer.sender_lost(now);
+            }
+        } else {
+            entry.at_it.remove(&connection);
+            entry.transfer.remove(now, connection);
+        }
+        self.review_file(transfer);
+    }
+
+    /// A client of this shard has nothing to do with a transfer any more.
+    pub(super) fn forget_part(&mut self, connection: ConnectionId, transfer: TransferId) {
+        if connection.shard() == self.shard
+            && let Some(index) = self.connections.resolve(connection)
+        {
+            self.remove_part(index, transfer);
+        }
+    }
+
+    /// A transfer is over for a client of this shard. What its sender was asked for may be on its way.
+    pub(super) fn remove_part(&mut self, index: u32, transfer: TransferId) {
+        let part = self.files.parts.remove(&(index, transfer));
+        if part.is_none_or(|part| part.role != Role::Sender) {
+            return;
+        }
+        let asked_for = self.files.rules.max_requested_bytes;
+        let connection = self.connections.get_mut(index);
+        if let Some(session) = connection.and_then(|connection| connection.session_mut()) {
+            let late_bytes = &mut session.extra_mut().late_bytes;
+            *late_bytes = late_bytes.saturating_add(asked_for);
+        }
+    }
+
+    /// Whether a piece that nobody wants any more was asked for.
+    pub(super) fn is_late(&mut self, index: u32, bytes: usize) -> bool {
+        let connection = self.connections.get_mut(index);
+        let session = connection.and_then(|connection| connection.session_mut());
+        let extra = session.and_then(|session| session.extra.as_mut());
+        let (Some(extra), Ok(bytes)) = (extra, u32::try_from(bytes)) else {
+            return false;
+        };
+        match extra.late_bytes.checked_sub(bytes) {
+            Some(left) => {
+                extra.late_bytes = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A transfer that was never offered is forgotten.
+    pub(in crate::server) fn take_back(&mut self, index: u32, transfer: TransferId) {
+        self.files.parts.remove(&(index, transfer));
+        if self.remove_file(transfer).is_some() {
+            self.stats.files_failed += 1;
+        }
+    }
+
+    // ---- asked by other shards
+
+    /// Carries out what an end on another shard wants of a transfer.
+    pub(in crate::server) fn file_for(
+        &mut self,
+        who: Who,
+        transfer: TransferId,
+        asked: FileAsked,
+    ) -> Option<Answer> {
+        let want = match &asked {
+            FileAsked::Gone => {
+                self.end_gone(who.connection, transfer);
+                return None;
+            }
+            FileAsked::Resume { secret } => {
+                let offset = self.take_up_file(who.connection, transfer, secret);
+                return Some(match offset {
+                    Ok(offset) => Answer::Resumed { offset },
+                    Err(refused) => refused.into(),
+                });
+            }
+            FileAsked::Chunk { offset, data } => Want::Chunk {
+                offset: *offset,
+                data,
+            },
+            FileAsked::End { size, hash } => Want::End {
+                size: *size,
+                hash: *hash,
+            },
+            FileAsked::Abort { reason } => Want::Abort { reason },
+            FileAsked::Credit {
+                offset,
+                window_bytes,
+                rooms,
+            } => Want::Credit {
+                offset: *offset,
+                window_bytes: *window_bytes,
+                rooms: rooms
+                    .as_deref()
+                    .map(|rooms| RoomsOf::Elsewhere(rooms, who.client)),
+            },
+            FileAsked::Complete => Want::Complete,
+        };
+        Some(match self.file_at_home(who.connection, transfer, want) {
+            Ok(()) => Answer::Sent,
+            Err(refused) => refused.into(),
+        })
+    }
+
+    /// The home of a transfer has answered.
+    pub(in crate::server) fn file_answered(
+        &mut self,
+        index: u32,
+        wait: FileWait,
+        answer: Answer,
+        asked: Asked<'_>,
+    ) {
+        let FileWait {
+            transfer,
+            ends,
+            accepts,
+        } = wait;
+        match answer {
+            Answer::Refused { code, message } => {
+                if accepts {
+                    self.forget_receiver(index, transfer);
+                }
+                let refused = super::super::messages::refusal(code, message);
+                self.conclude(index, asked, Err(refused));
+            }
+            _ => {
+                if ends {
+                    self.remove_part(index, transfer);
+                }
+                self.conclude(index, asked, Ok(Outcome::Done));
+            }
+        }
+    }
+
+    // ---- shards that fail
+
+    /// A shard has begun anew: its clients are gone from transfers here, and transfers that had their home there are
+    /// no more. O(transfers and ends).
+    pub(in crate::server) fn files_of_failed(&mut self, shard: ShardId) {
+        let gone = |end: &ConnectionId| end.shard() == shard && *end != super::told::PROGRAM;
+        let here: Vec<_> = self
+            .files
+            .entries
+            .iter()
+            .flat_map(|(&transfer, entry)| {
+                let ends = entry.sender.iter().chain(&entry.at_it);
+                ends.filter(|end| gone(end))
+                    .map(move |&end| (transfer, end))
+            })
+            .collect();
+        for (transfer, end) in here {
+            self.end_gone(end, transfer);
+        }
+        let lost: Vec<_> = self
+            .files
+            .parts
+            .keys()
+            .copied()
+            .filter(|(_, transfer)| self.home_of_transfer(*transfer) == Some(shard))
+            .collect();
+        for (index, transfer) in lost {
+            let Some(part) = self.files.parts.remove(&(index, transfer)) else {
+                continue;
+            };
+            let told = FileTold::Failed {
+                code: ErrorCode::TransferLost,
+                message: match part.role {
+                    Role::Sender => "The server has lost the transfer: start it again",
+                    Role::Receiver { .. } => "The server has lost the transfer",
+                },
+            };
+            if let Some(connection) = self.connections.id(index) {
+                self.tell_file(&[connection], transfer, &told);
+            }
+        }
+        for room in 0..self.rooms.numbers() {
+            if let Some((_, entry)) = self.rooms.get_mut(room) {
+                entry
+                    .offers
+                    .retain(|offer| offer.transfer.shard() != Some(shard));
+            }
+        }
+    }
+}

@@ -43,9 +43,13 @@ use core::time::Duration;
 use crate::config::Config;
 
 pub(crate) use body::Body;
+#[cfg(test)]
+pub(crate) use lifetime::Progress;
 pub(crate) use lifetime::{Outcome, Ticked};
 pub(crate) use name::display_name;
-pub(crate) use transfer::{Credited, FileEnd, Transfer};
+#[cfg(test)]
+pub(crate) use transfer::Credited;
+pub(crate) use transfer::Transfer;
 
 /// SHA-256 of a whole file (FIPS 180-4).
 pub(crate) type FileHash = [u8; 32];

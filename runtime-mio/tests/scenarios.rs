@@ -2,7 +2,7 @@
 
 use roomwire_mio::Server;
 use roomwire_runtime::Settings;
-use roomwire_tests::stage::play_all;
+use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
 
 fn start(settings: &Settings) -> Started {
@@ -45,4 +45,14 @@ fn on_three_threads() {
 #[test]
 fn on_three_threads_with_tls() {
     play(3, true);
+}
+
+// covers A12-06, A5-10
+#[test]
+fn in_binary_frames_on_three_threads() {
+    let setting = Setting {
+        threads: 3,
+        tls: false,
+    };
+    play_all(|config| InBinary::new(config, |config| Sockets::new(config, setting, start)));
 }

@@ -1,7 +1,7 @@
 //! The scenarios that all servers play alike, on tokio.
 
 use roomwire_runtime::Settings;
-use roomwire_tests::stage::play_all;
+use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
 use roomwire_tokio::Server;
 
@@ -49,4 +49,14 @@ fn on_three_threads() {
 #[test]
 fn on_three_threads_with_tls() {
     play(3, true);
+}
+
+// covers A12-06, A5-10
+#[test]
+fn in_binary_frames_on_three_threads() {
+    let setting = Setting {
+        threads: 3,
+        tls: false,
+    };
+    play_all(|config| InBinary::new(config, |config| Sockets::new(config, setting, start)));
 }

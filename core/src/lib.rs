@@ -95,8 +95,6 @@ pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod dialect;
-// Until the server offers transfers, only tests call it.
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod files;
 pub mod http;
 pub mod limits;

@@ -3,8 +3,8 @@
 use async_std::task::block_on;
 use roomwire_async_std::Server;
 use roomwire_runtime::Settings;
-use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
+use roomwire_tests::stage::{InBinary, play_all};
 
 fn start(settings: &Settings) -> Started {
     let mut server = Server::bind_now(settings).expect("a free port");

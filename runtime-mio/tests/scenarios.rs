@@ -2,8 +2,8 @@
 
 use roomwire_mio::Server;
 use roomwire_runtime::Settings;
-use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
+use roomwire_tests::stage::{InBinary, play_all};
 
 fn start(settings: &Settings) -> Started {
     let mut server = Server::bind(settings).expect("a free port");

@@ -1,8 +1,8 @@
 //! The scenarios that all servers play alike, on tokio.
 
 use roomwire_runtime::Settings;
-use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
+use roomwire_tests::stage::{InBinary, play_all};
 use roomwire_tokio::Server;
 
 fn start(settings: &Settings) -> Started {

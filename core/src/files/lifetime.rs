@@ -62,7 +62,8 @@ impl Told {
 
 impl Transfer {
     /// When [`tick`](Self::tick) has something to do, or [`next_wanted`](Self::next_wanted) that it had not before, if
-    /// nothing else happens until then. The time of what happened last, or an earlier one: at once. O(1).
+    /// nothing else happens until then. Later than the latest time seen once both have been called, `next_wanted` until
+    /// there is nothing. O(1).
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let gathered = match self.gathering {
             Gathering::Until(until) => Some(until),

@@ -25,15 +25,15 @@
 //!
 //! A chunk is O(receivers), a piece that is asked for too, of which there is at most one per chunk; credit is
 //! O(log receivers + streams). Neither allocates once the lists have grown. Memory is at most
-//! [`MAX_RECEIVER_BYTES`] for each receiver that is there and [`MAX_BASE_BYTES`].
+//! `MAX_RECEIVER_BYTES` for each receiver that is there and `MAX_BASE_BYTES`.
 
 mod asking;
 mod body;
+mod front;
 mod lifetime;
 mod name;
 mod order;
 mod receivers;
-
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -147,9 +147,11 @@ pub(crate) const MIN_PIECE_BYTES: u32 = 1_024;
 pub(crate) const MAX_PIECES: usize = 256;
 
 /// What one receiver takes, lists that double as they grow included.
+#[cfg(test)]
 pub(crate) const MAX_RECEIVER_BYTES: usize = 384;
 
 /// What a transfer takes besides itself and its receivers.
+#[cfg(test)]
 pub(crate) const MAX_BASE_BYTES: usize = 32 * 1_024;
 
 /// What stands in a message around a chunk, with room to spare.

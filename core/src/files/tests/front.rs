@@ -243,7 +243,7 @@ fn who_holds_the_others_up_too_long_is_not_waited_for() {
     assert_eq!(desk.answer(), (8 * KIB, vec![0]));
     // Once it reads on, it gets what it is missing; the front takes two thirds of the sender's time.
     desk.has(1, 8 * KIB);
-    let mut passed = vec![Vec::new(), Vec::new()];
+    let mut passed = [Vec::new(), Vec::new()];
     for _ in 0..9 {
         let (offset, to) = desk.answer();
         to.into_iter()

@@ -65,6 +65,23 @@ fn who_is_a_little_behind_catches_up_with_a_front_that_moves_on() {
 }
 
 #[test]
+fn a_piece_goes_as_far_as_the_front_has_asked() {
+    let rules = Rules {
+        max_requested_bytes: 16 * 1_024,
+        ..RULES
+    };
+    let mut desk = ahead(16, rules);
+    desk.has(0, 16 * KIB);
+    desk.has(1, 16 * KIB - 512);
+    // When it comes, the front has passed all of it.
+    let piece = desk.wanted[8];
+    assert_eq!((piece.offset, piece.length_bytes), (16 * KIB - 512, 1_024));
+    assert!(desk.transfer.passed() < piece.offset + 1_024);
+    (0..8).for_each(|_| assert_eq!(desk.answer().1, [0]));
+    assert_eq!(desk.answer(), (16 * KIB - 512, vec![1]));
+}
+
+#[test]
 fn there_are_few_streams_and_turns_are_taken() {
     let mut desk = Desk::new(40 * KIB, RULES);
     desk.has(0, 0);

@@ -211,3 +211,39 @@ test('frames in a batch are carried out in order', TEST_MS, async (t) => {
   await ada.next(ERROR);
   assert.deepEqual(await ada.next(ACK), u32(4));
 });
+
+// covers A5-07
+test('frames come in order, as array buffers and as blobs', TEST_MS, async (t) => {
+  const ada = await binaryClient(t);
+  const bob = await binaryClient(t);
+  const eve = await binaryClient(t);
+  for (const client of [ada, bob, eve]) {
+    client.send(JOIN, u32(0), text('puerh'));
+    await client.next(JOINED_ROOM);
+  }
+  const counts = 500;
+  const heard = [bob, eve].map((client, blobs) => {
+    const numbers = [];
+    // What a blob holds is there later: each waits for the one before it.
+    let before = Promise.resolve();
+    client.ws.binaryType = blobs ? 'blob' : 'arraybuffer';
+    return new Promise((resolve) => {
+      client.ws.onmessage = ({ data }) => {
+        before = before.then(async () => {
+          const bytes = Buffer.from(data instanceof ArrayBuffer ? data : await data.arrayBuffer());
+          assert.equal(data instanceof ArrayBuffer, blobs === 0);
+          if (bytes[0] === ROOM_MESSAGE && numbers.push(bytes.readUInt32BE(bytes.length - 4)) === counts) {
+            resolve(numbers);
+          }
+        });
+      };
+    });
+  });
+  for (let number = 0; number < counts; number += 1) {
+    ada.send(ROOM_MESSAGE, u32(0), u8(0), text('puerh'), u32(number));
+  }
+  const expected = Array.from({ length: counts }, (_, number) => number);
+  for (const numbers of await within(WAIT_MS, Promise.all(heard), () => 'expected all of them')) {
+    assert.deepEqual(numbers, expected);
+  }
+});

@@ -112,7 +112,7 @@ fn bytes_of_an_id() {
     }
 }
 
-// covers A7-03: limits.max_batch_messages
+// covers A7-02, A7-03: limits.max_batch_messages
 #[test]
 fn messages_of_a_batch() {
     for limit in [1, 100] {

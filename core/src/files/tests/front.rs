@@ -329,6 +329,26 @@ fn a_sender_that_has_enough_to_send_is_not_held_up() {
 }
 
 #[test]
+fn when_everything_is_asked_for_nobody_is_held_up() {
+    let rules = Rules {
+        max_requested_bytes: 16 * 1_024,
+        ..RULES
+    };
+    let mut desk = Desk::new(10 * KIB, rules);
+    desk.has(0, 0);
+    desk.answer_all();
+    desk.credit(1, 7 * KIB, 1_024).expect("credit");
+    desk.has(0, 8 * KIB);
+    desk.tick(0);
+    assert_eq!(desk.answer(), (7 * KIB, vec![1]));
+    // It stands at the front and has no room, but what is left is under way.
+    assert_eq!(desk.offsets(), [8 * KIB, 9 * KIB]);
+    assert_ne!(desk.deadline_ms(), Some(100));
+    desk.tick(100);
+    assert_eq!(desk.answer(), (8 * KIB, vec![0]));
+}
+
+#[test]
 fn who_is_alone_is_waited_for() {
     let mut desk = Desk::new(100 * KIB, RULES);
     desk.has(0, 0);

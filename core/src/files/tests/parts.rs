@@ -14,6 +14,12 @@ fn chunks_fit_messages_and_windows_fit_queues() {
     assert_eq!(Rules::new(&config).chunk_bytes, 3 * 1_024);
     config.limits.max_queued_bytes = 2 * 5 * 1_024;
     assert_eq!(Rules::new(&config).max_window_bytes, 3 * 1_024);
+    config.limits.max_message_bytes = 9 * 1_024;
+    assert_eq!(
+        Rules::new(&config).chunk_bytes,
+        3 * 1_024,
+        "none larger than a window"
+    );
     config.limits.max_message_bytes = 125;
     assert_eq!(Rules::new(&config).chunk_bytes, 1, "never none");
 }

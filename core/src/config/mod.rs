@@ -421,6 +421,9 @@ pub struct Files {
     pub to_program: bool,
     /// Transfers of one sender at once. Default 8, then `transfer_limit`.
     pub max_per_client: u32,
+    /// Files that one client takes at once. Default 16, then `transfer_limit`. A chunk of each fits its queue besides what
+    /// one window has.
+    pub max_copies_per_client: u32,
     /// Transfers to one room at once. Default 16, then `transfer_limit`.
     pub max_per_room: u32,
     /// Transfers at once, of each shard. Default 1,024, then `transfer_limit`.
@@ -462,6 +465,7 @@ impl Default for Files {
             max_name_bytes: 255,
             to_program: false,
             max_per_client: 8,
+            max_copies_per_client: 16,
             max_per_room: 16,
             max_transfers: 1_024,
             max_receivers: 1_000,

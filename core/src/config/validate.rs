@@ -348,6 +348,7 @@ fn check_files(files: &Files) -> Result<(), ConfigError> {
         max_name_bytes,
         to_program: _,
         max_per_client,
+        max_copies_per_client,
         max_per_room,
         max_transfers,
         max_receivers,
@@ -367,6 +368,11 @@ fn check_files(files: &Files) -> Result<(), ConfigError> {
     }
     within("files.max_name_bytes", max_name_bytes, 1..=MAX_NAME_BYTES)?;
     within("files.max_per_client", max_per_client, 1..=MAX_TRANSFERS)?;
+    within(
+        "files.max_copies_per_client",
+        max_copies_per_client,
+        1..=MAX_TRANSFERS,
+    )?;
     within("files.max_per_room", max_per_room, 1..=MAX_TRANSFERS)?;
     within("files.max_transfers", max_transfers, 1..=MAX_TRANSFERS)?;
     within("files.max_receivers", max_receivers, 1..=MAX_RECEIVERS)?;

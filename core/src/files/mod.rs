@@ -86,8 +86,7 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Self {
         let files = &config.files;
         let largest = base64_room(config.limits.max_message_bytes);
-        // The other half is for all else that is sent to a client.
-        let window = base64_room(config.limits.max_queued_bytes / 2);
+        let window = queue_room(config);
         let chunk_bytes = files.chunk_bytes.min(largest).min(window);
         Self {
             max_window_bytes: files.max_window_bytes.min(window),
@@ -103,6 +102,11 @@ impl Rules {
             progress_interval: Duration::from_millis(files.progress_interval_ms),
         }
     }
+}
+
+/// How many bytes of files a client's queue has room for. The other half is for all else.
+pub(crate) fn queue_room(config: &Config) -> u32 {
+    base64_room(config.limits.max_queued_bytes / 2)
 }
 
 /// How many bytes fit a JSON message of `message_bytes`, which carries them in base64; at least one.

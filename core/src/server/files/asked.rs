@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::super::Server;
 use super::super::admission::Refused;
-use super::super::messages::Outcome;
+use super::super::messages::{Outcome, refusal};
 use super::start::unknown;
-use super::{Part, Role, room_of};
+use super::{Copy, Part, Role, room_of};
 use crate::cluster::files::FileAsked;
+use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::machine::ShardId;
 use crate::message::{Asked, Destination, FileHash, FileRequest, Named, TransferId};
@@ -80,12 +81,16 @@ impl Server {
             return Ok(Outcome::Done);
         }
         let first_credit = self.charge_file(index, transfer, request)?;
+        if first_credit {
+            self.check_copies(index)?;
+        }
         let home = self.home_of_transfer(transfer).ok_or_else(unknown)?;
-        let want = self.want(index, request, first_credit);
+        let want = self.want(index, transfer, request, first_credit);
         if home != self.shard {
             if first_credit {
                 self.note_receiver(index, transfer);
             }
+            self.note_credit(index, transfer, &want);
             let what = self.to_be_asked(index, &want);
             let ends = matches!(want, Want::Abort { .. } | Want::Complete);
             let whatfor = FileWait {
@@ -99,9 +104,13 @@ impl Server {
         let Some(connection) = self.connections.id(index) else {
             return Ok(Outcome::Done);
         };
-        let outcome = self.file_at_home(connection, transfer, want);
-        if first_credit && outcome.is_ok() {
+        if first_credit {
             self.note_receiver(index, transfer);
+        }
+        self.note_credit(index, transfer, &want);
+        let outcome = self.file_at_home(connection, transfer, want);
+        if first_credit && outcome.is_err() {
+            self.forget_receiver(index, transfer);
         }
         self.review_file(transfer);
         outcome.map(|()| Outcome::Done)
@@ -157,10 +166,10 @@ impl Server {
         let part = self.files.parts.get_mut(&(index, transfer));
         let (paid, first) = match (request, part.map(|part| &mut part.role)) {
             (FileRequest::Chunk { .. }, Some(Role::Sender)) => (true, false),
-            (FileRequest::Credit { offset, .. }, Some(Role::Receiver { credited })) => {
-                let paid = *offset >= credited.saturating_add(CREDIT_BYTES);
+            (FileRequest::Credit { offset, .. }, Some(Role::Receiver(copy))) => {
+                let paid = *offset >= copy.credited.saturating_add(CREDIT_BYTES);
                 if paid {
-                    *credited = *offset;
+                    copy.credited = *offset;
                 }
                 (paid, false)
             }
@@ -176,7 +185,13 @@ impl Server {
         Ok(first)
     }
 
-    fn want<'a>(&self, index: u32, request: &'a FileRequest<'_>, first_credit: bool) -> Want<'a> {
+    fn want<'a>(
+        &self,
+        index: u32,
+        transfer: TransferId,
+        request: &'a FileRequest<'_>,
+        first_credit: bool,
+    ) -> Want<'a> {
         match request {
             FileRequest::Chunk { offset, data, .. } => Want::Chunk {
                 offset: *offset,
@@ -193,7 +208,7 @@ impl Server {
                 ..
             } => Want::Credit {
                 offset: *offset,
-                window_bytes: *window_bytes,
+                window_bytes: self.window_for(index, transfer, *window_bytes),
                 rooms: first_credit.then_some(RoomsOf::Here(index)),
             },
             FileRequest::Complete { .. } | FileRequest::Start { .. } => Want::Complete,
@@ -226,7 +241,7 @@ impl Server {
     fn note_receiver(&mut self, index: u32, transfer: TransferId) {
         let part = Part {
             name: None,
-            role: Role::Receiver { credited: 0 },
+            role: Role::Receiver(NO_COPY),
         };
         self.files.parts.entry((index, transfer)).or_insert(part);
     }
@@ -235,8 +250,54 @@ impl Server {
     pub(in crate::server) fn forget_receiver(&mut self, index: u32, transfer: TransferId) {
         let key = (index, transfer);
         let part = self.files.parts.get(&key);
-        if part.is_some_and(|part| part.role == Role::Receiver { credited: 0 }) {
+        if part.is_some_and(|part| matches!(part.role, Role::Receiver(_))) {
             self.files.parts.remove(&key);
+        }
+    }
+
+    /// How much more of a copy may be on its way: as much as the client's queue has room for besides its other copies,
+    /// but always a chunk, so that each goes on. O(its copies).
+    fn window_for(&self, index: u32, transfer: TransferId, window_bytes: u32) -> u32 {
+        let copies = self.files.parts_of(index).filter_map(|(other, part)| {
+            self.steps.one();
+            match &part.role {
+                Role::Receiver(copy) if other != transfer => Some(copy.outstanding_bytes()),
+                _ => None,
+            }
+        });
+        let room = self.files.room_bytes.saturating_sub(copies.sum());
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        let rules = &self.files.rules;
+        let window_bytes = window_bytes.min(rules.max_window_bytes);
+        window_bytes.min(room.max(rules.chunk_bytes))
+    }
+
+    /// Whether a client may take another file.
+    fn check_copies(&self, index: u32) -> Result<(), Refused> {
+        let parts = self.files.parts_of(index);
+        let copies = parts.filter(|(_, part)| matches!(part.role, Role::Receiver(_)));
+        if copies.count() >= self.config.files.max_copies_per_client as usize {
+            let message = "You take as many files at once as you may";
+            return Err(refusal(ErrorCode::TransferLimit, message));
+        }
+        Ok(())
+    }
+
+    /// Notes what a receiver that has accepted has, and may be sent.
+    fn note_credit(&mut self, index: u32, transfer: TransferId, want: &Want<'_>) {
+        let Want::Credit {
+            offset,
+            window_bytes,
+            ..
+        } = *want
+        else {
+            return;
+        };
+        let part = self.files.parts.get_mut(&(index, transfer));
+        if let Some(Role::Receiver(copy)) = part.map(|part| &mut part.role) {
+            copy.acknowledged = copy.acknowledged.max(offset);
+            let granted = offset.saturating_add(u64::from(window_bytes));
+            copy.granted = copy.granted.max(granted);
         }
     }
 }
@@ -250,6 +311,13 @@ pub(crate) struct FileWait {
     /// It has if it is let.
     pub(crate) accepts: bool,
 }
+
+/// Of which nothing is on its way.
+const NO_COPY: Copy = Copy {
+    credited: 0,
+    acknowledged: 0,
+    granted: 0,
+};
 
 /// So much more of the file, and credit costs nothing.
 const CREDIT_BYTES: u64 = 16 * 1024;

@@ -229,7 +229,7 @@ impl Server {
                 code: ErrorCode::TransferLost,
                 message: match part.role {
                     Role::Sender => "The server has lost the transfer: start it again",
-                    Role::Receiver { .. } => "The server has lost the transfer",
+                    Role::Receiver(_) => "The server has lost the transfer",
                 },
             };
             if let Some(connection) = self.connections.id(index) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::cluster::files::Offer;
 use crate::config::Config;
-use crate::files::{Body, Rules, Transfer};
+use crate::files::{Body, Rules, Transfer, queue_room};
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{Destination, TransferId};
 use crate::steps::Steps;
@@ -29,6 +29,8 @@ pub(crate) use whole::NextBinary;
 #[derive(Debug)]
 pub(super) struct Files {
     rules: Rules,
+    /// What may be on its way to one client, of all its copies together.
+    room_bytes: u64,
     /// How many there have been.
     count: u64,
     entries: BTreeMap<TransferId, Box<Entry>>,
@@ -79,16 +81,32 @@ struct Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Sender,
-    /// A receiver that last gave credit from there for nothing.
-    Receiver {
-        credited: u64,
-    },
+    Receiver(Copy),
+}
+
+/// One receiver's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Copy {
+    /// From where it last gave credit without being charged for it.
+    credited: u64,
+    /// Up to where it has the file.
+    acknowledged: u64,
+    /// Up to where it may be sent.
+    granted: u64,
+}
+
+impl Copy {
+    /// What may be on its way to it.
+    const fn outstanding_bytes(&self) -> u64 {
+        self.granted.saturating_sub(self.acknowledged)
+    }
 }
 
 impl Files {
     pub(super) fn new(config: &Config, first: u64) -> Self {
         Self {
             rules: Rules::new(config),
+            room_bytes: u64::from(queue_room(config)),
             count: first,
             entries: BTreeMap::new(),
             parts: BTreeMap::new(),

@@ -224,6 +224,14 @@ impl Transfer {
             receiver.least_bytes = chunk_bytes.min(MIN_PIECE_BYTES.max(window_bytes / 2));
             receiver.resume_bytes = receiver.least_bytes.max(window_bytes / 2);
         }
+        // With nothing on its way, whatever room there is must do: a small window is slow, and not stuck.
+        if let Some(room @ 1..) = receiver.limit.checked_sub(receiver.next)
+            && offset == receiver.next
+        {
+            let room = u32::try_from(room).unwrap_or(u32::MAX);
+            receiver.least_bytes = receiver.least_bytes.min(room);
+            receiver.resume_bytes = receiver.resume_bytes.min(room);
+        }
         let owes = receiver.owes(size);
         if !owes {
             self.silent.remove(slot);

@@ -68,12 +68,17 @@ pub(crate) enum FileAsked {
     Complete,
     /// The client is gone.
     Gone,
+    /// The client is in this room no more.
+    Left {
+        room: Arc<str>,
+    },
 }
 
 impl FileAsked {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Resume { secret: text } | Self::Abort { reason: text } => text.len(),
+            Self::Left { room } => room.len(),
             Self::Chunk { data, .. } => data.len(),
             Self::Credit { rooms, .. } => {
                 let rooms = rooms.iter().flatten();

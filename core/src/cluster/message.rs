@@ -123,7 +123,8 @@ pub(crate) enum Request {
         transfer: TransferId,
     },
     /// What an end of a transfer wants of its home. Answered by [`Answer::Resumed`], [`Answer::Sent`] or
-    /// [`Answer::Refused`], unless it is [`FileAsked::Gone`].
+    /// [`Answer::Refused`], unless it is [`FileAsked::Gone`] or
+    /// [`FileAsked::Left`].
     File {
         who: Who,
         ticket: u64,

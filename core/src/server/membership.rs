@@ -188,6 +188,7 @@ impl Server {
             self.vacate(room, form, slot);
             // Before the room's number can be another's that it joins.
             self.note_drops();
+            self.leave_files(index, room, leaving.client);
             self.after_leave(room, leaving);
         }
     }

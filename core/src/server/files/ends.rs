@@ -1,13 +1,15 @@
 //! Ends of a transfer that go: their connections end, or the shards that have them.
 
+use std::sync::Arc;
+
 use super::super::Server;
 use super::super::messages::Outcome;
 use super::asked::{RoomsOf, Want};
-use super::{FileWait, NextBinary, Role};
+use super::{FileWait, Role};
 use crate::cluster::files::{FileAsked, FileTold};
 use crate::cluster::message::{Answer, Request, Who};
 use crate::error::ErrorCode;
-use crate::id::ConnectionId;
+use crate::id::{ClientId, ConnectionId};
 use crate::machine::ShardId;
 use crate::message::{Asked, TransferId};
 use crate::session::connection::Session;
@@ -15,12 +17,9 @@ use crate::session::connection::Session;
 impl Server {
     /// A client is gone, and with it what it had to do with files. O(that).
     pub(in crate::server) fn forget_files(&mut self, index: u32, session: &mut Session) {
-        if let Some(NextBinary::File(_)) = session
-            .extra
-            .as_mut()
-            .and_then(|extra| extra.next_binary.take())
-        {
-            self.stats.files_failed += 1;
+        // What was announced and did not come was never begun.
+        if let Some(extra) = session.extra.as_mut() {
+            extra.next_binary = None;
         }
         let Some(connection) = self.connections.id(index) else {
             return;
@@ -66,6 +65,55 @@ impl Server {
             entry.transfer.remove(now, connection);
         }
         self.review_file(transfer);
+    }
+
+    /// A client has left a room, or was thrown out: with that it neither sends files there nor gets any. O(what it has to
+    /// do with files).
+    pub(in crate::server) fn leave_files(&mut self, index: u32, room: u32, client: ClientId) {
+        let Some(connection) = self.connections.id(index) else {
+            return;
+        };
+        let parts: Vec<_> = self
+            .files
+            .parts_of(index)
+            .map(|(transfer, _)| transfer)
+            .collect();
+        if parts.is_empty() {
+            return;
+        }
+        let room: Arc<str> = self.rooms.name(room).into();
+        for transfer in parts {
+            self.steps.one();
+            match self.home_of_transfer(transfer) {
+                Some(home) if home == self.shard => self.end_left(connection, transfer, &room),
+                Some(home) => {
+                    let request = Request::File {
+                        who: Who { connection, client },
+                        ticket: 0,
+                        transfer,
+                        asked: FileAsked::Left { room: room.clone() },
+                    };
+                    self.ask(home, request);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// An end of a transfer that has its home here has left a room, which the file may be for.
+    fn end_left(&mut self, connection: ConnectionId, transfer: TransferId, room: &str) {
+        let now = self.now.mono;
+        let entry = self.files.get_mut(transfer);
+        let Some(entry) = entry.filter(|entry| entry.offer.room.as_deref() == Some(room)) else {
+            return;
+        };
+        if entry.sender == Some(connection) {
+            self.end_file(transfer, None, &SENDER_LEFT);
+        } else if entry.at_it.remove(&connection) {
+            entry.transfer.remove(now, connection);
+            self.tell_file(&[connection], transfer, &LEFT);
+            self.review_file(transfer);
+        }
     }
 
     /// A client of this shard has nothing to do with a transfer any more.
@@ -128,6 +176,10 @@ impl Server {
         let want = match &asked {
             FileAsked::Gone => {
                 self.end_gone(who.connection, transfer);
+                return None;
+            }
+            FileAsked::Left { room } => {
+                self.end_left(who.connection, transfer, room);
                 return None;
             }
             FileAsked::Resume { secret } => {
@@ -245,3 +297,12 @@ impl Server {
         }
     }
 }
+
+const LEFT: FileTold = FileTold::Failed {
+    code: ErrorCode::NotMember,
+    message: "You are not in the room any more",
+};
+const SENDER_LEFT: FileTold = FileTold::Failed {
+    code: ErrorCode::NotMember,
+    message: "The sender is not in the room any more",
+};

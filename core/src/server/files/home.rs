@@ -49,7 +49,8 @@ impl Server {
             Want::End { size, hash } if is_sender => {
                 let ended = entry.transfer.end(now, size, hash);
                 if ended == Err(Wrong::Corrupt) {
-                    self.end_file(transfer, Some(from), &CORRUPT);
+                    // The sender, too: its request's error does not say which transfer is over.
+                    self.end_file(transfer, None, &CORRUPT);
                 }
                 ended.map_err(refused)
             }

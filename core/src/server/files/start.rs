@@ -90,13 +90,12 @@ impl Server {
     }
 
     fn check_size(&self, size: u64) -> Result<(), Refused> {
-        match self.config.files.max_file_bytes {
-            Some(max) if size > max => Err(refusal(
-                ErrorCode::TooLarge,
-                "The file is larger than files may be",
-            )),
-            _ => Ok(()),
+        let max = self.config.files.max_file_bytes;
+        if size > max.unwrap_or(MAX_SIZE) {
+            let message = "The file is larger than files may be";
+            return Err(refusal(ErrorCode::TooLarge, message));
         }
+        Ok(())
     }
 
     // ---- a new one
@@ -431,6 +430,9 @@ impl Server {
         Ok(offset)
     }
 }
+
+/// The largest integer that every JSON parser keeps.
+const MAX_SIZE: u64 = (1 << 53) - 1;
 
 pub(super) const fn unknown() -> Refused {
     Refused {

@@ -129,7 +129,7 @@ impl Server {
             self.begin_file(index, about, asked)
         } else {
             let message = "The file is not as large as `size` says";
-            Err(refusal(ErrorCode::BadMessage, message))
+            Err(refusal(ErrorCode::TransferCorrupt, message))
         };
         self.conclude(index, asked, outcome);
     }

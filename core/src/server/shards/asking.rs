@@ -15,7 +15,7 @@ use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, ClientMessage, FileRequest, Heard, Kept, LeaveReason, Payload, Remembered,
+    Asked, ClientMessage, Destination, FileRequest, Heard, Kept, LeaveReason, Payload, Remembered,
     ServerMessage, TransferId,
 };
 use crate::room::LOBBY;
@@ -619,6 +619,10 @@ pub(in crate::server) fn room_of<'a>(message: &'a ClientMessage<'_>) -> Option<&
         | ClientMessage::Members { room, .. }
         | ClientMessage::TypingStart { room }
         | ClientMessage::TypingStop { room } => Some(room),
+        ClientMessage::File(FileRequest::Start {
+            to: Destination::Room(room),
+            ..
+        }) => Some(room),
         _ => None,
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 const PROTOCOL: &str = include_str!("../../core/PROTOCOL.md");
 const MESSAGES: &str = include_str!("../../core/src/message.rs");
+const FILES: &str = include_str!("../../core/src/message/files.rs");
 const TYPES: &str = include_str!("../../core/src/dialect/json/types.rs");
 
 // ---- the examples
@@ -346,12 +347,31 @@ fn every_message_type_has_an_example() {
     for (vocabulary, arrow) in [("ClientMessage", '>'), ("ServerMessage", '<')] {
         let kinds = variants(vocabulary);
         assert!(kinds.len() > 10, "{kinds:?}");
-        for kind in kinds.iter().filter(|kind| *kind != "application") {
+        let files = variants_of(
+            FILES,
+            if arrow == '>' {
+                "FileRequest"
+            } else {
+                "FileNotice"
+            },
+        );
+        let files = files.iter().map(|kind| match kind.as_str() {
+            // Named for what has become of it.
+            "aborted" => "file_abort".to_owned(),
+            "failed" => "file_error".to_owned(),
+            kind => format!("file_{kind}"),
+        });
+        assert!(files.len() > 5);
+        let kinds = kinds
+            .into_iter()
+            .filter(|kind| kind != "application" && kind != "file");
+        for kind in &kinds.chain(files).collect::<Vec<_>>() {
             let shown = format!(" {arrow} {{\"type\":\"{kind}\"");
             let found = examples.iter().any(|(_, line)| line.contains(&shown));
             assert!(found, "no example of {vocabulary} {kind}");
             assert!(is_reserved_type(kind), "{kind}");
-            assert!(names().contains(kind), "{kind} is not among the names");
+            let is_named = names().contains(kind) || kind.starts_with("file_");
+            assert!(is_named, "{kind} is not among the names");
         }
     }
 }
@@ -523,8 +543,12 @@ fn anchors() -> BTreeSet<String> {
 
 /// The message types of one of the code's two vocabularies: its variants in snake case.
 fn variants(vocabulary: &str) -> BTreeSet<String> {
+    variants_of(MESSAGES, vocabulary)
+}
+
+fn variants_of(code: &str, vocabulary: &str) -> BTreeSet<String> {
     let opening = format!("pub enum {vocabulary}<'a> {{\n");
-    let (_, body) = MESSAGES.split_once(&opening).expect("the vocabulary");
+    let (_, body) = code.split_once(&opening).expect("the vocabulary");
     let (body, _) = body.split_once("\n}").expect("its end");
     let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
     let variants = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));

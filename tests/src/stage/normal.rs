@@ -31,6 +31,9 @@ impl Normal<'_> {
         let text = number(&text, "\"retryAfterMs\":", "<wait>", |ms| {
             (1..=LONGEST_WAIT_MS).contains(&ms)
         });
+        // Which shard has made it is left to chance.
+        let text = number(&text, "\"transfer\":", "<file>", |transfer| transfer > 0);
+        let text = secret(&text);
         if text.starts_with(r#"{"type":"joined_room""#) {
             return sort_members(&text);
         }
@@ -117,6 +120,19 @@ fn number(text: &str, key: &str, token: &str, is_right: impl Fn(u64) -> bool) ->
     let digits = &after[..after.len() - rest.len()];
     match digits.parse() {
         Ok(number) if is_right(number) => format!("{before}{key}{token}{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+/// Puts a token in the place of what nobody is to guess.
+fn secret(text: &str) -> String {
+    let key = "\"transferSecret\":\"";
+    let parts = text.split_once(key);
+    let parts = parts.and_then(|(before, after)| Some((before, after.split_once('"')?)));
+    match parts {
+        Some((before, (secret, rest))) if secret.len() >= 20 => {
+            format!("{before}{key}<secret>\"{rest}")
+        }
         _ => text.to_owned(),
     }
 }

@@ -30,7 +30,8 @@ pub struct Who(usize);
 
 /// A script that is being played. Every call is a step, unless it says otherwise.
 ///
-/// `<ada>` in what is said stands for ada's client id.
+/// `<ada>` in what is said stands for ada's client id, `<file of ada>` for the transfer that she was told of last, and
+/// `<secret of ada>` for its secret.
 pub struct Play<'a> {
     name: &'static str,
     floor: &'a mut dyn Floor,
@@ -64,6 +65,10 @@ struct Actor {
     line: usize,
     /// Empty before the welcome.
     id: String,
+    /// The number of the transfer that it was told of last.
+    transfer: String,
+    /// Its secret, of a sender.
+    secret: String,
     ear: Ear,
     /// Since the last step.
     heard: VecDeque<Item>,
@@ -172,6 +177,8 @@ impl<'a> Play<'a> {
             name: name.to_owned(),
             line,
             id: String::new(),
+            transfer: String::new(),
+            secret: String::new(),
             ear: Ear::default(),
             heard: VecDeque::new(),
             rooms: BTreeSet::new(),
@@ -296,7 +303,10 @@ impl<'a> Play<'a> {
     pub fn fill(&self, text: &str) -> String {
         let actors = self.cast.iter().filter(|actor| !actor.id.is_empty());
         actors.fold(text.to_owned(), |text, actor| {
-            text.replace(&format!("<{}>", actor.name), &actor.id)
+            let name = &actor.name;
+            text.replace(&format!("<{name}>"), &actor.id)
+                .replace(&format!("<file of {name}>"), &actor.transfer)
+                .replace(&format!("<secret of {name}>"), &actor.secret)
         })
     }
 

@@ -8,6 +8,7 @@ mod batches;
 mod binary;
 mod counters;
 mod data;
+mod files;
 mod http;
 mod leaving;
 mod liveness;

@@ -199,7 +199,13 @@ impl<'a> Play<'a> {
 impl Actor {
     /// What the server tells a client of itself.
     fn understand(&mut self, text: &str) {
-        let kinds = ["welcome", "joined_room", "left_room"];
+        let kinds = [
+            "welcome",
+            "joined_room",
+            "left_room",
+            "file_accepted",
+            "file_offered",
+        ];
         let kind = text.strip_prefix(r#"{"type":""#).unwrap_or_default();
         if !kinds.iter().any(|known| kind.starts_with(known)) {
             return;
@@ -212,6 +218,11 @@ impl Actor {
             }
             Some("joined_room") => {
                 self.rooms.insert(room.to_owned());
+            }
+            Some("file_accepted" | "file_offered") => {
+                self.transfer = message["transfer"].to_string();
+                let secret = message["transferSecret"].as_str().unwrap_or_default();
+                self.secret = secret.to_owned();
             }
             Some("left_room") => {
                 self.rooms.remove(room);

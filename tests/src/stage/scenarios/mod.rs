@@ -2,6 +2,7 @@
 //! of it.
 
 mod endings;
+mod files;
 mod frames;
 mod http;
 mod limits;
@@ -21,6 +22,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         rooms::SCENARIOS,
         presence::SCENARIOS,
         messages::SCENARIOS,
+        files::SCENARIOS,
         frames::SCENARIOS,
         http::SCENARIOS,
         limits::SCENARIOS,

@@ -25,6 +25,7 @@
 //! ```
 
 mod config;
+pub mod files;
 mod response;
 #[cfg(test)]
 mod tests;

@@ -162,7 +162,7 @@ impl Sending {
 
     /// What is to be done next, if anything; to be asked again after it was done, for as long as there is room to send.
     /// What was asked to be read stays the same until it has been. O(1).
-    pub fn next(&mut self) -> Option<Next<'_>> {
+    pub fn next_step(&mut self) -> Option<Next<'_>> {
         if let (Some(reason), Some(transfer)) = (&mut self.farewell, self.transfer) {
             let reason = Cow::Owned(std::mem::take(reason).into());
             self.farewell = None;
@@ -218,7 +218,7 @@ impl Sending {
         self.about.hash.or_else(|| is_whole.then(made))
     }
 
-    /// The caller has read what [`next`](Self::next) asked for, or the beginning of it: what to say. Without a byte the
+    /// The caller has read what [`next_step`](Self::next_step) asked for, or the beginning of it: what to say. Without a byte the
     /// file is shorter than it was, which ends it. O(`bytes`).
     pub fn read<'b>(&mut self, bytes: &'b [u8]) -> Option<FileRequest<'b>> {
         let transfer = self.transfer?;
@@ -357,7 +357,7 @@ impl Sending {
     fn accepted(&mut self, transfer: TransferId, secret: &str, chunk_bytes: u32) {
         let goes_on = self.about.secret.is_some();
         self.transfer = Some(transfer);
-        self.about.secret = Some(secret.into()).filter(|secret: &Box<str>| !secret.is_empty());
+        self.about.secret = (!secret.is_empty()).then(|| secret.into());
         self.chunk_bytes = chunk_bytes.min(MAX_CHUNK_BYTES);
         self.state = State::Going;
         if let Some(reason) = self.cancelled.take() {
@@ -421,7 +421,7 @@ impl Sending {
         self.held = false;
     }
 
-    /// The connection is lost: [`next`](Self::next) is what to say on another one. With the
+    /// The connection is lost: [`next_step`](Self::next_step) is what to say on another one. With the
     /// [secret](Self::secret) it goes on, otherwise it begins anew.
     pub fn lost(&mut self) {
         self.wanted.clear();

@@ -136,7 +136,7 @@ impl World {
     }
 
     fn sender_speaks(&mut self) {
-        let said = match self.sending.next() {
+        let said = match self.sending.next_step() {
             None => return,
             Some(Next::Say(request)) => Asked::of(request),
             Some(Next::Read {

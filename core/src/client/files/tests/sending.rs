@@ -24,10 +24,10 @@ fn wanted(offset: u64, length_bytes: u32) -> FileNotice<'static> {
 fn going(size: u64) -> Sending {
     let mut sending = Sending::new(outgoing(size));
     assert!(matches!(
-        sending.next(),
+        sending.next_step(),
         Some(Next::Say(FileRequest::Start { secret: None, .. }))
     ));
-    assert_eq!(sending.next(), None);
+    assert_eq!(sending.next_step(), None);
     assert!(sending.take(&accepted(4)));
     sending
 }
@@ -36,7 +36,7 @@ fn going(size: u64) -> Sending {
 fn answer(sending: &mut Sending, file: &[u8]) -> Vec<FileRequest<'static>> {
     let mut said = Vec::new();
     loop {
-        let (from, to) = match sending.next() {
+        let (from, to) = match sending.next_step() {
             None => return said,
             Some(Next::Say(FileRequest::End { size, hash, .. })) => {
                 let transfer = Named::Number(TRANSFER);
@@ -109,7 +109,7 @@ fn pieces_are_sent_as_they_are_asked_for_and_the_end_follows_once() {
         failed: 1,
     };
     assert_eq!(sending.outcome(), Some(&outcome));
-    assert_eq!(sending.next(), None);
+    assert_eq!(sending.next_step(), None);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn on_another_connection_it_goes_on_with_its_secret() {
     assert_eq!(sending.read(&file[..4]), Some(chunk(0, b"0123")));
     sending.lost();
     assert!(!sending.is_going());
-    match sending.next() {
+    match sending.next_step() {
         Some(Next::Say(FileRequest::Start { secret, name, .. })) => {
             assert_eq!(
                 (secret.as_deref(), name.as_deref()),
@@ -154,7 +154,7 @@ fn another_process_that_goes_on_tells_a_hash_only_if_it_knows_it() {
         about.secret = Some("secret".into());
         about.hash = hash;
         let mut sending = Sending::new(about);
-        assert!(matches!(sending.next(), Some(Next::Say(_))));
+        assert!(matches!(sending.next_step(), Some(Next::Say(_))));
         sending.take(&accepted(8));
         assert_eq!(answer(&mut sending, file), [end(file, hash)]);
         sending.refused(Said::End, ErrorCode::TransferUnexpected, "early");
@@ -167,20 +167,20 @@ fn another_process_that_goes_on_tells_a_hash_only_if_it_knows_it() {
 #[test]
 fn what_is_refused_for_now_is_said_again_and_not_before() {
     let mut sending = Sending::new(outgoing(0));
-    assert!(matches!(sending.next(), Some(Next::Say(_))));
+    assert!(matches!(sending.next_step(), Some(Next::Say(_))));
     sending.refused(Said::Start, ErrorCode::RateLimited, "too often");
-    assert_eq!(sending.next(), None);
+    assert_eq!(sending.next_step(), None);
     sending.try_again();
-    let again = sending.next();
+    let again = sending.next_step();
     assert!(matches!(again, Some(Next::Say(FileRequest::Start { .. }))));
     sending.take(&accepted(1));
-    let said = sending.next();
+    let said = sending.next_step();
     assert!(matches!(said, Some(Next::Say(FileRequest::End { .. }))));
     sending.refused(Said::End, ErrorCode::RateLimited, "too often");
-    assert_eq!(sending.next(), None);
+    assert_eq!(sending.next_step(), None);
     sending.try_again();
     assert!(matches!(
-        sending.next(),
+        sending.next_step(),
         Some(Next::Say(FileRequest::End { .. }))
     ));
 }
@@ -188,13 +188,13 @@ fn what_is_refused_for_now_is_said_again_and_not_before() {
 #[test]
 fn refusals_end_it() {
     let mut sending = Sending::new(outgoing(3));
-    sending.next();
+    sending.next_step();
     sending.refused(Said::Start, ErrorCode::NotMember, "no member");
     let refusal = Refusal::new(ErrorCode::NotMember, "no member");
     assert_eq!(sending.outcome(), Some(&SendOutcome::Refused(refusal)));
 
     let mut sending = going(0);
-    sending.next();
+    sending.next_step();
     sending.refused(Said::End, ErrorCode::TransferCorrupt, "corrupt");
     let refusal = Refusal::new(ErrorCode::TransferCorrupt, "corrupt");
     assert_eq!(sending.outcome(), Some(&SendOutcome::Failed(refusal)));
@@ -205,13 +205,13 @@ fn cancelling_tells_the_server_as_soon_as_it_can_be_told() {
     let mut sending = Sending::new(outgoing(3));
     sending.cancel("why");
     assert_eq!(sending.outcome(), Some(&SendOutcome::Cancelled));
-    assert_eq!(sending.next(), None);
+    assert_eq!(sending.next_step(), None);
 
     let mut asked = Sending::new(outgoing(3));
-    asked.next();
+    asked.next_step();
     asked.cancel("why");
     assert_eq!(asked.outcome(), None);
-    assert_eq!(asked.next(), None);
+    assert_eq!(asked.next_step(), None);
     asked.take(&accepted(4));
     let mut sending = going(3);
     sending.take(&wanted(0, 3));
@@ -222,8 +222,8 @@ fn cancelling_tells_the_server_as_soon_as_it_can_be_told() {
             transfer: Named::Number(TRANSFER),
             reason: "why".into(),
         };
-        assert_eq!(sending.next(), Some(Next::Say(abort)));
-        assert_eq!(sending.next(), None);
+        assert_eq!(sending.next_step(), Some(Next::Say(abort)));
+        assert_eq!(sending.next_step(), None);
         assert_eq!(sending.read(b"abc"), None);
     }
 }
@@ -235,7 +235,7 @@ fn a_file_that_became_shorter_is_given_up() {
     assert_eq!(sending.read(b""), None);
     assert_eq!(sending.outcome(), Some(&SendOutcome::Cancelled));
     assert!(matches!(
-        sending.next(),
+        sending.next_step(),
         Some(Next::Say(FileRequest::Abort { .. }))
     ));
 }
@@ -248,12 +248,12 @@ fn a_server_that_asks_for_nonsense_ends_it() {
         let outcome = sending.outcome();
         assert!(matches!(outcome, Some(SendOutcome::Broken(_))), "{offset}");
         assert!(matches!(
-            sending.next(),
+            sending.next_step(),
             Some(Next::Say(FileRequest::Abort { .. }))
         ));
     }
     let mut sending = Sending::new(outgoing(3));
-    sending.next();
+    sending.next_step();
     sending.take(&accepted(0));
     assert!(matches!(sending.outcome(), Some(SendOutcome::Broken(_))));
 

@@ -66,6 +66,8 @@ pub fn run_from(
         Some(Command::Replay(asked)) => return replay(name, asked),
         Some(Command::Connect(asked)) => return client::connect(name, asked),
         Some(Command::Tap(asked)) => return client::tap(name, asked),
+        Some(Command::SendFile(asked)) => return client::send(name, asked),
+        Some(Command::ReceiveFiles(asked)) => return client::receive(name, asked),
     }
     let options = &cli.options;
     match settings::load(options) {

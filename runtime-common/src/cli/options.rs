@@ -7,7 +7,10 @@ use std::str::FromStr;
 use clap::builder::BoolishValueParser;
 use clap::{Arg, Args, CommandFactory, Parser, Subcommand};
 
-use super::client::options::{CONNECT_HELP, Connect, TAP_HELP, Tap};
+use super::client::options::{
+    CONNECT_HELP, Connect, RECEIVE_FILES_HELP, ReceiveFiles, SEND_FILE_HELP, SendFile, TAP_HELP,
+    Tap,
+};
 use super::endpoint::Endpoint;
 use crate::settings::{LogFormat, LogLevel};
 
@@ -35,13 +38,19 @@ pub(super) enum Command {
     /// Join rooms and print everything that arrives
     #[command(after_help = TAP_HELP)]
     Tap(Tap),
+    /// Send files to everyone in a room, or to one client
+    #[command(after_help = SEND_FILE_HELP)]
+    SendFile(SendFile),
+    /// Take the files that are sent to a room, or to this client
+    #[command(after_help = RECEIVE_FILES_HELP)]
+    ReceiveFiles(ReceiveFiles),
 }
 
 /// The command line. The help of what does not serve leaves out how to serve.
 pub(super) fn command() -> clap::Command {
     let mut command = Cli::command();
     let flags: Vec<Arg> = command.get_arguments().cloned().collect();
-    for name in ["replay", "connect", "tap"] {
+    for name in ["replay", "connect", "tap", "send-file", "receive-files"] {
         let hidden = flags.iter().map(|flag| flag.clone().hide(true));
         command = command.mut_subcommand(name, |it| it.args(hidden));
     }

@@ -117,7 +117,7 @@ describe('the clients', () => {
     // In a pipe the shell stays, otherwise it makes way, so that a signal reaches the program.
     const script = command.includes('|') ? command : `exec ${command}`;
     const stdio = ['ignore', 'pipe', 'pipe'];
-    const child = spawn('sh', ['-c', atServer(script)], { env, stdio });
+    const child = spawn('sh', ['-c', atServer(script)], { cwd: folder, env, stdio });
     t.after(() => child.kill('SIGKILL'));
     const output = { stdout: '', stderr: '' };
     let wake = () => {};
@@ -169,6 +169,26 @@ describe('the clients', () => {
       assert.match(line, /^\d\d:\d\d:\d\d\.\d{3} [<>] +\d+ \S/);
     }
     assert.match(lines.at(-1), / < +0 close 1000$/);
+  });
+
+  test('send files as it is printed', TEST_MS, async (t) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'roomwire-readme-'));
+    t.after(() => fs.rmSync(folder, { recursive: true }));
+    fs.symlinkSync(binary(), path.join(folder, 'roomwire-tokio'));
+    fs.writeFileSync(path.join(folder, 'README.md'), README);
+    const [making, receiving, sending, ...others] = commands('Send files');
+    assert.deepEqual([making, others], ['mkdir -p inbox', []]);
+    fs.mkdirSync(path.join(folder, 'inbox'));
+    const receiver = start(t, folder, receiving);
+    await receiver.until('waiting for files as client_');
+    const sender = start(t, folder, sending);
+    assert.equal(await sender.ended(), 0, JSON.stringify(sender.output));
+    assert.match(sender.output.stdout, /^sent README.md: \d+ bytes to 1 in /);
+    await receiver.until('received inbox/README.md');
+    assert.equal(fs.readFileSync(path.join(folder, 'inbox/README.md'), 'utf8'), README);
+    receiver.child.kill('SIGINT');
+    assert.equal(await receiver.ended(), 0);
+    assert.deepEqual([sender.output.stderr, receiver.output.stderr], ['', '']);
   });
 });
 

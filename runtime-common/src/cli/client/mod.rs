@@ -4,6 +4,8 @@
 //! ([`wire`]) and the core's client, and knows no protocol; [`show`] turns what came into lines.
 
 mod connecting;
+mod files;
+mod frames;
 mod json;
 pub(super) mod options;
 mod run;
@@ -18,6 +20,8 @@ use roomwire_core::client::{Client, ClientConfig};
 
 use super::{FAILURE, USAGE, complain};
 use crate::seed;
+use connecting::NoConnection;
+pub(super) use files::{receive, send};
 use options::{Connect, Server, Tap};
 use show::Form;
 use talk::{Plan, Talk};
@@ -29,12 +33,13 @@ pub(super) fn connect(name: &str, asked: &Connect) -> u8 {
         rooms: asked.room.clone(),
         says: asked.say.clone(),
         messages: asked.json.clone(),
-        count: asked.server.count,
+        count: asked.session.count,
         reads_input: !has_orders || io::stdin().is_terminal(),
         stays: false,
         form: Form::Bare,
+        binary: asked.session.binary,
     };
-    begin(name, &asked.server, plan)
+    begin(name, &asked.server, &asked.session.protocols(), plan)
 }
 
 /// Runs `tap`; returns the exit code.
@@ -43,34 +48,21 @@ pub(super) fn tap(name: &str, asked: &Tap) -> u8 {
         rooms: asked.room.clone(),
         says: Vec::new(),
         messages: Vec::new(),
-        count: asked.server.count,
+        count: asked.session.count,
         reads_input: false,
         stays: true,
         form: if asked.json { Form::Json } else { Form::Text },
+        binary: asked.session.binary,
     };
-    begin(name, &asked.server, plan)
+    begin(name, &asked.server, &asked.session.protocols(), plan)
 }
 
-fn begin(name: &str, server: &Server, plan: Plan) -> u8 {
-    let seed = match seed::from_system() {
-        Ok(seed) => seed,
-        Err(error) => {
-            complain(name, error);
-            return FAILURE;
-        }
-    };
-    let client = match Client::new(config(server), seed) {
+fn begin(name: &str, server: &Server, protocols: &[String], plan: Plan) -> u8 {
+    let client = match client(server, protocols) {
         Ok(client) => client,
         Err(error) => {
-            let flag = match error.key.as_str() {
-                "origin" => "--origin",
-                "headers" => "--header",
-                "protocols" => "--subprotocol",
-                _ => "URL",
-            };
-            let (value, allowed) = (error.value, error.allowed);
-            complain(name, format_args!("{flag} {value}: allowed is {allowed}"));
-            return USAGE;
+            complain(name, &error.what);
+            return error.code;
         }
     };
     let wire = match connecting::connect(server) {
@@ -90,11 +82,32 @@ fn begin(name: &str, server: &Server, plan: Plan) -> u8 {
     }
 }
 
-fn config(server: &Server) -> ClientConfig {
+/// The core's client for a connection that is about to be made.
+fn client(server: &Server, protocols: &[String]) -> Result<Client, NoConnection> {
+    let seed = seed::from_system().map_err(|error| NoConnection {
+        what: error.to_string(),
+        code: FAILURE,
+    })?;
+    Client::new(config(server, protocols), seed).map_err(|error| {
+        let flag = match error.key.as_str() {
+            "origin" => "--origin",
+            "headers" => "--header",
+            "protocols" => "--subprotocol",
+            _ => "URL",
+        };
+        let (value, allowed) = (error.value, error.allowed);
+        NoConnection {
+            what: format!("{flag} {value}: allowed is {allowed}"),
+            code: USAGE,
+        }
+    })
+}
+
+fn config(server: &Server, protocols: &[String]) -> ClientConfig {
     let mut config = ClientConfig::new(server.url.host_field());
     config.target.clone_from(&server.url.target);
     config.origin.clone_from(&server.origin);
-    config.protocols.clone_from(&server.subprotocol);
+    config.protocols = protocols.to_vec();
     let headers = server.header.iter();
     config.headers = headers
         .map(|header| (header.name.clone(), header.value.clone()))

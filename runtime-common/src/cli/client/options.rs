@@ -1,12 +1,13 @@
 //! The flags of `connect` and `tap`.
 
-#[cfg(feature = "tls")]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use roomwire_core::ClientId;
 
+use super::frames;
 use super::url::Url;
 
 /// Where to, and how.
@@ -14,10 +15,6 @@ use super::url::Url;
 pub(in crate::cli) struct Server {
     /// The server: ws://HOST:PORT/PATH, or wss:// for TLS; port and path may be left out
     pub(super) url: Url,
-
-    /// Offer this subprotocol; repeat it for more, best first
-    #[arg(long, value_name = "NAME")]
-    pub(super) subprotocol: Vec<String>,
 
     /// Ask as a page of this origin does
     #[arg(long, value_name = "ORIGIN")]
@@ -32,10 +29,6 @@ pub(in crate::cli) struct Server {
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
 
-    /// End after so many messages have come, the server's greeting included
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) count: Option<u64>,
-
     /// How long to wait for the connection, then for outcomes, then for the goodbye
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT_MS))]
@@ -48,6 +41,33 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 impl Server {
     pub(super) const fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+}
+
+/// What is spoken there, and for how long.
+#[derive(Debug, Args)]
+pub(super) struct Session {
+    /// Offer this subprotocol; repeat it for more, best first
+    #[arg(long, value_name = "NAME")]
+    pub(super) subprotocol: Vec<String>,
+
+    /// Speak in binary frames; they are shown as the JSON that they stand for
+    #[arg(long, conflicts_with = "subprotocol")]
+    pub(super) binary: bool,
+
+    /// End after so many messages have come, the server's greeting included
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+}
+
+impl Session {
+    /// What is offered to the server.
+    pub(super) fn protocols(&self) -> Vec<String> {
+        if self.binary {
+            vec![frames::PROTOCOL.to_owned()]
+        } else {
+            self.subprotocol.clone()
+        }
     }
 }
 
@@ -66,6 +86,9 @@ pub(in crate::cli) struct Connect {
     pub(super) json: Vec<String>,
 
     #[command(flatten)]
+    pub(super) session: Session,
+
+    #[command(flatten)]
     pub(super) server: Server,
 }
 
@@ -80,7 +103,101 @@ pub(in crate::cli) struct Tap {
     pub(super) json: bool,
 
     #[command(flatten)]
+    pub(super) session: Session,
+
+    #[command(flatten)]
     pub(super) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SendFile {
+    // Before the files: its URL is the first word.
+    #[command(flatten)]
+    pub(super) server: Server,
+
+    /// The files, one after the other or up to four at once
+    #[arg(value_name = "FILE", required = true)]
+    pub(super) file: Vec<PathBuf>,
+
+    /// Join this room, and send to everyone else in it
+    #[arg(long, value_name = "NAME", required_unless_present = "to")]
+    pub(super) room: Option<String>,
+
+    /// Send to this client alone
+    #[arg(long, value_name = "CLIENT_ID", conflicts_with = "room")]
+    pub(super) to: Option<ClientIdOption>,
+
+    /// What the file is called for those who get it, instead of its own name
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+
+    /// Begin at once, and tell the hash when all is sent: who comes back then trusts name and size until the end
+    #[arg(long)]
+    pub(super) no_hash: bool,
+
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReceiveFiles {
+    /// Join this room; repeat it for more. Files for this client alone are taken in any case
+    #[arg(long, value_name = "NAME")]
+    pub(super) room: Vec<String>,
+
+    /// Put them into this directory, which must exist
+    #[arg(long, value_name = "DIR")]
+    pub(super) into: PathBuf,
+
+    /// End after so many files, whatever has become of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+
+    /// Do not take files that are larger than this
+    #[arg(long, value_name = "B")]
+    pub(super) max_bytes: Option<u64>,
+
+    /// Go on with what an earlier run has left in the directory, where it is the same file
+    #[arg(long)]
+    pub(super) resume: bool,
+
+    /// Take no more than this, each file by itself: for tests
+    #[arg(long, value_name = "N", hide = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) limit_bytes_per_s: Option<u64>,
+
+    #[command(flatten)]
+    pub(super) lasting: Lasting,
+
+    #[command(flatten)]
+    pub(super) server: Server,
+}
+
+/// What those have in common who stay while connections come and go.
+#[derive(Debug, Args)]
+pub(super) struct Lasting {
+    /// One JSON object per line
+    #[arg(long)]
+    pub(super) json_lines: bool,
+
+    /// How long to try to get the connection back when it is lost; the server waits as long as its files.resume_ms
+    #[arg(long, value_name = "MS", default_value_t = 30_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=MAX_TIMEOUT_MS))]
+    pub(super) retry_ms: u64,
+}
+
+/// A client id, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientIdOption(pub(super) ClientId);
+
+impl FromStr for ClientIdOption {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ClientId::parse(text)
+            .map(Self)
+            .ok_or("expected a client id, such as receive-files prints: client_ and 24 characters")
+    }
 }
 
 /// A field of the request.
@@ -107,7 +224,8 @@ impl FromStr for Header {
 pub(in crate::cli) const CONNECT_HELP: &str = "\
 What comes is printed to stdout, one line for each message; everything else goes to stderr. Lines of stdin are
 messages: one that begins with { is sent as it is, any other is said in the first room. The end of stdin, or Ctrl-C,
-closes in order; at the end of stdin the replies to what was sent are awaited first. With --say or --json stdin is
+closes in order; at the end of stdin the replies to what was sent are awaited first. With --binary every line is said in
+the first room, as bytes. With --say or --json stdin is
 only read if it is a terminal.
 
 Exit codes: 0 after an orderly end, everything that was sent having been taken; 1 when the server refused something,
@@ -119,3 +237,19 @@ reader of stdout that goes end it in order.
 
 Exit codes: 0 after an orderly end; 1 when the server refused a room, could not be reached or went; 2 when a flag is
 wrong.";
+
+pub(in crate::cli) const SEND_FILE_HELP: &str = "\
+The server keeps nothing: it asks for pieces as receivers have room. Each file is hashed first, so that a receiver knows
+what it has part of. When the connection is lost, it is made again and the transfer goes on; a restart of the server
+ends it. stdout has a line for each file; progress is shown if stderr is a terminal. Ctrl-C gives up what is not sent.
+
+Exit codes: 0 when every file has come to at least one receiver and none has failed; 1 when something failed or was
+refused; 2 when a flag or a file is wrong.";
+
+pub(in crate::cli) const RECEIVE_FILES_HELP: &str = "\
+Every file that is offered is taken, until Ctrl-C or --count. What a sender calls a file is never a path, and nothing is
+overwritten: a second a.txt becomes 'a (1).txt'. What has come of a file is in .NAME.part until it is whole and its
+hash is right; with .NAME.part.json beside it, --resume goes on from there when the file is offered again.
+
+Exit codes: 0 after an orderly end without unfinished files; 1 when a file failed or was refused, or the server could
+not be reached; 2 when a flag or the directory is wrong.";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use roomwire_core::client::{Client, SendError};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::talk::{Stage, Talk};
+use super::talk::{Message, Stage, Talk};
 use super::wire::{Arrived, Wire};
 use crate::cli::{FAILURE, SUCCESS, complain};
 use crate::clock::ClockBase;
@@ -107,7 +107,11 @@ impl Session<'_> {
     /// Hands over what there is to say, as far as there is room.
     fn say(&mut self) {
         while let Some(message) = self.talk.next_message() {
-            match self.client.send_text(message) {
+            let sent = match message {
+                Message::Text(text) => self.client.send_text(text),
+                Message::Binary(bytes) => self.client.send_binary(bytes),
+            };
+            match sent {
                 Ok(()) => self.talk.sent(self.clock.now().unix_ms),
                 Err(SendError::Full) if self.client.unsent().is_empty() => self.talk.too_large(),
                 Err(_) => break,

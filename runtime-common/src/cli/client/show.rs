@@ -8,6 +8,8 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::frames;
+
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -22,12 +24,22 @@ pub(super) enum Form {
 /// One thing that came or went.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown<'a> {
-    Open { protocol: Option<&'a str> },
+    Open {
+        protocol: Option<&'a str>,
+    },
     Text(&'a str),
     Binary(&'a [u8]),
+    /// A frame of the binary dialect, and what the JSON dialect calls it.
+    Frame {
+        frame: &'a [u8],
+        json: Option<&'a str>,
+    },
     Ping(&'a [u8]),
     Pong(&'a [u8]),
-    Close { code: Option<u16>, reason: &'a str },
+    Close {
+        code: Option<u16>,
+        reason: &'a str,
+    },
 }
 
 /// The line for `shown`, with its end, or nothing if the form has none for it. `came`: else it went.
@@ -43,6 +55,7 @@ fn bare(came: bool, shown: Shown<'_>) -> String {
     match shown {
         Shown::Text(text) if came => format!("{}\n", one_line(text)),
         Shown::Binary(bytes) if came => format!("{}\n", binary(bytes)),
+        Shown::Frame { frame, json } if came => format!("{}\n", readable(frame, json)),
         _ => String::new(),
     }
 }
@@ -56,6 +69,7 @@ fn text(unix_ms: u64, came: bool, shown: Shown<'_>) -> String {
         }
         Shown::Text(text) => one_line(text),
         Shown::Binary(bytes) => binary(bytes),
+        Shown::Frame { frame, json } => readable(frame, json),
         Shown::Ping(_) => "ping".to_owned(),
         Shown::Pong(_) => "pong".to_owned(),
         Shown::Close { code, reason } => {
@@ -82,6 +96,13 @@ fn object(unix_ms: u64, came: bool, shown: Shown<'_>) -> String {
             Ok(message) => object.message = Some(message),
             Err(_) => object.text = Some(text),
         },
+        Shown::Frame { frame, json } => {
+            object.frame = Some(frames::kind(frame));
+            object.message = json.and_then(|json| serde_json::from_str(json).ok());
+            if object.message.is_none() {
+                object.hex = Some(hex(frame));
+            }
+        }
         Shown::Binary(bytes) | Shown::Ping(bytes) | Shown::Pong(bytes) => {
             object.hex = Some(hex(bytes));
         }
@@ -102,7 +123,10 @@ struct Object<'a> {
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<&'a str>,
-    /// A text that is JSON.
+    /// What kind of frame it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<&'static str>,
+    /// A text that is JSON, or what a frame is in JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a RawValue>,
     /// One that is not.
@@ -122,6 +146,7 @@ impl Shown<'_> {
         match self {
             Self::Text(text) => text.len(),
             Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Frame { frame, .. } => frame.len(),
             Self::Open { .. } | Self::Close { .. } => 0,
         }
     }
@@ -130,7 +155,7 @@ impl Shown<'_> {
         match self {
             Self::Open { .. } => "open",
             Self::Text(_) => "text",
-            Self::Binary(_) => "binary",
+            Self::Binary(_) | Self::Frame { .. } => "binary",
             Self::Ping(_) => "ping",
             Self::Pong(_) => "pong",
             Self::Close { .. } => "close",
@@ -154,6 +179,13 @@ pub(super) fn one_line(text: &str) -> String {
         }
     }
     line
+}
+
+fn readable(frame: &[u8], json: Option<&str>) -> String {
+    json.map_or_else(
+        || format!("{} {}", frames::kind(frame), hex(frame)),
+        one_line,
+    )
 }
 
 fn binary(bytes: &[u8]) -> String {

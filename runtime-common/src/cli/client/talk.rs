@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 
 use roomwire_core::client::{Event, ResponseError};
 
+use super::frames;
 use super::json;
 use super::show::{self, Form, Shown};
 
@@ -32,6 +33,33 @@ pub(super) struct Plan {
     /// Stays until it is told to go, unless a room refuses it.
     pub(super) stays: bool,
     pub(super) form: Form,
+    /// Speaks in frames.
+    pub(super) binary: bool,
+}
+
+/// Something to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Message {
+    const fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// What is asked of the server.
+#[derive(Clone, Copy, Debug)]
+enum Wish<'a> {
+    Join(&'a str),
+    Say(&'a str, &'a str),
+    /// An outcome, after those of all before it.
+    Fence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,13 +79,13 @@ pub(super) struct Talk {
     plan: Plan,
     url: String,
     stage: Stage,
-    outgoing: VecDeque<String>,
+    outgoing: VecDeque<Message>,
     /// The ids of requests without an outcome.
     awaited: Vec<String>,
     /// Something was said whose outcome has no id, or there may be none.
     needs_fence: bool,
     fence: Option<String>,
-    last_id: u64,
+    last_id: u32,
     received: u64,
     failed: bool,
     lines: String,
@@ -97,13 +125,17 @@ impl Talk {
     }
 
     /// The next message to send; [`sent`](Self::sent) says that it was.
-    pub(super) fn next_message(&self) -> Option<&str> {
-        self.outgoing.front().map(String::as_str)
+    pub(super) fn next_message(&self) -> Option<&Message> {
+        self.outgoing.front()
     }
 
     pub(super) fn sent(&mut self, unix_ms: u64) {
         if let Some(message) = self.outgoing.pop_front() {
-            self.show(unix_ms, false, Shown::Text(&message));
+            let shown = match &message {
+                Message::Text(text) => Shown::Text(text),
+                Message::Binary(frame) => Shown::Frame { frame, json: None },
+            };
+            self.show(unix_ms, false, shown);
         }
         self.go_on();
     }
@@ -112,7 +144,11 @@ impl Talk {
     pub(super) fn too_large(&mut self) {
         if let Some(message) = self.outgoing.pop_front() {
             let bytes = message.len();
-            if let Some(id) = json::id(&message) {
+            let id = match &message {
+                Message::Text(text) => json::id(text),
+                Message::Binary(frame) => frames::number(frame).map(frames::key),
+            };
+            if let Some(id) = id {
                 self.settle(&id);
             }
             self.fail(format!(
@@ -137,11 +173,17 @@ impl Talk {
         match *event {
             Event::Open { protocol } => {
                 self.show(unix_ms, true, Shown::Open { protocol });
-                if self.stage == Stage::Opening {
+                if self.plan.binary && protocol != Some(frames::PROTOCOL) {
+                    let (url, wanted) = (&self.url, frames::PROTOCOL);
+                    self.give_up(format!(
+                        "{url}: the server does not speak {wanted}, which --binary asks for: is it roomwire?"
+                    ));
+                } else if self.stage == Stage::Opening {
                     self.begin();
                 }
             }
             Event::Text(text) => self.take_text(unix_ms, text),
+            Event::Binary(bytes) if self.plan.binary => self.take_frames(unix_ms, bytes),
             Event::Binary(bytes) => self.count(unix_ms, Shown::Binary(bytes)),
             Event::Ping(payload) => self.show(unix_ms, true, Shown::Ping(payload)),
             Event::Pong(payload) => self.show(unix_ms, true, Shown::Pong(payload)),
@@ -192,11 +234,12 @@ impl Talk {
         if line.trim().is_empty() {
             return;
         }
-        if line.starts_with('{') {
+        if line.starts_with('{') && !self.plan.binary {
             self.raw(line.to_owned());
         } else if let Some(room) = self.plan.rooms.first().cloned() {
-            let id = self.await_outcome();
-            self.outgoing.push_back(json::say(&room, line, &id));
+            self.ask(Wish::Say(&room, line));
+        } else if self.plan.binary {
+            self.fail("a line was not sent: --room names the room to say it in".to_owned());
         } else {
             self.fail(
                 "a line was not sent: --room names the room to say it in, and only lines that begin with { are \
@@ -258,13 +301,11 @@ impl Talk {
         self.stage = Stage::Talking;
         let rooms = std::mem::take(&mut self.plan.rooms);
         for room in &rooms {
-            let id = self.await_outcome();
-            self.outgoing.push_back(json::join(room, &id));
+            self.ask(Wish::Join(room));
         }
         for text in std::mem::take(&mut self.plan.says) {
             for room in &rooms {
-                let id = self.await_outcome();
-                self.outgoing.push_back(json::say(room, &text, &id));
+                self.ask(Wish::Say(room, &text));
             }
         }
         for message in std::mem::take(&mut self.plan.messages) {
@@ -278,15 +319,36 @@ impl Talk {
             Some(id) => self.awaited.push(id),
             None => self.needs_fence = true,
         }
-        self.outgoing.push_back(message);
+        self.outgoing.push_back(Message::Text(message));
     }
 
-    /// A new id, whose outcome is awaited.
-    fn await_outcome(&mut self) -> String {
+    /// Asks for something whose outcome is awaited: the id, as it will be written.
+    fn ask(&mut self, wish: Wish<'_>) -> Option<String> {
         self.last_id += 1;
-        let id = format!("roomwire-cli-{}", self.last_id);
-        self.awaited.push(json::written(&id));
-        id
+        let number = self.last_id;
+        let (id, message) = if self.plan.binary {
+            let frame = match wish {
+                Wish::Join(room) => frames::join(room, number),
+                Wish::Say(room, text) => frames::say(room, text.as_bytes(), number),
+                Wish::Fence => frames::fence(number),
+            };
+            let Some(frame) = frame else {
+                self.fail("a room was not joined: its name is too long".to_owned());
+                return None;
+            };
+            (frames::key(number), Message::Binary(frame))
+        } else {
+            let id = format!("roomwire-cli-{number}");
+            let text = match wish {
+                Wish::Join(room) => json::join(room, &id),
+                Wish::Say(room, text) => json::say(room, text, &id),
+                Wish::Fence => json::fence(&id),
+            };
+            (json::written(&id), Message::Text(text))
+        };
+        self.awaited.push(id.clone());
+        self.outgoing.push_back(message);
+        Some(id)
     }
 
     /// One request with this id, if there is any, has its outcome.
@@ -297,8 +359,25 @@ impl Talk {
     }
 
     fn take_text(&mut self, unix_ms: u64, text: &str) {
+        self.take_facts(unix_ms, json::read(text), Shown::Text(text));
+    }
+
+    fn take_frames(&mut self, unix_ms: u64, frame: &[u8]) {
+        let facts = match frames::read(frame) {
+            Ok(facts) => facts,
+            Err(what) => {
+                let url = &self.url;
+                return self.give_up(format!("{url}: the server broke its protocol: {what}"));
+            }
+        };
+        let json = frames::readable(frame);
+        let json = json.as_deref();
+        self.take_facts(unix_ms, facts, Shown::Frame { frame, json });
+    }
+
+    fn take_facts(&mut self, unix_ms: u64, facts: Vec<json::Facts>, shown: Shown<'_>) {
         let mut is_fence = false;
-        for json::Facts { id, refusal } in json::read(text) {
+        for json::Facts { id, refusal } in facts {
             let ends_fence = id.is_some() && id == self.fence;
             is_fence |= ends_fence;
             if let Some(id) = id {
@@ -311,7 +390,7 @@ impl Talk {
         }
         // What was only asked for to know the end of the others is not what anybody wants to see.
         if !(is_fence && self.plan.form == Form::Bare) {
-            self.count(unix_ms, Shown::Text(text));
+            self.count(unix_ms, shown);
         }
     }
 
@@ -367,9 +446,7 @@ impl Talk {
         if self.stage == Stage::Talking && self.has_said_all() {
             self.stage = Stage::Finishing;
             if self.needs_fence && self.plan.count.is_none() {
-                let id = self.await_outcome();
-                self.outgoing.push_back(json::fence(&id));
-                self.fence = Some(json::written(&id));
+                self.fence = self.ask(Wish::Fence);
             }
         }
         let is_settled = self.awaited.is_empty() && self.outgoing.is_empty();

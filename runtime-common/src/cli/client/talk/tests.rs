@@ -13,6 +13,7 @@ fn plan() -> Plan {
         reads_input: true,
         stays: false,
         form: Form::Bare,
+        binary: false,
     }
 }
 
@@ -28,9 +29,12 @@ fn open(plan: Plan) -> (Talk, Vec<String>) {
 /// Takes what is to be sent.
 fn said(talk: &mut Talk) -> Vec<String> {
     let mut said = Vec::new();
-    while let Some(message) = talk.next_message().map(str::to_owned) {
+    while let Some(message) = talk.next_message().cloned() {
         talk.sent(0);
-        said.push(message);
+        said.push(match message {
+            Message::Text(text) => text,
+            Message::Binary(frame) => panic!("{frame:?}"),
+        });
     }
     said
 }

@@ -189,6 +189,8 @@ impl Driver<'_> {
                 more |= self.party.work(&mut link, Instant::now());
             }
             link.write();
+            // Without room for more the socket is waited for.
+            more &= link.has_room();
             let is_finished = stage == Stage::Going && self.party.is_done() && link.is_flushed();
             let late = interrupted_at.is_some_and(|at: Instant| at.elapsed() >= timeout);
             let is_early = matches!(stage, Stage::Opening | Stage::Joining(_));

@@ -17,8 +17,8 @@ use super::super::wire::{Arrived, Wire};
 use crate::clock::ClockBase;
 use crate::signals::Signals;
 
-/// Reads of the socket before anything else has its turn.
-const READS_PER_TURN: u32 = 8;
+/// Reads of the socket before anything else has its turn: few, so that room for more is given while the rest is read.
+const READS_PER_TURN: u32 = 1;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// No more is said while so much waits to be written.
 const ENOUGH_UNSENT_BYTES: usize = 512 * 1024;

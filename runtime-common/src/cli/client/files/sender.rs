@@ -264,12 +264,12 @@ impl Party for Sender {
             for active in &mut self.active {
                 let stage = active.step(link, now, &mut self.buffer, &mut self.asked);
                 went_on |= stage == Step::Said;
-                more |= stage == Step::Hashed;
+                more |= matches!(stage, Step::Hashed | Step::Full);
             }
         }
         self.settle();
         self.fill();
-        more || !link.has_room() && link.is_flushed()
+        more
     }
 
     fn lost(&mut self) {
@@ -355,6 +355,8 @@ enum Step {
     Said,
     /// A part of the hash, and there is more.
     Hashed,
+    /// There may be something, once there is room for it.
+    Full,
 }
 
 impl Active {
@@ -454,7 +456,7 @@ impl Active {
             return Step::Nothing;
         };
         if !link.has_room() {
-            return Step::Nothing;
+            return Step::Full;
         }
         let name = sending.about().name.clone();
         match sending.next_step() {

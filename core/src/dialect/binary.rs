@@ -26,6 +26,7 @@ pub use client::{EncodeError, Told, decode_message, encode_request, split_batch}
 pub use decode::decode;
 pub use encode::{encode, encode_batch};
 pub use frame::{Frame, FrameError, Frames, HEADER_BYTES};
+pub(crate) use pieces::{bits, destination};
 pub use registry::name_of;
 pub use stream::{FrameStream, FrameTooLong};
 

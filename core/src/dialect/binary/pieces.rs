@@ -199,10 +199,10 @@ fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
 
 fn json(bytes: &[u8], max_depth: u32) -> Result<&str, Refusal> {
     let text = utf8(bytes)?;
-    if is_deeper_than(text, max_depth) {
-        Err(Refusal::bad_message("the message is nested too deeply"))
-    } else if !is_json(text) {
+    if !is_json(text) {
         Err(Refusal::bad_message("what must be one JSON value is none"))
+    } else if is_deeper_than(text, max_depth) {
+        Err(Refusal::bad_message("the message is nested too deeply"))
     } else {
         Ok(text)
     }
@@ -263,7 +263,7 @@ pub(super) fn put_data(out: &mut Vec<u8>, data: Payload<'_>) {
 pub(super) const MAX_TEXT_BYTES: usize = u16::MAX as usize;
 
 /// The flags of each type that has any, by their names.
-pub(super) mod bits {
+pub(crate) mod bits {
     pub(crate) const WELCOME_RESUMED: u8 = 1;
     pub(crate) const WELCOME_RATE: u8 = 2;
     pub(crate) const HELLO_BATCH: u8 = 1;
@@ -283,7 +283,7 @@ pub(super) mod bits {
 }
 
 /// Who a file is for.
-pub(super) mod destination {
+pub(crate) mod destination {
     pub(crate) const ROOM: u8 = 0;
     pub(crate) const CLIENT: u8 = 1;
     pub(crate) const SERVER: u8 = 2;

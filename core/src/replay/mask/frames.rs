@@ -1,11 +1,13 @@
 //! Masks WebSocket frames: what is in them, never their headers.
 
+use super::binary::Frame;
 use super::text::Text;
 use super::utf8::Utf8;
 
 /// One connection's frames. After a broken rule what comes is still masked, but means nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Frames {
+    max_message_bytes: u64,
     header: [u8; 14],
     /// Bytes of `header` that have come.
     have: usize,
@@ -17,6 +19,7 @@ pub(super) struct Frames {
     /// What continuation frames belong to.
     message: Payload,
     text: Text,
+    binary: Frame,
     /// Of a close frame's payload.
     close_bytes: usize,
     close_reason: Utf8,
@@ -27,10 +30,27 @@ enum Payload {
     #[default]
     Zeroed,
     Text,
+    Binary,
     Close,
 }
 
 impl Frames {
+    pub(super) fn new(max_message_bytes: u64) -> Self {
+        Self {
+            max_message_bytes,
+            header: [0; 14],
+            have: 0,
+            left: 0,
+            key: [0; 4],
+            payload: Payload::Zeroed,
+            message: Payload::Zeroed,
+            text: Text::default(),
+            binary: Frame::message(max_message_bytes, None),
+            close_bytes: 0,
+            close_reason: Utf8::default(),
+        }
+    }
+
     pub(super) fn mask(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             if self.left > 0 {
@@ -48,6 +68,7 @@ impl Frames {
         match self.payload {
             Payload::Zeroed => 0,
             Payload::Text => self.text.masked(byte),
+            Payload::Binary => self.binary.masked(byte),
             Payload::Close => {
                 self.close_bytes += 1;
                 match self.close_reason_byte(byte) {
@@ -94,10 +115,10 @@ impl Frames {
             *place = byte;
         }
         self.have = 0;
-        self.begin(first & 0x0f);
+        self.begin(first & 0x0f, first & 0x80 != 0);
     }
 
-    fn begin(&mut self, opcode: u8) {
+    fn begin(&mut self, opcode: u8, is_whole: bool) {
         self.payload = match opcode {
             0x0 => self.message,
             0x1 => {
@@ -106,8 +127,9 @@ impl Frames {
                 Payload::Text
             }
             0x2 => {
-                self.message = Payload::Zeroed;
-                Payload::Zeroed
+                self.message = Payload::Binary;
+                self.binary = Frame::message(self.max_message_bytes, is_whole.then_some(self.left));
+                Payload::Binary
             }
             0x8 => {
                 self.close_bytes = 0;

@@ -14,10 +14,12 @@
 //! Everything else becomes `x`, `1`, zero bytes, or other characters of the same length; what is malformed stays
 //! malformed at the same byte. Names of rooms and of clients stay: they decide.
 
+mod binary;
 mod command;
 mod frames;
 mod head;
 mod proxy;
+mod strings;
 mod text;
 mod utf8;
 
@@ -41,6 +43,7 @@ use proxy::Preface;
 pub struct Masker {
     head_limits: HeadLimits,
     max_body_bytes: u64,
+    max_message_bytes: u64,
     stage: Stage,
 }
 
@@ -66,6 +69,7 @@ impl Masker {
                 max_headers: limits.max_headers,
             },
             max_body_bytes: limits.max_body_bytes,
+            max_message_bytes: limits.max_message_bytes as u64,
             stage: Stage::Head(Head::new()),
         }
     }
@@ -111,7 +115,7 @@ impl Masker {
                     self.stage = if crate::http::syntax::is_token_byte(first) {
                         Stage::Head(Head::new())
                     } else {
-                        Stage::Frames(Box::default())
+                        Stage::Frames(Box::new(Frames::new(self.max_message_bytes)))
                     };
                     0
                 }

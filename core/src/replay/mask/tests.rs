@@ -1,3 +1,5 @@
+mod same;
+
 use super::*;
 use crate::websocket::{Control, Data, OpCode, put_masked_frame};
 use proptest::prelude::*;

@@ -1,8 +1,10 @@
 //! Masks one JSON text as it arrives: structure stays, what is said goes.
 //!
-//! A lexer with as much grammar as it takes to know keys from values on the two outer levels. It is never stricter
-//! than a parser: what it takes for an error is one, and from there on nothing can mend the text.
+//! A lexer with as much grammar as it takes to know keys from values on the two outer levels of a message, and of each
+//! message of a batch. It is never stricter than a parser: what it takes for an error is one, and from there on
+//! nothing can mend the text.
 
+use super::strings::{Kind, Told};
 use super::utf8::Utf8;
 use crate::dialect::json::SERVER_TYPES;
 
@@ -14,14 +16,26 @@ pub(super) struct Text {
     depth: u32,
     /// Something stands at the outermost level already.
     rooted: bool,
+    /// The text is a value alone: what stands at level 1 is that.
+    is_value: bool,
+    message: Message,
+    /// The message of a batch that the text is in.
+    inner: Option<Message>,
+    /// The key, or as much of a string as may be one of the words that count.
+    word: Word,
+    /// What counts of a string that is read.
+    told: Told,
+}
+
+/// The two outer levels of a message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Message {
     /// The outermost object, and what is right inside it.
     levels: [Level; 2],
     /// The top-level key whose value comes.
     field: Field,
     /// What comes is the `type` of an object under `data`.
     data_type: bool,
-    /// The key, or as much of a string as may be one of the words that count.
-    word: Word,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +63,10 @@ enum Style {
     DataKey,
     /// From where it is none of the server's types.
     DataType,
+    /// From where it is not [`ENCODINGS`].
+    Encoding,
+    /// As what it is.
+    Read(Kind),
     Masked,
 }
 
@@ -76,12 +94,19 @@ enum Place {
     Comma,
 }
 
+/// What a top-level key makes of its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     /// Scalars stay.
     Kept,
+    /// Numbers stay.
+    Number,
     Data,
+    Encoding,
     Metadata,
+    /// Objects right inside are messages.
+    Messages,
+    Read(Kind),
     #[default]
     Masked,
 }
@@ -89,22 +114,46 @@ enum Field {
 impl Field {
     fn of(key: &[u8]) -> Self {
         match key {
-            b"type" | b"room" | b"to" | b"id" | b"after" | b"limit" | b"timestamp" => Self::Kept,
+            b"type" | b"room" | b"to" | b"id" | b"after" | b"limit" | b"timestamp"
+            | b"transferId" | b"transferSecret" => Self::Kept,
+            b"transfer" | b"offset" | b"size" | b"window" => Self::Number,
             b"data" => Self::Data,
+            b"encoding" => Self::Encoding,
             b"metadata" => Self::Metadata,
+            b"messages" => Self::Messages,
+            b"hash" => Self::Read(Kind::Hash),
+            b"name" | b"mimeType" | b"reason" => Self::Read(Kind::Prose),
             _ => Self::Masked,
         }
     }
 }
 
 impl Text {
+    /// A text that is only what would stand under a key.
+    pub(super) fn value(field: Field) -> Self {
+        let level = Level {
+            is_object: true,
+            place: Place::Value,
+        };
+        Self {
+            depth: 1,
+            rooted: true,
+            is_value: true,
+            message: Message {
+                levels: [level, Level::default()],
+                field,
+                data_type: false,
+            },
+            ..Self::default()
+        }
+    }
+
     /// The byte that stands in for the next one.
     pub(super) fn masked(&mut self, byte: u8) -> u8 {
-        let mut utf8 = self.utf8;
-        let masked = utf8.masked(byte, |byte| byte);
-        self.utf8 = utf8;
+        let is_first = matches!(self.utf8, Utf8::Start);
+        let masked = self.utf8.masked(byte, |byte| byte);
         if !byte.is_ascii() {
-            return if self.other() { byte } else { masked };
+            return self.other(is_first, byte, masked);
         }
         if masked != byte {
             return masked; // in the middle of a character: not UTF-8
@@ -112,17 +161,18 @@ impl Text {
         self.ascii(byte)
     }
 
-    /// Takes a byte of a character that is not ASCII; `true` if it stays.
-    fn other(&mut self) -> bool {
-        match &mut self.token {
-            Token::String(style, escape) if *escape == Escape::None => {
-                self.word.clear();
-                matches!(style, Style::Kept | Style::Key)
-            }
-            token => {
-                *token = Token::Broken;
-                false
-            }
+    /// Takes a byte of a character that is not ASCII.
+    fn other(&mut self, is_first: bool, byte: u8, masked: u8) -> u8 {
+        let Token::String(style, Escape::None) = self.token else {
+            self.token = Token::Broken;
+            return masked;
+        };
+        self.word.clear();
+        self.told.other();
+        match style {
+            Style::Kept | Style::Key => byte,
+            Style::Read(Kind::Prose) => self.told.prose_other(is_first, byte, masked),
+            _ => masked,
         }
     }
 
@@ -137,6 +187,9 @@ impl Text {
     }
 
     fn between(&mut self, byte: u8) -> u8 {
+        if self.is_value && self.depth == 1 && self.ends_value(byte) {
+            return self.give_up(byte);
+        }
         match byte {
             b' ' | b'\t' | b'\n' | b'\r' => {}
             b'"' => self.token = Token::String(self.style(), Escape::None),
@@ -173,15 +226,52 @@ impl Text {
 
     // ---- structure
 
+    /// Whether `byte` cannot stand right before, or behind, a value that is alone.
+    fn ends_value(&mut self, byte: u8) -> bool {
+        let is_over = self.level().is_none_or(|level| level.place != Place::Value);
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => false,
+            b':' | b',' | b'}' | b']' => true,
+            _ => is_over,
+        }
+    }
+
+    /// The message that the text is in.
+    const fn message(&mut self) -> &mut Message {
+        match &mut self.inner {
+            Some(inner) => inner,
+            None => &mut self.message,
+        }
+    }
+
+    /// How deep in it.
+    const fn own_depth(&self) -> u32 {
+        match self.inner {
+            Some(_) => self.depth - BATCH_DEPTH,
+            None => self.depth,
+        }
+    }
+
     /// The level that the next token is on, if it is one of those that are looked at.
     fn level(&mut self) -> Option<&mut Level> {
-        let index = self.depth.checked_sub(1)?;
-        self.levels.get_mut(usize::try_from(index).ok()?)
+        let index = self.own_depth().checked_sub(1)?;
+        let levels = &mut self.message().levels;
+        levels.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Whether an object that opens here is a message of a batch.
+    const fn is_in_batch(&self) -> bool {
+        let [object, array] = self.message.levels;
+        let in_array = object.is_object && !array.is_object && self.depth == BATCH_DEPTH;
+        in_array && self.inner.is_none() && matches!(self.message.field, Field::Messages)
     }
 
     fn open(&mut self, is_object: bool) {
         let second_root = self.depth == 0 && self.rooted;
         self.rooted = true;
+        if is_object && self.is_in_batch() {
+            self.inner = Some(Message::default());
+        }
         self.depth = self.depth.saturating_add(1);
         if let Some(level) = self.level() {
             *level = Level {
@@ -189,13 +279,16 @@ impl Text {
                 place: if is_object { Place::Key } else { Place::Value },
             };
         }
-        if self.depth == 2 {
-            self.data_type = false;
+        if self.own_depth() == 2 {
+            self.message().data_type = false;
         }
     }
 
     fn close(&mut self) {
         self.depth = self.depth.saturating_sub(1);
+        if self.depth <= BATCH_DEPTH {
+            self.inner = None;
+        }
         self.value_ended();
     }
 
@@ -212,16 +305,24 @@ impl Text {
     /// How the string that starts here is masked.
     fn style(&mut self) -> Style {
         self.word.start();
-        let depth = self.depth;
+        self.told = Told::default();
+        let depth = self.own_depth();
         let Some(&mut Level { is_object, place }) = self.level() else {
             return Style::Masked;
         };
-        match (depth, place, self.field) {
+        let &mut Message {
+            field, data_type, ..
+        } = self.message();
+        match (depth, place, field) {
             _ if !is_object => Style::Masked,
             (1, Place::Key, _) => Style::Key,
             (1, Place::Value, Field::Kept) => Style::Kept,
+            // Nobody knows yet whether an `encoding` follows.
+            (1, Place::Value, Field::Data) => Style::Read(Kind::Base64),
+            (1, Place::Value, Field::Encoding) => Style::Encoding,
+            (1, Place::Value, Field::Read(kind)) => Style::Read(kind),
             (2, Place::Key, Field::Data) => Style::DataKey,
-            (2, Place::Value, Field::Data) if self.data_type => Style::DataType,
+            (2, Place::Value, Field::Data) if data_type => Style::DataType,
             (2, Place::Key, Field::Metadata) => Style::Kept,
             _ => Style::Masked,
         }
@@ -229,7 +330,8 @@ impl Text {
 
     /// Whether a scalar that stands here stays as it is.
     fn keeps_scalar(&mut self) -> bool {
-        let kept = self.field == Field::Kept && self.depth == 1;
+        let field = self.message().field;
+        let kept = matches!(field, Field::Kept | Field::Number) && self.own_depth() == 1;
         kept && self
             .level()
             .is_some_and(|level| level.is_object && level.place == Place::Value)
@@ -238,51 +340,24 @@ impl Text {
     // ---- strings
 
     fn in_string(&mut self, style: Style, escape: Escape, byte: u8) -> u8 {
+        if let Style::Read(kind) = style {
+            return self.in_read(kind, escape, byte);
+        }
         let could_be = self.could_be(style);
-        let next = match (escape, byte) {
-            (Escape::None, b'"') => {
-                self.string_ended(style);
-                return byte;
-            }
-            (Escape::None, b'\\') => Escape::Start,
-            (Escape::None, 0..0x20) => return self.give_up(byte),
-            (Escape::None, _) => {
-                self.word.push(byte);
-                Escape::None
-            }
-            (Escape::Start, b'u') => {
-                self.word.unicode = 0;
-                Escape::Hex(0)
-            }
-            (Escape::Start, _) => match unescaped(byte) {
-                Some(character) => {
-                    self.word.push(character);
-                    Escape::None
-                }
-                None => return self.give_up(byte),
-            },
-            (Escape::Hex(digits), _) => match char::from(byte).to_digit(16) {
-                Some(digit) => {
-                    self.word.unicode = self.word.unicode << 4 | digit;
-                    if digits == 3 {
-                        // What is no ASCII is in none of the words.
-                        self.word
-                            .push(u8::try_from(self.word.unicode).unwrap_or(0xff));
-                        Escape::None
-                    } else {
-                        Escape::Hex(digits + 1)
-                    }
-                }
-                None => return self.give_up(byte),
-            },
+        let Some(next) = self.next_in_string(escape, byte) else {
+            return self.ended_or_broken(style, escape, byte);
         };
         self.token = Token::String(style, next);
         let stays = match style {
             Style::Kept | Style::Key => true,
             // The digit that shows a string to be none of the words must not be one that makes it one.
-            Style::DataKey | Style::DataType if matches!(escape, Escape::Hex(_)) => could_be,
-            Style::DataKey | Style::DataType => self.could_be(style),
-            Style::Masked => false,
+            Style::DataKey | Style::DataType | Style::Encoding
+                if matches!(escape, Escape::Hex(_)) =>
+            {
+                could_be
+            }
+            Style::DataKey | Style::DataType | Style::Encoding => self.could_be(style),
+            Style::Read(_) | Style::Masked => false,
         };
         match escape {
             _ if stays => byte,
@@ -293,30 +368,91 @@ impl Text {
         }
     }
 
+    /// In a string whose kind must stay.
+    fn in_read(&mut self, kind: Kind, escape: Escape, byte: u8) -> u8 {
+        let Some(next) = self.next_in_string(escape, byte) else {
+            return self.ended_or_broken(Style::Read(kind), escape, byte);
+        };
+        self.token = Token::String(Style::Read(kind), next);
+        match escape {
+            Escape::None if byte == b'\\' => byte,
+            Escape::None => self.told.ascii(kind, byte),
+            Escape::Start => {
+                if let Some(character) = unescaped(byte) {
+                    self.told.escaped(kind, character);
+                }
+                byte
+            }
+            Escape::Hex(digits) => self.told.digit(kind, self.word.unicode, digits + 1),
+        }
+    }
+
+    /// `None` where the string ends, or is none.
+    fn next_in_string(&mut self, escape: Escape, byte: u8) -> Option<Escape> {
+        Some(match (escape, byte) {
+            (Escape::None, b'"' | 0..0x20) => return None,
+            (Escape::None, b'\\') => Escape::Start,
+            (Escape::None, _) => {
+                self.word.push(byte);
+                Escape::None
+            }
+            (Escape::Start, b'u') => {
+                self.word.unicode = 0;
+                Escape::Hex(0)
+            }
+            (Escape::Start, _) => {
+                self.word.push(unescaped(byte)?);
+                Escape::None
+            }
+            (Escape::Hex(digits), _) => {
+                let digit = char::from(byte).to_digit(16)?;
+                self.word.unicode = self.word.unicode << 4 | digit;
+                if digits == 3 {
+                    // What is no ASCII is in none of the words.
+                    let character = u8::try_from(self.word.unicode).unwrap_or(0xff);
+                    self.word.push(character);
+                    Escape::None
+                } else {
+                    Escape::Hex(digits + 1)
+                }
+            }
+        })
+    }
+
+    fn ended_or_broken(&mut self, style: Style, escape: Escape, byte: u8) -> u8 {
+        if escape != Escape::None || byte != b'"' {
+            return self.give_up(byte);
+        }
+        self.string_ended(style);
+        byte
+    }
+
     /// Whether the string so far may become a word that counts.
     fn could_be(&self, style: Style) -> bool {
         match style {
             Style::DataKey => self.word.may_be(&DATA_KEYS),
             Style::DataType => self.word.may_be(&SERVER_TYPES) || self.word.may_be(&FILE_PREFIX),
-            Style::Kept | Style::Key | Style::Masked => false,
+            Style::Encoding => self.word.may_be(&ENCODINGS),
+            Style::Kept | Style::Key | Style::Read(_) | Style::Masked => false,
         }
     }
 
     fn string_ended(&mut self, style: Style) {
-        let depth = self.depth;
+        let depth = self.own_depth();
         if let Some(level) = self.level()
             && level.is_object
             && level.place == Place::Key
         {
             level.place = Place::Colon;
             if depth == 2 {
-                self.data_type = style == Style::DataKey && self.word.is(b"type");
+                let data_type = style == Style::DataKey && self.word.is(b"type");
+                self.message().data_type = data_type;
             }
         } else {
             self.value_ended();
         }
         if style == Style::Key {
-            self.field = Field::of(self.word.whole());
+            self.message().field = Field::of(self.word.whole());
         }
         self.token = Token::Between;
     }
@@ -434,6 +570,10 @@ impl Word {
     }
 }
 
+/// A message of a batch stands inside so many levels.
+const BATCH_DEPTH: u32 = 2;
+/// What `encoding` may be.
+const ENCODINGS: [&str; 1] = ["base64"];
 /// The key under `data` that counts.
 const DATA_KEYS: [&str; 1] = ["type"];
 /// Whatever starts so is one of the server's types.

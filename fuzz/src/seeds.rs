@@ -313,6 +313,13 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
 fn mask() -> Vec<(&'static str, Vec<u8>)> {
     let stream = |bytes: &[u8]| with(&[1, 9, 0], bytes);
     let text = |text: &str| with(&[0, 0, 1], text.as_bytes());
+    let payload = |kind: u8, payload: &[u8]| {
+        let length = (payload.len() as u32).to_be_bytes();
+        [&[kind, 0, 0, 0, 0, 0, 0, 0, 0][..], &length, payload].concat()
+    };
+    let frame = |kind: u8, bytes: &[u8]| stream(&payload(kind, bytes));
+    let join = payload(0x20, b"\0\0\0\x01\0\x01a");
+    let said = payload(0x40, b"\0\0\0\0\x01\0\x01a{\"type\":\"ack\"}");
     let upgrade = [
         HANDSHAKE,
         b"\x81\x88\x01\x02\x03\x04z#v#;2y*\x01\x80\0\0\0\0\x89\x81\0\0\0\0!\x80\x82\0\0\0\0\xc3\xa9",
@@ -334,6 +341,58 @@ fn mask() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("refused", stream(&[HANDSHAKE, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"].concat())),
         ("tls", stream(b"\x16\x03\x01\x02\x00\x01\x00")),
+        ("frame-batch", frame(0x08, &[b"\0\0\0\x02", &join[..], &said].concat())),
+        ("frame-bytes", frame(0x41, b"\0\0\0\x03\0hello")),
+        ("frame-metadata", frame(0x0a, b"\0\0\0\x04{\"a\":null,\"b\":[1,\"c\"]}")),
+        ("frame-user", frame(0x02, b"\0\0\0\x05\x03{\"name\":\"Ada\"}")),
+        ("frame-members", frame(0x27, b"\0\0\0\x06\0\x01a\x04\0\0\0\x09")),
+        ("frame-app", frame(0x80, b"\0\0\0\x07{\"type\":\"app\",\"data\":\"hi\"}")),
+        (
+            "frame-file-start",
+            frame(
+                0x60,
+                b"\0\0\0\x08\x05\0\0\x01a\0\x01f\0\x07\xe2\x80\x8b../b\0\0\0\0\0\0\0\x02\0\x03a/b\0\x01s",
+            ),
+        ),
+        (
+            "frame-file-chunk",
+            frame(0x62, b"\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0hello"),
+        ),
+        (
+            "frame-file-end",
+            frame(
+                0x63,
+                &[b"\0\0\0\x09\0\0\0\0\0\0\0\x01\x02".as_slice(), &[7; 32]].concat(),
+            ),
+        ),
+        (
+            "frame-file-abort",
+            frame(0x64, b"\0\0\0\x0a\0\0\0\0\0\0\0\x01no \"room\""),
+        ),
+        (
+            "base64",
+            text(r#"{"type":"broadcast","data":"aGk=","encoding":"base64"}"#),
+        ),
+        (
+            "batch",
+            text(r#"{"messages":[{"data":"AQ==","type":"broadcast","encoding":"base64"}],"type":"batch"}"#),
+        ),
+        (
+            "file-start",
+            text(
+                r#"{"type":"file_start","room":"a","name":"../\u0418\u200b.txt","size":7,"mimeType":"text/plain"}"#,
+            ),
+        ),
+        (
+            "file-abort",
+            text(r#"{"type":"file_abort","transferId":"f","reason":"no \"room\""}"#),
+        ),
+        (
+            "file-hash",
+            text(
+                r#"{"hash":"sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","transfer":1,"type":"file_end"}"#,
+            ),
+        ),
         (
             "message",
             text(r#"{"type":"room_message","room":"a","data":{"type":"welcome","n":[-10.5e+2,true]}}"#),

@@ -7,7 +7,9 @@
 //!
 //! **A recording holds the seed and is as secret as a key.** Unless asked otherwise a [`Recorder`] masks what
 //! clients and the embedding program say ([`Masker`] tells what stays readable): a masked recording makes the
-//! same decisions, not the same bytes, and its hash covers kinds, connections and lengths.
+//! same decisions, not the same bytes, and its hash covers kinds, connections and lengths. Masked files hash to
+//! something else than their senders say: a masked recording notes which of them were found to be wrong, and a replay
+//! takes all others for right.
 //!
 //! # The format
 //!

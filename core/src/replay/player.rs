@@ -55,6 +55,7 @@ enum Next {
         check: u8,
     },
     Checkpoint(u64),
+    WrongFile(u64),
     End(u64, Ending),
 }
 
@@ -302,19 +303,25 @@ fn read_header(source: &mut Source<'_>, explain: usize) -> Result<Result<Run, Re
             .map(|config| (recorded, config))
             .map_err(|error: ConfigError| unfit(&error))
     });
-    Ok(config.map(|(recorded, config)| Run {
-        header: Header {
-            version: version.clone(),
-            masked,
-            config: recorded,
-        },
-        server: Server::new(config, seed),
-        hash: Hash::new(masked),
-        number: 0,
-        now: Now::default(),
-        polls: 0,
-        idle: false,
-        next: None,
+    Ok(config.map(|(recorded, config)| {
+        let mut server = Server::new(config, seed);
+        if masked {
+            server.take_files_for_right();
+        }
+        Run {
+            header: Header {
+                version: version.clone(),
+                masked,
+                config: recorded,
+            },
+            server,
+            hash: Hash::new(masked),
+            number: 0,
+            now: Now::default(),
+            polls: 0,
+            idle: false,
+            next: None,
+        }
     }))
 }
 
@@ -322,6 +329,7 @@ impl Run {
     fn read(&self, source: &mut Source<'_>) -> Result<(u64, Next), Fault> {
         match source.byte()? {
             tag::CHECKPOINT => Ok((0, Next::Checkpoint(u64::from_le_bytes(source.array()?)))),
+            tag::WRONG_FILE => Ok((0, Next::WrongFile(source.number()?))),
             tag::END => {
                 let polls = source.number()?;
                 let hash = u64::from_le_bytes(source.array()?);
@@ -356,6 +364,10 @@ impl Run {
         match self.next.take() {
             None => Ok(None),
             Some(Next::Checkpoint(hash)) if hash == self.hash.value() => Ok(None),
+            Some(Next::WrongFile(number)) => {
+                self.server.file_is_wrong(number);
+                Ok(None)
+            }
             Some(Next::End(hash, ending)) if hash == self.hash.value() => {
                 Ok(Some(Progress::End(ending)))
             }

@@ -82,6 +82,8 @@ struct Tape<S> {
     idle: bool,
     last: Now,
     flushed: Instant,
+    /// Where in the buffer the last record starts.
+    start: usize,
     /// Records since the last one that held the whole hash.
     unchecked: u32,
     /// By slot; `None` to record all as it came.
@@ -123,11 +125,16 @@ impl<S: Sink> Recorder<S> {
             idle: false,
             last: Now::default(),
             flushed: Instant::ZERO,
+            start: 0,
             unchecked: 0,
             maskers: options.masked.then(Vec::new),
         };
+        let mut server = Server::new(config, seed);
+        if options.masked {
+            server.note_wrong_files();
+        }
         Self {
-            server: Server::new(config, seed),
+            server,
             tape: Some(tape),
         }
     }
@@ -192,7 +199,9 @@ impl<S: Sink> Machine for Recorder<S> {
         let turn = self.server.handle(now, input);
         if let Some(tape) = &mut self.tape {
             tape.hash.turn(turn);
-            let kept = tape.after();
+            let at = tape.start;
+            let kept = tape.wrong_files(at, self.server.wrong_files());
+            let kept = kept.and_then(|()| tape.after());
             self.settle(kept);
         }
         turn
@@ -201,7 +210,8 @@ impl<S: Sink> Machine for Recorder<S> {
     fn poll(&mut self) -> Output<Event> {
         let output = self.server.poll();
         if let Some(tape) = &mut self.tape {
-            let kept = tape.output(&output);
+            let kept = tape.wrong_files(tape.buffer.len(), self.server.wrong_files());
+            let kept = kept.and_then(|()| tape.output(&output));
             self.settle(kept);
         }
         output
@@ -293,6 +303,19 @@ impl<S: Sink> Tape<S> {
         self.finish(start, now, before)
     }
 
+    /// Tells what contents that are masked cannot tell, before what it comes from: the records from `at` on.
+    fn wrong_files(&mut self, at: usize, numbers: Vec<u64>) -> Result<(), Ending> {
+        for number in numbers {
+            let mut record = vec![tag::WRONG_FILE];
+            wire::put_number(&mut record, number);
+            if self.taken + (self.buffer.len() + record.len() + END_BYTES) as u64 > self.max_bytes {
+                return Err(Ending::Full);
+            }
+            self.buffer.splice(at..at, record);
+        }
+        Ok(())
+    }
+
     fn output(&mut self, output: &Output<Event>) -> Result<(), Ending> {
         let idle = matches!(output, Output::Idle { .. });
         if self.idle && idle {
@@ -322,6 +345,7 @@ impl<S: Sink> Tape<S> {
     /// Starts a record; returns where it starts in the buffer.
     fn begin(&mut self, kind: u8, now: Now) -> usize {
         let start = self.buffer.len();
+        self.start = start;
         self.buffer.push(kind);
         wire::put_number(&mut self.buffer, self.polls);
         let last = self.last;

@@ -1,3 +1,5 @@
+mod files;
+
 use super::recorder::HeaderConfig;
 use super::*;
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, TransportEnd};

@@ -122,6 +122,8 @@ pub(super) mod tag {
     pub(crate) const CHECKPOINT: u8 = 32;
     /// The whole hash, and how the recording ended.
     pub(crate) const END: u8 = 33;
+    /// The contents that tell so are masked: a file will be found to be wrong.
+    pub(crate) const WRONG_FILE: u8 = 34;
 }
 
 /// What the first bytes of a recording are.

@@ -128,7 +128,7 @@ impl Desk {
 
     pub(super) fn end(&mut self) {
         let now = self.now();
-        assert_eq!(self.transfer.end(now, None, None), Ok(()));
+        assert_eq!(self.transfer.end(now, None, None, None), Ok(()));
     }
 
     /// Who is told the end now.

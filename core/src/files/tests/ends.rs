@@ -18,7 +18,7 @@ fn abc(expected: Option<[u8; 32]>) -> Transfer {
     assert!(transfer.next_wanted(at_ms(0)).is_some());
     let mut to = Vec::new();
     assert_eq!(transfer.chunk(at_ms(0), 0, b"a", &mut to), Ok(()));
-    assert_eq!(transfer.end(at_ms(0), None, None), Err(Wrong::Early));
+    assert_eq!(transfer.end(at_ms(0), None, None, None), Err(Wrong::Early));
     assert_eq!(transfer.chunk(at_ms(0), 1, b"bc", &mut to), Ok(()));
     assert_eq!(to, [id(0); 2]);
     transfer
@@ -35,10 +35,14 @@ fn the_end_is_told_once_what_has_passed_is_what_was_sent() {
     ] {
         let mut transfer = abc(expected);
         assert_eq!(transfer.ended(&mut to), None);
-        assert_eq!(transfer.end(at_ms(0), size, hash), Ok(()));
-        assert_eq!(transfer.end(at_ms(0), Some(3), Some(ABC)), Ok(()), "again");
+        assert_eq!(transfer.end(at_ms(0), size, hash, None), Ok(()));
         assert_eq!(
-            transfer.end(at_ms(0), None, Some([0; 32])),
+            transfer.end(at_ms(0), Some(3), Some(ABC), None),
+            Ok(()),
+            "again"
+        );
+        assert_eq!(
+            transfer.end(at_ms(0), None, Some([0; 32]), None),
             Err(Wrong::Corrupt)
         );
         let end = transfer.ended(&mut to).expect("ended");
@@ -55,7 +59,10 @@ fn the_end_is_told_once_what_has_passed_is_what_was_sent() {
         (Some(ABC), None, Some([0; 32])),
     ] {
         let mut transfer = abc(expected);
-        assert_eq!(transfer.end(at_ms(0), size, hash), Err(Wrong::Corrupt));
+        assert_eq!(
+            transfer.end(at_ms(0), size, hash, None),
+            Err(Wrong::Corrupt)
+        );
         assert_eq!(transfer.ended(&mut to), None);
     }
 }

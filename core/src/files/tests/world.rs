@@ -305,7 +305,9 @@ impl World {
             Event::Send(life) if self.sender_life == life => self.sends(),
             Event::End(life) if self.sender_life == life && !self.said_end => {
                 let size = self.file.len() as u64;
-                let end = self.transfer.end(self.now(), Some(size), Some(self.hash));
+                let end = self
+                    .transfer
+                    .end(self.now(), Some(size), Some(self.hash), None);
                 assert_eq!(end, Ok(()));
                 self.said_end = true;
                 self.sends = false;

@@ -74,9 +74,17 @@ enum Doing {
     DataKind,
     Destination,
     /// The first byte of a length.
-    High { prose: bool },
-    Low { prose: bool, high: u8 },
-    Prose { left: u64, text: Prose },
+    High {
+        prose: bool,
+    },
+    Low {
+        prose: bool,
+        high: u8,
+    },
+    Prose {
+        left: u64,
+        text: Prose,
+    },
     Json(Box<Text>),
     Frames(Box<Frame>),
     /// Whatever comes.
@@ -125,9 +133,10 @@ impl Frame {
         self.have += 1;
         match self.have {
             1 if self.role == Role::Ignored => 0,
+            // Types that are none are all the same.
             1 => {
-                self.kind = byte;
-                byte
+                self.kind = registry::entry(byte).map_or(0, |entry| entry.kind);
+                self.kind
             }
             // What a ping's clock shows is sent back.
             2..=9 if self.kind == registry::PING => byte,

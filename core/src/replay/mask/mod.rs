@@ -7,12 +7,22 @@
 //! - of a request: the request line up to `?`, header names, and the values of the headers that decide (host,
 //!   origin, addresses of proxies, lengths, the handshake);
 //! - of a frame: its header and mask key; of a close frame the code;
-//! - of JSON text: its structure, the top-level keys, the values of `type`, `room`, `to`, `id`, `after`, `limit` and
-//!   `timestamp`, the keys of `metadata`, `true`, `false` and `null`; and of an object under `data` as much of
-//!   a `type` as spells one of the server's types.
+//! - of JSON text: its structure, the top-level keys, the values of `type`, `room`, `to`, `id`, `after`, `limit`,
+//!   `timestamp`, `transferId` and `transferSecret`, numbers under `transfer`, `offset`, `size` and `window`, the
+//!   keys of `metadata`, `true`, `false` and `null`; of `encoding` as much as spells `base64`; and of an object under
+//!   `data` as much of a `type` as spells one of the server's types. The same of each object in `messages`;
+//! - of a frame of the binary dialect: the same fields, its type and its lengths.
 //!
 //! Everything else becomes `x`, `1`, zero bytes, or other characters of the same length; what is malformed stays
-//! malformed at the same byte. Names of rooms and of clients stay: they decide.
+//! malformed at the same byte. A string under `data` becomes the base64 of zero bytes as far as it is base64, and says
+//! where it is not. A `hash` becomes zeros. Of a `name`, a `mimeType` and a `reason` those characters stay that
+//! separate the parts of a path, are left out of file names or must be escaped.
+//!
+//! A binary message that is a whole file is masked as if it were a frame: unless it looks like one, its first bytes
+//! are all that stays.
+//!
+//! Names of rooms and of clients stay: they decide. So do the secrets of transfers, which let a sender go on: they
+//! come from the seed, which a recording holds.
 
 mod binary;
 mod command;

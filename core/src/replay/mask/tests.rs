@@ -15,7 +15,7 @@ fn texts() {
     let cases = [
         (
             r#"{"type":"room_message","room":"tea","data":"hello","id":7}"#,
-            r#"{"type":"room_message","room":"tea","data":"xxxxx","id":7}"#,
+            r#"{"type":"room_message","room":"tea","data":"AAAAA","id":7}"#,
         ),
         // Nothing of a key under data is left, nor of a type that is none of the server's.
         (
@@ -37,7 +37,7 @@ fn texts() {
         ),
         (
             r#"{"\u0064ata":"a\nb\u00e9\"c"}"#,
-            r#"{"\u0064ata":"x\nx\u0000\"x"}"#,
+            r#"{"\u0064ata":"A\nx\u0000\"x"}"#,
         ),
         (
             r#"{"metadata":{"name":"Ada","gone":null,"deep":{"key":1}}}"#,
@@ -50,6 +50,31 @@ fn texts() {
         (
             r#"{"type":"app","text":"hi"}"#,
             r#"{"type":"app","text":"xx"}"#,
+        ),
+        // Whether it is base64 stays: an `encoding` may follow.
+        (
+            r#"{"data":"aGk=","encoding":"base64"}"#,
+            r#"{"data":"AAA=","encoding":"base64"}"#,
+        ),
+        (
+            r#"{"data":"aGl=","encoding":"base32"}"#,
+            r#"{"data":"AAA!","encoding":"basexx"}"#,
+        ),
+        (
+            r#"{"data":"at dawn","encoding":null}"#,
+            r#"{"data":"AA!xxxx","encoding":null}"#,
+        ),
+        (
+            r#"{"messages":[{"data":"hi","type":"broadcast","n":{"type":"welcome"}},"secret",[{"type":"secret"}]]}"#,
+            r#"{"messages":[{"data":"AA","type":"broadcast","n":{"xxxx":"xxxxxxx"}},"xxxxxx",[{"xxxx":"xxxxxx"}]]}"#,
+        ),
+        (
+            r#"{"name":"../a b\c​И.txt","reason":""no"","size":42,"window":"x1"}"#,
+            r#"{"name":"../x x\x​Ā.xxx","reason":""xx"","size":42,"window":"xx"}"#,
+        ),
+        (
+            r#"{"transferId":"mine","transferSecret":"kept","hash":"sha256:0a1b","other":"SHA256:0a"}"#,
+            r#"{"transferId":"mine","transferSecret":"kept","hash":"sha256:0000","other":"xxxxxxxxx"}"#,
         ),
         ("hello, world 42", "xxxxxx xxxxx xx"),
         (r#"{"a":"b"} {"secret":"c"}"#, r#"{"a":"x"} {"xxxxxx":"x"}"#),

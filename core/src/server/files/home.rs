@@ -47,8 +47,11 @@ impl Server {
                 taken.map_err(refused)
             }
             Want::End { size, hash } if is_sender => {
-                let ended = entry.transfer.end(now, size, hash);
+                let verdict = self.files.verdicts.ask();
+                let entry = self.files.get_mut(transfer).ok_or_else(unknown)?;
+                let ended = entry.transfer.end(now, size, hash, verdict);
                 if ended == Err(Wrong::Corrupt) {
+self.files.verdicts.note_wrong();
                     // The sender, too: its request's error does not say which transfer is over.
                     self.end_file(transfer, None, &CORRUPT);
                 }
@@ -193,7 +196,7 @@ impl Server {
             && entry.transfer.passed() == size
             && !core::mem::replace(&mut entry.body_ended, true)
         {
-            let ended = entry.transfer.end(now, Some(size), None);
+            let ended = entry.transfer.end(now, Some(size), None, None);
             debug_assert!(ended.is_ok(), "{ended:?}");
         }
     }

@@ -9,6 +9,7 @@ mod ends;
 mod home;
 mod start;
 mod told;
+mod verdicts;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::steps::Steps;
 use crate::time::Instant;
 
 pub(super) use asked::FileWait;
+use verdicts::Verdicts;
 pub(crate) use whole::NextBinary;
 
 /// Transfers that have their home here, and the part that clients of this shard have in any.
@@ -36,6 +38,7 @@ pub(super) struct Files {
     entries: BTreeMap<TransferId, Box<Entry>>,
     /// What clients of this shard are at, by slot.
     parts: BTreeMap<(u32, TransferId), Part>,
+    verdicts: Verdicts,
     /// Bodies that are kept.
     body_bytes: usize,
     /// Lists that are kept for the next time: of connections, and of slots.
@@ -110,6 +113,7 @@ impl Files {
             count: first,
             entries: BTreeMap::new(),
             parts: BTreeMap::new(),
+            verdicts: Verdicts::default(),
             body_bytes: 0,
             lists: Vec::new(),
             slots: Vec::new(),

@@ -69,8 +69,8 @@ fn texts() {
             r#"{"messages":[{"data":"AA","type":"broadcast","n":{"xxxx":"xxxxxxx"}},"xxxxxx",[{"xxxx":"xxxxxx"}]]}"#,
         ),
         (
-            r#"{"name":"../a b\c​И.txt","reason":""no"","size":42,"window":"x1"}"#,
-            r#"{"name":"../x x\x​Ā.xxx","reason":""xx"","size":42,"window":"xx"}"#,
+            r#"{"name":"../a b\\c\u200b\u0418.txt","reason":"\"no\"","size":42,"window":"x1"}"#,
+            r#"{"name":"../x x\\x\u200b\u0100.xxx","reason":"\"xx\"","size":42,"window":"xx"}"#,
         ),
         (
             r#"{"transferId":"mine","transferSecret":"kept","hash":"sha256:0a1b","other":"SHA256:0a"}"#,

@@ -55,7 +55,7 @@ enum Piece {
     DataKind,
     Destination,
     /// Only there if a flag is set.
-    If(u8, &'static Piece),
+    If(u8, &'static Self),
     RestBytes,
     RestProse,
     RestJson(Field),

@@ -138,7 +138,7 @@ fn frames_keep_their_headers() {
         b"{\"data\":\"\xc3",
         b"ping",
         b"\xa9\"}",
-        b"bin",
+        b"zip",
         b"\x03\xe8bye",
     ]);
     let expected = stream([

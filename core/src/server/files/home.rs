@@ -51,7 +51,7 @@ impl Server {
                 let entry = self.files.get_mut(transfer).ok_or_else(unknown)?;
                 let ended = entry.transfer.end(now, size, hash, verdict);
                 if ended == Err(Wrong::Corrupt) {
-self.files.verdicts.note_wrong();
+                    self.files.verdicts.note_wrong();
                     // The sender, too: its request's error does not say which transfer is over.
                     self.end_file(transfer, None, &CORRUPT);
                 }

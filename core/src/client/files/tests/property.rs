@@ -89,7 +89,7 @@ impl World {
             Step::SenderHears => self.sender_hears(),
             Step::ServerHearsSender => {
                 if let Some(asked) = self.to_server.pop_front() {
-                    self.relay.from_sender(asked);
+                    self.relay.sender_says(asked);
                 }
             }
             Step::ReceiverSpeaks(it) => self.receivers[it % count].speak(),
@@ -102,7 +102,7 @@ impl World {
             Step::ServerHearsReceiver(it) => {
                 let it = it % count;
                 if let Some(asked) = self.receivers[it].to_server.pop_front() {
-                    self.relay.from_receiver(it, asked);
+                    self.relay.receiver_says(it, asked);
                 }
             }
             Step::Writes(it, bytes) => self.receivers[it % count].write(bytes),

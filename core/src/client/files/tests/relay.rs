@@ -115,7 +115,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn from_sender(&mut self, asked: Asked) {
+    pub(super) fn sender_says(&mut self, asked: Asked) {
         match asked {
             Asked::Start { secret } => {
                 assert_eq!(secret, self.started, "it knows the secret once it was told");
@@ -174,7 +174,7 @@ impl Relay {
         }
     }
 
-    pub(super) fn from_receiver(&mut self, receiver: usize, asked: Asked) {
+    pub(super) fn receiver_says(&mut self, receiver: usize, asked: Asked) {
         match asked {
             Asked::Credit(offset, window) => {
                 let passed = self.passed.len() as u64;

@@ -12,7 +12,7 @@ use super::{prompt, with};
 fn who_may_not_speak_there_may_not_send_there() {
     for dialect in BOTH {
         let mut hall = Hall::new(with(|config| {
-            config.private_messages_need_shared_room = true
+            config.private_messages_need_shared_room = true;
         }));
         let member = hall.member(Dialect::Json, "tea");
         let stranger = hall.client(dialect);

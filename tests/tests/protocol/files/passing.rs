@@ -476,7 +476,7 @@ fn those_who_join_later_are_offered_it_while_it_lasts() {
     let first = hall.member(Dialect::Json, "tea");
     let file = file_of(400_000);
     let start = to_room("one", "tea", file.len());
-    let mut source = Source::start(&mut hall, sender, &start, file.clone());
+    let mut source = Source::start(&mut hall, sender, &start, file);
     let mut a = Sink::accept(&mut hall, first, 50_000);
     for _ in 0..3 {
         source.step(&mut hall);
@@ -505,7 +505,7 @@ fn who_is_slow_gets_pieces_of_its_own_and_holds_nobody_up() {
     let others = [(); 3].map(|()| hall.member(Dialect::Binary, "tea"));
     let file = file_of(2_000_000);
     let start = to_room("one", "tea", file.len());
-    let mut source = Source::start(&mut hall, sender, &start, file.clone());
+    let mut source = Source::start(&mut hall, sender, &start, file);
     let [mut a, mut b, mut slow] = others.map(|other| Sink::accept(&mut hall, other, 64 * 1_024));
     let mut passed_ms = 0;
     while !(a.complete && b.complete) {
@@ -579,7 +579,7 @@ fn several_files_pass_side_by_side() {
                         hall.credit(peer, id, at, 20_000);
                     }
                     "file_end" => {
-                        hall.done(peer, &json!({"type": "file_complete", "transfer": id}))
+                        hall.done(peer, &json!({"type": "file_complete", "transfer": id}));
                     }
                     "file_completed" => {
                         assert_eq!(which, me);

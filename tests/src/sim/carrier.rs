@@ -271,10 +271,8 @@ impl Carrier {
                     taking.over = true;
                 }
             }
-            "error" => {
-                if value["code"] == "rate_limited" {
-                    self.after(now + 1_000_000, Job::Again);
-                }
+            "error" if value["code"] == "rate_limited" => {
+                self.after(now + 1_000_000, Job::Again);
             }
             _ => {}
         }

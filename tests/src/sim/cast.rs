@@ -468,7 +468,7 @@ impl<'a> Cast<'a> {
         };
         let own = format!("t{}", actor.serial);
         self.port(net, number, |carrier| {
-            carrier.offer(own, to, content, parcel.claim)
+            carrier.offer(own, to, content, parcel.claim);
         });
     }
 

@@ -195,12 +195,19 @@ impl Receiving {
         is_due.then(|| self.credit())
     }
 
-    /// Credit for what is less than worth it otherwise: to be asked for when nothing has come for a while, so that the
-    /// server knows that somebody is there.
-    pub fn late_credit(&mut self) -> Option<FileRequest<'static>> {
-        let told = self.acknowledged?;
-        let is_news = self.done() > told && self.outcome.is_none() && !self.ended;
-        is_news.then(|| self.credit())
+    /// Credit for at least `least_bytes`, which may be less than is worth it otherwise: to be asked for when nothing has
+    /// come for a moment, so that the server knows that this end has done with what came and waits.
+    pub fn late_credit(&mut self, least_bytes: u64) -> Option<FileRequest<'static>> {
+        let news = self.late_bytes();
+        (news > 0 && news >= least_bytes).then(|| self.credit())
+    }
+
+    /// How much [`late_credit`](Self::late_credit) would be for.
+    pub fn late_bytes(&self) -> u64 {
+        match self.acknowledged {
+            Some(told) if self.outcome.is_none() && !self.ended => self.done().saturating_sub(told),
+            _ => 0,
+        }
     }
 
     fn credit(&mut self) -> FileRequest<'static> {

@@ -46,8 +46,12 @@ fn credit_follows_what_was_written_a_quarter_of_the_window_at_a_time() {
     assert_eq!(receiving.next_request(), None, "nothing was written");
     receiving.written(3);
     assert_eq!(receiving.next_request(), None);
-    assert_eq!(receiving.late_credit(), credit(3, 16));
-    assert_eq!(receiving.late_credit(), None);
+    assert_eq!(
+        (receiving.late_bytes(), receiving.late_credit(4)),
+        (3, None)
+    );
+    assert_eq!(receiving.late_credit(3), credit(3, 16));
+    assert_eq!(receiving.late_credit(0), None);
     receiving.written(4);
     assert_eq!(receiving.next_request(), credit(7, 16));
     receiving.written(100);

@@ -26,7 +26,12 @@ const HASHED_PER_TURN: usize = 8 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Between two looks at what has no event.
 const TICK: Duration = Duration::from_millis(500);
-/// Once nothing has come for so long, the server is told what has.
+/// Once nothing has come for so long, the server is told that this end has done with what came: it does not wait long
+/// for whoever keeps others waiting.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Credit for less counts as a message, of which a server takes so many.
+const PAUSE_BYTES: u64 = 16 * 1024;
+/// After so long it is told in any case.
 const LATE: Duration = Duration::from_secs(2);
 /// Between two looks at a file whose pace is limited.
 const LIMITED_TICK: Duration = Duration::from_millis(20);
@@ -431,8 +436,14 @@ impl Party for Receiver {
             return None;
         }
         let waits = |copy: &Copy| copy.limit.as_ref().is_some_and(|it| it.waiting_bytes > 0);
-        let is_limited = self.copies.iter().any(waits);
-        Some(if is_limited { LIMITED_TICK } else { TICK })
+        let pauses = |copy: &Copy| copy.receiving.late_bytes() >= PAUSE_BYTES;
+        Some(if self.copies.iter().any(pauses) {
+            PAUSE
+        } else if self.copies.iter().any(waits) {
+            LIMITED_TICK
+        } else {
+            TICK
+        })
     }
 
     fn report(&mut self) -> &mut Report {
@@ -500,8 +511,9 @@ impl Copy {
 
     fn next_request(&mut self, now: Instant) -> Option<FileRequest<'static>> {
         self.receiving.next_request().or_else(|| {
-            let is_late = now.saturating_duration_since(self.heard) >= LATE;
-            let late = is_late.then(|| self.receiving.late_credit());
+            let silence = now.saturating_duration_since(self.heard);
+            let least_bytes = if silence >= LATE { 1 } else { PAUSE_BYTES };
+            let late = (silence >= PAUSE).then(|| self.receiving.late_credit(least_bytes));
             late.flatten()
         })
     }

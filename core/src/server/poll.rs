@@ -155,6 +155,7 @@ impl Server {
         self.go_on_with_tails();
         more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
+        self.use_room();
         more |= !self.seal(SEALS_PER_POLL);
         self.note_drops();
         while let Some(index) = self.outboxes.pop_overflowed() {
@@ -166,6 +167,7 @@ impl Server {
         // link have joined it only now.
         more || !self.backlog.is_empty()
             || !self.dirty.is_empty()
+            || self.files.has_room_to_use()
             || !self.outboxes.drops.is_empty()
     }
 

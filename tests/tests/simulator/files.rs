@@ -260,3 +260,21 @@ fn plans_with_files_become_small() {
         "{offers:?}"
     );
 }
+
+#[test]
+fn two_files_at_once_to_one_receiver() {
+    let mut plan = plan(true);
+    plan.config.files = Files {
+        idle_ms: 3_000,
+        ..Files::default()
+    };
+    plan.config.limits.max_queued_bytes = plan.config.min_queued_bytes();
+    if let Some((_, Act::Offer(parcel))) = plan.clients[1].acts.last_mut() {
+        parcel.size = 1_000_000;
+    }
+    let offer = plan.clients[1].acts[2].1.clone();
+    plan.clients[1].acts.push((1_000, offer));
+    let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+    let coverage = &report.coverage;
+    assert_eq!(times(coverage, "file: a copy is complete"), 2, "{coverage}");
+}

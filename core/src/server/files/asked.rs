@@ -90,7 +90,7 @@ impl Server {
             if first_credit {
                 self.note_receiver(index, transfer);
             }
-            self.note_credit(index, transfer, &want);
+            self.note_credit(index, transfer, request, &want);
             let what = self.to_be_asked(index, &want);
             let ends = matches!(want, Want::Abort { .. } | Want::Complete);
             let whatfor = FileWait {
@@ -107,7 +107,7 @@ impl Server {
         if first_credit {
             self.note_receiver(index, transfer);
         }
-        self.note_credit(index, transfer, &want);
+        self.note_credit(index, transfer, request, &want);
         let outcome = self.file_at_home(connection, transfer, want);
         if first_credit && outcome.is_err() {
             self.forget_receiver(index, transfer);
@@ -284,7 +284,20 @@ impl Server {
     }
 
     /// Notes what a receiver that has accepted has, and may be sent.
-    fn note_credit(&mut self, index: u32, transfer: TransferId, want: &Want<'_>) {
+    fn note_credit(
+        &mut self,
+        index: u32,
+        transfer: TransferId,
+        request: &FileRequest<'_>,
+        want: &Want<'_>,
+    ) {
+        let FileRequest::Credit {
+            window_bytes: asked_for,
+            ..
+        } = request
+        else {
+            return;
+        };
         let Want::Credit {
             offset,
             window_bytes,
@@ -298,6 +311,78 @@ impl Server {
             copy.acknowledged = copy.acknowledged.max(offset);
             let granted = offset.saturating_add(u64::from(window_bytes));
             copy.granted = copy.granted.max(granted);
+            let asked_for = (*asked_for).min(self.files.rules.max_window_bytes);
+            let wanted = offset.saturating_add(u64::from(asked_for));
+            copy.wanted = copy.wanted.max(wanted);
+        }
+        self.note_room(index);
+    }
+
+    /// There may be room for more of a client's copies.
+    pub(super) fn note_room(&mut self, index: u32) {
+        let waits = self
+            .files
+            .parts_of(index)
+            .any(|(_, part)| match &part.role {
+                Role::Receiver(copy) => copy.wanted > copy.granted,
+                Role::Sender => false,
+            });
+        if waits && !self.files.with_room.contains(&index) {
+            self.files.with_room.push(index);
+        }
+    }
+
+    /// Gives copies what room there is for them now that there was none for when their receivers asked for it.
+    pub(in crate::server) fn use_room(&mut self) {
+        // Who is given more may not ask for it again: there is an end.
+        while let Some(index) = self.files.with_room.pop() {
+            let copies = self.files.parts_of(index).filter_map(|(transfer, part)| {
+                let Role::Receiver(copy) = part.role else {
+                    return None;
+                };
+                (copy.wanted > copy.granted).then_some((transfer, copy))
+            });
+            for (transfer, copy) in copies.collect::<Vec<_>>() {
+                self.steps.one();
+                self.use_room_for(index, transfer, copy);
+            }
+        }
+    }
+
+    fn use_room_for(&mut self, index: u32, transfer: TransferId, copy: Copy) {
+        let wanted = u32::try_from(copy.wanted - copy.acknowledged).unwrap_or(u32::MAX);
+        let window_bytes = self.window_for(index, transfer, wanted);
+        let granted = copy.acknowledged + u64::from(window_bytes);
+        // A little is not worth it, unless it is all.
+        let worth = u64::from(self.files.rules.chunk_bytes).min(copy.wanted - copy.granted);
+        if granted < copy.granted + worth {
+            return;
+        }
+        let part = self.files.parts.get_mut(&(index, transfer));
+        if let Some(Role::Receiver(copy)) = part.map(|part| &mut part.role) {
+            copy.granted = granted;
+        }
+        let offset = copy.acknowledged;
+        let Some(home) = self.home_of_transfer(transfer) else {
+            return;
+        };
+        if home != self.shard {
+            let what = FileAsked::Credit {
+                offset,
+                window_bytes,
+                rooms: None,
+            };
+            return self.tell_home(index, home, transfer, what);
+        }
+        if let Some(connection) = self.connections.id(index) {
+            let want = Want::Credit {
+                offset,
+                window_bytes,
+                rooms: None,
+            };
+            // It may be out since.
+            let _ = self.file_at_home(connection, transfer, want);
+            self.review_file(transfer);
         }
     }
 }
@@ -317,6 +402,7 @@ const NO_COPY: Copy = Copy {
     credited: 0,
     acknowledged: 0,
     granted: 0,
+    wanted: 0,
 };
 
 /// So much more of the file, and credit costs nothing.

@@ -129,7 +129,7 @@ impl Server {
     pub(super) fn remove_part(&mut self, index: u32, transfer: TransferId) {
         let part = self.files.parts.remove(&(index, transfer));
         if part.is_none_or(|part| part.role != Role::Sender) {
-            return;
+            return self.note_room(index);
         }
         let asked_for = self.files.rules.max_requested_bytes;
         let connection = self.connections.get_mut(index);

@@ -31,6 +31,12 @@ impl Server {
         }
         let entry = self.files.get_mut(transfer).ok_or_else(unknown)?;
         let is_sender = entry.sender == Some(from);
+        if let Want::Credit { rooms: None, .. } = &want
+            && !entry.at_it.contains(&from)
+        {
+            // Its shard has not heard yet that it is out: it may no longer have the file.
+            return Err(unknown());
+        }
         match want {
             Want::Chunk { offset, data } if is_sender => {
                 let mut to = core::mem::take(&mut self.files.lists);

@@ -39,6 +39,8 @@ pub(super) struct Files {
     /// What clients of this shard are at, by slot.
     parts: BTreeMap<(u32, TransferId), Part>,
     verdicts: Verdicts,
+    /// Clients with room for more of copies that wait for it.
+    with_room: Vec<u32>,
     /// Bodies that are kept.
     body_bytes: usize,
     /// Lists that are kept for the next time: of connections, and of slots.
@@ -96,6 +98,8 @@ struct Copy {
     acknowledged: u64,
     /// Up to where it may be sent.
     granted: u64,
+    /// Up to where the client takes it: further, if there was no room for all of its window.
+    wanted: u64,
 }
 
 impl Copy {
@@ -114,11 +118,17 @@ impl Files {
             entries: BTreeMap::new(),
             parts: BTreeMap::new(),
             verdicts: Verdicts::default(),
+            with_room: Vec::new(),
             body_bytes: 0,
             lists: Vec::new(),
             slots: Vec::new(),
             steps: Steps::new(),
         }
+    }
+
+    /// Whether copies may have room that they have not been given.
+    pub(super) fn has_room_to_use(&self) -> bool {
+        !self.with_room.is_empty()
     }
 
     /// Transfers that have their home here. O(1).

@@ -244,6 +244,26 @@ impl Server {
         self.ask(home, request);
     }
 
+    /// The same without waiting for an answer.
+    pub(in crate::server) fn tell_home(
+        &mut self,
+        index: u32,
+        home: ShardId,
+        transfer: TransferId,
+        asked: FileAsked,
+    ) {
+        if let Some(who) = self.who(index) {
+            let ticket = 0;
+            let request = Request::File {
+                who,
+                ticket,
+                transfer,
+                asked,
+            };
+            self.ask(home, request);
+        }
+    }
+
     pub(in crate::server) fn room_names_of(&self, index: u32) -> Vec<Box<str>> {
         let rooms = self.rooms_of(index);
         rooms.map(|room| self.rooms.name(room).into()).collect()

@@ -25,7 +25,7 @@ fn drain(hall: &mut Hall, sink: &mut Sink) {
     panic!("{} of {}", sink.at(), sink.size);
 }
 
-// covers A1-10, A6-02
+// covers A0-8, A1-10, A6-02
 #[test]
 fn the_next_binary_message_is_the_file() {
     for dialect in BOTH {

@@ -143,8 +143,8 @@ pub(crate) enum Wrong {
     Corrupt,
 }
 
-/// Less room than this is none, unless it is enough for the rest of the file: nobody is asked for single bytes. A
-/// receiver whose window is smaller and does not hold the rest gets nothing.
+/// Less room than this is none, unless it is enough for the rest of the file, or nothing is on its way to the receiver:
+/// nobody is asked for single bytes while others are.
 pub(crate) const MIN_PIECE_BYTES: u32 = 1_024;
 
 /// Pieces that are asked for and have not come.

@@ -1,6 +1,6 @@
 //! `send-file` and `receive-files`: files through a server, over binary frames.
 //!
-//! [`link`] is one connection; [`drive`] keeps one for as long as it is needed, and hands what comes to a [`Party`]:
+//! [`link`] is one connection; [`drive()`] keeps one for as long as it is needed, and hands what comes to a [`Party`]:
 //! [`sender`] or [`receiver`], which do what the core's machines for files say. [`folder`] is where files come to lie.
 
 mod drive;

@@ -8,12 +8,7 @@ fn old(seed: u64) -> Plan {
     plan.clients.retain(|client| {
         !matches!(
             client.nature,
-            Nature::Deaf
-                | Nature::Hasty
-                | Nature::Herald
-                | Nature::Late
-                | Nature::Mover
-                | Nature::Porter
+            Nature::Deaf | Nature::Hasty | Nature::Herald | Nature::Late | Nature::Mover
         )
     });
     plan

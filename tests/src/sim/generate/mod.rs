@@ -1,7 +1,6 @@
 //! From a seed to a plan: settings, clients by their nature, faults.
 
 mod edges;
-mod files;
 mod server;
 mod shards;
 
@@ -39,7 +38,6 @@ impl Plan {
             end_us,
         };
         edges::add(&mut plan);
-        files::add(&mut plan);
         shards::add(&mut plan);
         plan
     }
@@ -84,7 +82,6 @@ fn client(rng: &mut Rng, number: usize, count: usize, end_us: u64, config: &Conf
         link: link(rng, nature),
         eager: rng.one_in(3),
         fragments: pick(rng, &[1, 1, 2, 5]),
-        porter: None,
         acts: until(writer.acts, end_us),
     }
 }
@@ -158,13 +155,8 @@ impl Writer {
             Nature::Flapper => self.flapper(),
             Nature::Liar => self.liar(),
             Nature::Crasher => self.crasher(),
-            // In `edges` and `files`.
-            Nature::Deaf
-            | Nature::Hasty
-            | Nature::Herald
-            | Nature::Late
-            | Nature::Mover
-            | Nature::Porter => {}
+            // In `edges`.
+            Nature::Deaf | Nature::Hasty | Nature::Herald | Nature::Late | Nature::Mover => {}
         }
     }
 

@@ -67,8 +67,6 @@ pub(in crate::sim) struct End {
     pub(super) stats: Stats,
     /// Memory of who is in which room.
     pub(super) members: usize,
-    /// Memory of files on their way.
-    pub(super) files: usize,
 }
 
 impl End {
@@ -77,7 +75,6 @@ impl End {
         Self {
             stats: server.stats(),
             members: server.memory().members,
-            files: server.memory().files,
         }
     }
 }

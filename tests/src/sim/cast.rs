@@ -2,11 +2,14 @@
 
 use serde_json::json;
 
+use super::carrier::{About, Carrier, Said};
+use super::content::Content;
+use super::frames::{frame_of, text_of};
 use super::network::{HostId, Network, Reading, SocketId};
 use super::observer::Fingerprint;
 use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
 use super::peer::{Heard, Peer};
-use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Plan, ROOMS, Wish};
+use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Parcel, Plan, ROOMS, Recipient, Wish};
 use super::tape::{Hosted, Inside};
 use super::wrong::{lie_bytes, request, rest};
 use crate::frame::Opcode;
@@ -39,6 +42,7 @@ struct Actor {
     mute: bool,
     /// Numbers its messages and requests.
     serial: u64,
+    carrier: Option<Box<Carrier>>,
 }
 
 impl<'a> Cast<'a> {
@@ -57,6 +61,9 @@ impl<'a> Cast<'a> {
                 waiting: Vec::new(),
                 mute: false,
                 serial: 0,
+                carrier: client
+                    .porter
+                    .map(|porter| Box::new(Carrier::new(porter, plan.seed ^ number as u64))),
             });
         }
         Self {
@@ -91,6 +98,8 @@ impl<'a> Cast<'a> {
                 fault(net, "a connect is refused by the network");
             }
             Act::Say(asks) => self.say(net, number, asks),
+            Act::Offer(parcel) => self.offer(net, number, *parcel),
+            Act::GiveUp => self.port(net, number, Carrier::give_up),
             act => {
                 if let Some(socket) = self.actors[number].socket {
                     self.do_to(net, number, socket, act);
@@ -117,7 +126,16 @@ impl<'a> Cast<'a> {
         if head != Head::Upgrade {
             fault(net, &format!("a wrong request: {head:?}"));
         }
-        write(net, socket, &request(head));
+        let mut request = request(head);
+        if let Some(carrier) = &mut actor.carrier {
+            carrier.connects();
+            if carrier.is_binary() {
+                let rest = request.split_off(b"GET /ws".len());
+                request.extend(b"?dialect=binary");
+                request.extend(rest);
+            }
+        }
+        write(net, socket, &request);
     }
 
     fn say(&mut self, net: &mut Net, number: usize, asks: &[Ask]) {
@@ -240,9 +258,10 @@ impl<'a> Cast<'a> {
             Wish::BadJson => (Kind::Wrong("bad_json"), 0, json!(null)),
             Wish::Binary => (Kind::Wrong("bad_message"), 0, json!(null)),
         };
+        let is_binary = actor.speaks_binary();
         let bare = matches!(ask.what, Wish::BadJson | Wish::Binary);
         let id = (ask.named && !bare).then(|| {
-            let id = if serial.is_multiple_of(2) {
+            let id = if serial.is_multiple_of(2) || is_binary {
                 json!(serial)
             } else {
                 json!(format!("q\"{serial}"))
@@ -253,6 +272,10 @@ impl<'a> Cast<'a> {
         let (opcode, payload) = match ask.what {
             Wish::BadJson => (Opcode::Text, b"hello {".to_vec()),
             Wish::Binary => (Opcode::Binary, vec![0, 255, 7]),
+            _ if is_binary => (
+                Opcode::Binary,
+                frame_of(&text.to_string(), &self.plan.config).expect("it has a frame"),
+            ),
             _ => (Opcode::Text, text.to_string().into_bytes()),
         };
         let mut none = Peer::new(super::peer::Codec::Own, 0);
@@ -323,7 +346,12 @@ impl<'a> Cast<'a> {
                     net.write(socket, &bytes);
                 }
             }
-            Act::Connect(_) | Act::Refused | Act::Rest | Act::Say(_) => {}
+            Act::Connect(_)
+            | Act::Refused
+            | Act::Rest
+            | Act::Say(_)
+            | Act::Offer(_)
+            | Act::GiveUp => {}
         }
     }
 
@@ -373,10 +401,11 @@ impl<'a> Cast<'a> {
                 Heard::Ping(payload) if !self.actors[number].mute => {
                     self.frame(net, number, Opcode::Pong, &payload);
                 }
-                Heard::Text(text) if text.starts_with(r#"{"type":"welcome""#) => {
-                    let value: serde_json::Value =
-                        serde_json::from_str(&text).map_err(|error| error.to_string())?;
-                    self.actors[number].id = value["clientId"].as_str().map(str::to_owned);
+                Heard::Text(text) => self.heard(net, number, &text)?,
+                Heard::Binary(frame) => {
+                    let text =
+                        text_of(&frame).map_err(|error| format!("client {number}: {error}"))?;
+                    self.heard(net, number, &text)?;
                 }
                 Heard::Close(code) => {
                     let payload = if code == 1005 {
@@ -394,6 +423,124 @@ impl<'a> Cast<'a> {
             }
         }
         Ok(())
+    }
+
+    fn heard(&mut self, net: &mut Net, number: usize, text: &str) -> Result<(), String> {
+        let is_welcome = text.starts_with(r#"{"type":"welcome""#);
+        if !is_welcome && self.actors[number].carrier.is_none() {
+            return Ok(());
+        }
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if is_welcome {
+            self.actors[number].id = value["clientId"].as_str().map(str::to_owned);
+            self.port(net, number, Carrier::welcomed);
+        } else {
+            let now = net.now_us();
+            let kind = value["type"].as_str().unwrap_or_default();
+            self.port(net, number, |carrier| carrier.heard(now, kind, &value));
+        }
+        Ok(())
+    }
+
+    // ---- files
+
+    /// A client sends a file.
+    fn offer(&mut self, net: &mut Net, number: usize, parcel: Parcel) {
+        let to = match parcel.to {
+            Recipient::Room(room) => ("room", ROOMS[room].to_owned()),
+            Recipient::Client(client) => {
+                let id = self.actors.get(client).and_then(|actor| actor.id.clone());
+                (
+                    "to",
+                    id.unwrap_or_else(|| "client_AAAAAAAAAAAAAAAAAAAAAAAA".to_owned()),
+                )
+            }
+        };
+        let actor = &mut self.actors[number];
+        if actor.id.is_none() {
+            return; // it is not connected
+        }
+        actor.serial += 1;
+        let content = Content {
+            seed: (number as u64) << 32 | actor.serial,
+            size: u64::from(parcel.size),
+        };
+        let own = format!("t{}", actor.serial);
+        self.port(net, number, |carrier| {
+            carrier.offer(own, to, content, parcel.claim);
+        });
+    }
+
+    /// It is time for a client's files.
+    pub(super) fn carry(&mut self, net: &mut Net, number: usize) {
+        let now = net.now_us();
+        self.port(net, number, |carrier| carrier.tick(now));
+    }
+
+    /// Something happens to a client's files, of which it says what there is to say.
+    fn port(&mut self, net: &mut Net, number: usize, happens: impl FnOnce(&mut Carrier)) {
+        let Some(carrier) = self.actors[number].carrier.as_mut() else {
+            return;
+        };
+        let before = carrier.next_due();
+        happens(carrier);
+        let says = carrier.take_says();
+        let due = carrier.next_due();
+        if let Some(due) = due
+            && before != Some(due)
+        {
+            net.set_timer(due, FILES + number as u64);
+        }
+        let socket = self.actors[number].socket;
+        let Some(socket) = socket.filter(|&socket| net.is_writable(socket)) else {
+            return;
+        };
+        if self.is_open(number) {
+            for said in says {
+                self.tell(net, number, socket, said);
+            }
+        }
+    }
+
+    fn tell(&mut self, net: &mut Net, number: usize, socket: SocketId, said: Said) {
+        let fragments = self.plan.clients[number].fragments;
+        let actor = &mut self.actors[number];
+        actor.serial += 1;
+        let serial = actor.serial;
+        let Said { mut text, about } = said;
+        let (kind, named) = match about {
+            About::Start { .. } => (Kind::FileStart, true),
+            About::Complete(transfer) => (Kind::FileComplete(transfer), true),
+            About::End(_) | About::Abort(_) => (Kind::File, serial.is_multiple_of(2)),
+            About::Chunk(..) | About::Credit(..) => (Kind::File, false),
+        };
+        if named {
+            text["id"] = json!(serial);
+        }
+        let text = text.to_string();
+        let (opcode, payload) = if actor.speaks_binary() {
+            let frame = frame_of(&text, &self.plan.config).expect("it has a frame");
+            (Opcode::Binary, frame)
+        } else {
+            (Opcode::Text, text.into_bytes())
+        };
+        let Some(peer) = actor.peer.as_mut() else {
+            return;
+        };
+        let frames = peer.message(opcode, &payload, fragments);
+        let pings = peer.take_pings();
+        let request = Request {
+            kind,
+            id: named.then(|| serial.to_string()),
+            room: 0,
+            serial: None,
+        };
+        watch(net).pinged(socket, pings);
+        watch(net).written(socket, frames.len());
+        watch(net).asked(socket, request, None);
+        watch(net).said_of_file(socket, &about);
+        net.write(socket, &frames);
     }
 
     /// The server has finished writing.
@@ -467,6 +614,17 @@ impl<'a> Cast<'a> {
         }
     }
 }
+
+impl Actor {
+    fn speaks_binary(&self) -> bool {
+        self.carrier
+            .as_ref()
+            .is_some_and(|carrier| carrier.is_binary())
+    }
+}
+
+/// Timers of clients' files count from here.
+pub(super) const FILES: u64 = 1 << 35;
 
 fn watch(net: &mut Net) -> &mut Oracle {
     &mut net.observer_mut().0.0

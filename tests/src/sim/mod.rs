@@ -66,8 +66,11 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod carrier;
 mod cast;
+mod content;
 mod coverage;
+mod frames;
 mod generate;
 mod host;
 mod links;
@@ -84,6 +87,8 @@ mod tape;
 mod wire;
 mod wrong;
 
+pub use carrier::About;
+pub use content::Content;
 pub use coverage::{Count, Coverage};
 pub use host::Driving;
 pub use links::{Courier, Lag, Letter};
@@ -92,8 +97,8 @@ pub use observer::{Accept, Fingerprint, Log, Observer, Step};
 pub use oracle::{Editor, Kind, Oracle, Outgoing, Request, Target};
 pub use peer::{Codec, Heard, Peer};
 pub use plan::{
-    APPLICATION_TYPE, Act, Ask, ClientPlan, Head, Lie, Nature, Order, Plan, ROOMS, Shards, Trouble,
-    Wish,
+    APPLICATION_TYPE, Act, Ask, Claim, ClientPlan, Head, Lie, Nature, Order, Parcel, Plan, Porter,
+    ROOMS, Recipient, Shards, Trouble, Wish,
 };
 pub use rig::{App, Fate, Orders, Rig, RigClient, Ticket};
 pub use run::{Failure, Report, Sabotage, run, run_recorded, run_sabotaged, run_seed};

@@ -80,6 +80,8 @@ pub struct ClientPlan {
     pub eager: bool,
     /// In how many frames it sends a message at most.
     pub fragments: usize,
+    /// What it makes of files; `None`: nothing, whatever it is offered.
+    pub porter: Option<Porter>,
     /// Microseconds after the one before (or the beginning), and what it does then.
     pub acts: Vec<(u64, Act)>,
 }
@@ -105,6 +107,8 @@ pub enum Nature {
     Late,
     /// Breaks the rules.
     Liar,
+    /// Sends files and takes them.
+    Porter,
     /// Listens.
     Lurker,
     /// Leaves a room whose messages it has not read.
@@ -146,6 +150,62 @@ pub enum Act {
     Lie(Lie),
     /// The server's driver gives up on the connection.
     Fail,
+    /// Sends a file.
+    Offer(Parcel),
+    /// Gives up the oldest file that it sends, or takes if it sends none.
+    GiveUp,
+}
+
+/// How a client deals with files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Porter {
+    /// It speaks the binary dialect.
+    pub binary: bool,
+    /// What it takes at once of a file that it is offered.
+    pub window_bytes: u32,
+    /// How long it takes for a chunk that it sends, in microseconds.
+    pub chunk_us: u64,
+    /// How long it takes before it says that it has what it was passed, in microseconds.
+    pub credit_us: u64,
+    /// Of so many files in 8 that it is offered it takes none.
+    pub refuses: u8,
+    /// At so many chunks in 256 that it is passed it gives the file up.
+    pub drops: u8,
+    /// It goes on where it was when it is back, as a sender and as a receiver.
+    pub resumes: bool,
+}
+
+/// A file that a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// Who may have it.
+    pub to: Recipient,
+    /// How long it is.
+    pub size: u32,
+    /// What is said of its hash.
+    pub claim: Claim,
+}
+
+/// Who may have a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// The other members of a room.
+    Room(usize),
+    /// A client of the plan.
+    Client(usize),
+}
+
+/// What a sender says of a file's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing.
+    Nothing,
+    /// What it is, at the start.
+    Start,
+    /// What it is, at the end.
+    End,
+    /// What it is not, at the end.
+    Wrong,
 }
 
 /// The first bytes of a connection.

@@ -12,7 +12,7 @@ use roomwire_core::server::{Command, Event, Outcome, Place, RequestToken};
 use roomwire_core::{Config, ErrorCode, Server, ShardId, ValidConfig};
 use serde_json::json;
 
-use super::cast::{Cast, Net};
+use super::cast::{Cast, FILES, Net};
 use super::coverage::Coverage;
 use super::links::Courier;
 use super::network::{HostId, Network, News};
@@ -268,6 +268,9 @@ impl<'a> Run<'a> {
             News::Finished(socket) => self.cast.finished(&mut self.net, socket),
             News::Refused(socket) | News::Reset(socket) => self.cast.gone(socket),
             News::Timer(END | CUT) => self.cast.leave(&mut self.net),
+            News::Timer(token) if token >= FILES => {
+                self.cast.carry(&mut self.net, (token - FILES) as usize);
+            }
             News::Timer(token) if token >= TROUBLES => {
                 let (_, trouble) = self.plan.shards.troubles[(token - TROUBLES) as usize];
                 self.trouble(trouble);

@@ -7,7 +7,7 @@ use super::plan::{Act, Plan, Trouble};
 /// The smallest plan that was found for which `fails` holds, in at most `runs` calls of it.
 ///
 /// Tried are, in halves and then ever smaller: fewer clients, fewer commands, less trouble between shards, fewer acts
-/// of a client, fewer requests of an act; fewer shards, links without delay, and the usual driver. A client that is dropped keeps its number, so that what is said
+/// of a client, fewer requests of an act, shorter files; fewer shards, links without delay, and the usual driver. A client that is dropped keeps its number, so that what is said
 /// of the others stays true. What remains keeps its time.
 pub fn shrink(plan: &Plan, runs: usize, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut search = Search {
@@ -165,6 +165,25 @@ impl Search<'_> {
             let mut candidate = self.best.clone();
             candidate.clients[client].fragments = 1;
             self.attempt(candidate);
+        }
+        for client in 0..self.best.clients.len() {
+            for act in 0..self.best.clients[client].acts.len() {
+                self.parcel(client, act);
+            }
+        }
+    }
+
+    /// A shorter file, if that is one.
+    fn parcel(&mut self, client: usize, act: usize) {
+        loop {
+            let mut candidate = self.best.clone();
+            let Some((_, Act::Offer(parcel))) = candidate.clients[client].acts.get_mut(act) else {
+                return;
+            };
+            parcel.size /= 2;
+            if !self.attempt(candidate) {
+                return;
+            }
         }
     }
 }

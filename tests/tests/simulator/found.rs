@@ -8,7 +8,12 @@ fn old(seed: u64) -> Plan {
     plan.clients.retain(|client| {
         !matches!(
             client.nature,
-            Nature::Deaf | Nature::Hasty | Nature::Herald | Nature::Late | Nature::Mover
+            Nature::Deaf
+                | Nature::Hasty
+                | Nature::Herald
+                | Nature::Late
+                | Nature::Mover
+                | Nature::Porter
         )
     });
     plan

@@ -3,6 +3,7 @@
 //!
 //! `ROOMWIRE_SIM_SEED` runs one seed instead, and makes it smaller if it fails. `tests/soak` runs many.
 
+mod files;
 mod found;
 mod recording;
 mod sabotage;

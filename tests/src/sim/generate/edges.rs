@@ -49,6 +49,7 @@ pub(super) fn add(plan: &mut Plan) {
             link,
             eager: false,
             fragments: 1,
+            porter: None,
             acts: until(writer.acts, plan.end_us),
         });
     }

@@ -1,6 +1,7 @@
 //! From a seed to a plan: settings, clients by their nature, faults.
 
 mod edges;
+mod files;
 mod server;
 mod shards;
 
@@ -38,6 +39,7 @@ impl Plan {
             end_us,
         };
         edges::add(&mut plan);
+        files::add(&mut plan);
         shards::add(&mut plan);
         plan
     }
@@ -82,6 +84,7 @@ fn client(rng: &mut Rng, number: usize, count: usize, end_us: u64, config: &Conf
         link: link(rng, nature),
         eager: rng.one_in(3),
         fragments: pick(rng, &[1, 1, 2, 5]),
+        porter: None,
         acts: until(writer.acts, end_us),
     }
 }
@@ -155,8 +158,13 @@ impl Writer {
             Nature::Flapper => self.flapper(),
             Nature::Liar => self.liar(),
             Nature::Crasher => self.crasher(),
-            // In `edges`.
-            Nature::Deaf | Nature::Hasty | Nature::Herald | Nature::Late | Nature::Mover => {}
+            // In `edges` and `files`.
+            Nature::Deaf
+            | Nature::Hasty
+            | Nature::Herald
+            | Nature::Late
+            | Nature::Mover
+            | Nature::Porter => {}
         }
     }
 

@@ -151,7 +151,18 @@ impl Oracle {
 
     /// Everybody has left: nothing may be left of them on a shard.
     pub(super) fn check_nothing_left(&mut self, shard: usize, end: &End) {
-        let End { stats, members } = end;
+        let End {
+            stats,
+            members,
+            files,
+        } = end;
+        let over = stats.files_completed + stats.files_failed;
+        self.check(*files == 0 && stats.files_started == over, || {
+            format!(
+                "of {} files {over} have ended, and {files} bytes are left",
+                stats.files_started
+            )
+        });
         let gauges = (
             stats.connections,
             stats.clients,

@@ -8,6 +8,7 @@
 //! Where a server has several shards some of that is not promised; `shards` says what, and why.
 
 mod bounds;
+mod files;
 mod order;
 mod quiet;
 mod replies;
@@ -28,6 +29,7 @@ use super::coverage::Coverage;
 use super::network::{SocketId, WALL_MS};
 use super::plan::{Plan, ROOMS};
 
+use files::Files;
 use order::Orders;
 use session::{Ask, Key, Outcome, Sent, Session, To, When};
 pub use session::{Kind, Request};
@@ -60,6 +62,7 @@ pub struct Oracle {
     /// Private messages that have not been compared.
     privates: Vec<Key>,
     orders: Orders,
+    files: Files,
     /// There is one shard.
     alone: bool,
     /// The shard whose turn it is.
@@ -152,6 +155,7 @@ impl Oracle {
             ended: Vec::new(),
             privates: Vec::new(),
             orders: Orders::default(),
+            files: Files::default(),
             alone: plan.shards.count == 1,
             here: 0,
             lives: (0..shards).map(Life::of).collect(),

@@ -46,6 +46,9 @@ impl Oracle {
                 self.check_waiting(number);
             }
         }
+        if self.coverage.audits.is_multiple_of(64) {
+            self.check_file_memory(server);
+        }
         self.life().clients = stats.clients;
         if self.alone {
             self.settled();
@@ -73,6 +76,7 @@ impl Oracle {
             self.check_ended(number);
         }
         self.check_private(&drained);
+        self.check_files(&drained);
         if drained.len() == live.len() {
             self.check_clients();
         }

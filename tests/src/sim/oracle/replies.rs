@@ -54,6 +54,9 @@ impl Oracle {
         let (when, room, serial) = (ask.when, ask.request.room, ask.request.serial);
         session.direct = session.direct.max(when.lo);
         if kind == "error" {
+            if !certain {
+                self.file_refused(number);
+            }
             self.coverage
                 .edge(&format!("refused: {}", code.unwrap_or_default()));
             let made = serial.and_then(|serial| self.sent.get(&(number, serial)));
@@ -63,9 +66,13 @@ impl Oracle {
             });
         }
         session.alive = session.alive.max(when.lo);
+        if let Kind::FileComplete(transfer) = session.asks[index].request.kind {
+            self.file_confirmed(number, transfer);
+        }
         match kind {
             "joined_room" => self.joined(number, room, when, value, text),
             "left_room" => self.exit(number, room, when, text),
+            "file_accepted" => self.file_accepted(number, value, text),
             "members" => {
                 let whole = value["more"] == false;
                 if whole {
@@ -167,7 +174,10 @@ fn can_be(ask: &Ask, kind: &str, code: Option<&str>, alone: bool) -> bool {
     match request.kind {
         Kind::Join => kind == "joined_room",
         Kind::Leave => kind == "left_room",
-        Kind::Message | Kind::Plain | Kind::Typing => kind == "ack" && request.id.is_some(),
+        Kind::FileStart => kind == "file_accepted",
+        Kind::Message | Kind::Plain | Kind::Typing | Kind::File | Kind::FileComplete(_) => {
+            kind == "ack" && request.id.is_some()
+        }
         Kind::Metadata => kind == "metadata_updated",
         Kind::Members => kind == "members",
         Kind::Ping => kind == "pong",

@@ -63,6 +63,12 @@ pub enum Kind {
     Ping,
     /// A type of the application.
     Application,
+    /// `file_start`.
+    FileStart,
+    /// `file_complete` of a transfer.
+    FileComplete(u64),
+    /// Anything else about a file.
+    File,
     /// What can only be refused, and by which code.
     Wrong(&'static str),
     /// A close frame.
@@ -112,7 +118,7 @@ impl Ask {
         self.request.id.is_some()
             || !matches!(
                 self.request.kind,
-                Kind::Message | Kind::Plain | Kind::Typing
+                Kind::Message | Kind::Plain | Kind::Typing | Kind::File
             )
     }
 

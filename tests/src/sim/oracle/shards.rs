@@ -67,6 +67,8 @@ pub(in crate::sim) struct End {
     pub(super) stats: Stats,
     /// Memory of who is in which room.
     pub(super) members: usize,
+    /// Memory of files on their way.
+    pub(super) files: usize,
 }
 
 impl End {
@@ -75,6 +77,7 @@ impl End {
         Self {
             stats: server.stats(),
             members: server.memory().members,
+            files: server.memory().files,
         }
     }
 }

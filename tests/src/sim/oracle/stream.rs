@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::session::{Key, Reader, To};
 use super::{Oracle, PROGRAM};
 use crate::frame::{Frame, FrameReader, Opcode};
+use crate::sim::frames::text_of;
 use crate::sim::network::{SocketId, WALL_MS};
 use crate::sim::plan::ROOMS;
 
@@ -50,9 +51,14 @@ impl Oracle {
             format!("{number}: a frame after the close frame")
         });
         match frame.opcode {
-            Opcode::Text if frame.fin => {
+            Opcode::Text | Opcode::Binary if frame.fin => {
                 self.totals().texts += 1;
-                match (String::from_utf8(frame.payload), &mut self.editor) {
+                let text = if frame.opcode == Opcode::Text {
+                    String::from_utf8(frame.payload).map_err(|error| error.to_string())
+                } else {
+                    text_of(&frame.payload)
+                };
+                match (text, &mut self.editor) {
                     (Ok(text), None) => self.text(number, &text),
                     (Ok(text), Some(editor)) => {
                         for text in (editor.0)(SocketId(number), text) {
@@ -137,7 +143,8 @@ impl Oracle {
                 self.sessions[number].closing = code;
             }
             "ack" | "error" | "pong" | "joined_room" | "left_room" | "metadata_updated"
-            | "members" | "rolled" => self.reply(number, kind, &value, text),
+            | "members" | "rolled" | "file_accepted" => self.reply(number, kind, &value, text),
+            kind if kind.starts_with("file_") => self.told_of_file(number, kind, &value, text),
             _ => self.fail(|| format!("{number}: unexpected {text}")),
         }
     }

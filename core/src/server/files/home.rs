@@ -124,8 +124,22 @@ impl Server {
     /// What follows from what has happened to a transfer: pieces to ask for, ends to tell of, receivers to drop, progress
     /// to report, the end of it all; and when to look again.
     pub(in crate::server) fn review_file(&mut self, transfer: TransferId) {
-        let now = self.now.mono;
-        self.ask_for_pieces(transfer);
+        loop {
+            self.ask_for_pieces(transfer);
+            self.tell_ends(transfer);
+            let (outcome, any_dropped) = self.tick_file(transfer);
+            if let Some(outcome) = outcome {
+                return self.file_over(transfer, outcome);
+            }
+            // The others may have waited for those who are dropped.
+            if !any_dropped {
+                return self.arm_file(transfer);
+            }
+        }
+    }
+
+    /// Tells those of the end who have been passed everything.
+    fn tell_ends(&mut self, transfer: TransferId) {
         let mut to = core::mem::take(&mut self.files.lists);
         to.clear();
         let ended = self
@@ -139,20 +153,26 @@ impl Server {
             };
             self.tell_file(&to, transfer, &told);
         }
-        to.clear();
-        let ticked = match self.files.get_mut(transfer) {
-            Some(entry) => entry.transfer.tick(now, &mut to),
-            None => Ticked::default(),
-        };
-        for dropped in &to {
-            if let Some(entry) = self.files.get_mut(transfer) {
-                entry.at_it.remove(dropped);
+        self.files.lists = to;
+    }
+
+    /// Drops receivers and reports progress, as is due: how the transfer is over, if it is; whether any was dropped.
+    fn tick_file(&mut self, transfer: TransferId) -> (Option<Over>, bool) {
+        let now = self.now.mono;
+        let mut dropped = core::mem::take(&mut self.files.lists);
+        dropped.clear();
+        let mut ticked = Ticked::default();
+        if let Some(entry) = self.files.get_mut(transfer) {
+            ticked = entry.transfer.tick(now, &mut dropped);
+            for receiver in &dropped {
+                entry.at_it.remove(receiver);
             }
         }
-        if !to.is_empty() {
-            self.tell_file(&to, transfer, &TOO_SLOW);
+        let any_dropped = !dropped.is_empty();
+        if any_dropped {
+            self.tell_file(&dropped, transfer, &TOO_SLOW);
         }
-        self.files.lists = to;
+        self.files.lists = dropped;
         if let Some(progress) = ticked.progress.filter(|_| ticked.outcome.is_none()) {
             let told = FileTold::Progress {
                 acknowledged: progress.acknowledged,
@@ -162,10 +182,7 @@ impl Server {
             };
             self.tell_sender(transfer, &told);
         }
-        match ticked.outcome {
-            Some(outcome) => self.file_over(transfer, outcome),
-            None => self.arm_file(transfer),
-        }
+        (ticked.outcome, any_dropped)
     }
 
     fn tell_sender(&mut self, transfer: TransferId, told: &FileTold) {

@@ -120,6 +120,43 @@ fn a_receiver_that_says_nothing_is_dropped_and_the_others_go_on() {
     hall.close_all();
 }
 
+/// Two of three have no room and say nothing, so that they are waited for until they are dropped.
+// covers A6-04
+#[test]
+fn who_waited_for_others_goes_on_once_they_are_dropped() {
+    let mut hall = Hall::new(with(|config| {
+        config.files.idle_ms = 5_000;
+        config.files.gather_ms = 100;
+    }));
+    let sender = hall.member(Dialect::Json, "tea");
+    let others = [Dialect::Json, Dialect::Binary, Dialect::Binary];
+    let others = others.map(|dialect| hall.member(dialect, "tea"));
+    let start = to_room("one", "tea", 200_000);
+    let mut source = Source::start(&mut hall, sender, &start, file_of(200_000));
+    let [mut first, mut second, mut sink] =
+        others.map(|other| Sink::accept(&mut hall, other, 70_000));
+    hall.world.advance_ms(100);
+    run(&mut hall, &mut source, &mut [&mut sink]);
+    assert_eq!(sink.at(), 70_000);
+    // The sink has said all it has to: from here on it only waits.
+    let mut waited = 0;
+    while first.outcome.is_none() {
+        hall.world.advance_ms(500);
+        waited += 500;
+        assert!(waited < 10_000);
+        run(&mut hall, &mut source, &mut [&mut sink]);
+        first.hear(&mut hall);
+        second.hear(&mut hall);
+    }
+    for silent in [&first, &second] {
+        let outcome = silent.outcome.as_ref().expect("an outcome");
+        assert_eq!(outcome["code"], "transfer_timeout");
+    }
+    finish(&mut hall, &mut source, &mut [&mut sink], 1_000);
+    assert_complete(&source, &[&mut sink], 2);
+    hall.close_all();
+}
+
 // covers A6-04
 #[test]
 fn a_receiver_alone_that_says_nothing() {

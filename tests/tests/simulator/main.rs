@@ -58,12 +58,13 @@ fn alone(seed: u64) {
         return;
     };
     let small = shrink(&plan, 2_000, |plan| run(plan).is_err());
-    let what = run(&small).expect_err("it failed before").what;
+    let smaller = run(&small).expect_err("it failed before");
     panic!(
-        "{failure}\n{}\nsmaller, {} of {}: {what}\n{small:#?}",
-        kept(&failure),
+        "{failure}\nsmaller, {} of {}: {}\n{}\n{small:#?}",
         size(&small),
-        size(&plan)
+        size(&plan),
+        smaller.what,
+        kept(&smaller)
     );
 }
 

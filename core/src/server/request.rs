@@ -290,7 +290,11 @@ fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Ro
 fn in_dialect(kind: Kind, upgrade: &Upgrade<'_>, head: &RequestHead<'_>) -> Kind {
     let binary = match upgrade.protocol() {
         Some(protocol) => protocol == BINARY,
-        None => head.target.query_value("dialect").as_deref() == Some("binary"),
+        None => {
+            // As it stands, not decoded: a recording that masks everything else keeps just this.
+            let mut pairs = head.target.query().unwrap_or_default().split('&');
+            pairs.find_map(|pair| pair.strip_prefix("dialect=")) == Some("binary")
+        }
     };
     match kind {
         Kind::Client(_) if binary => Kind::Client(WireForm::Binary),

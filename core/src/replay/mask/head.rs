@@ -16,7 +16,8 @@ pub(super) struct Head {
 enum Place {
     Method,
     Path,
-    Query,
+    /// The query, so many bytes of whose parameter are as in [`DIALECT`]; `None` if it has become another.
+    Query(Option<usize>),
     Version,
     Name,
     /// A value that decides.
@@ -69,8 +70,11 @@ impl Head {
         }
         match (self.place, byte) {
             (Place::Method, b' ') => self.place = Place::Path,
-            (Place::Path, b'?') => self.place = Place::Query,
-            (Place::Path | Place::Query, b' ') => self.place = Place::Version,
+            (Place::Path, b'?') | (Place::Query(_), b'&') => self.place = Place::Query(Some(0)),
+            (Place::Path | Place::Query(_), b' ') => self.place = Place::Version,
+            (Place::Query(Some(at)), _) if DIALECT.get(at) == Some(&byte) => {
+                self.place = Place::Query(Some(at + 1));
+            }
             (Place::Name, b':') => {
                 let line = self.seen.get(self.line_start..).unwrap_or_default();
                 let name = line.strip_suffix(b":").unwrap_or_default();
@@ -80,7 +84,12 @@ impl Head {
                     Place::Masked
                 };
             }
-            (Place::Query, _) if byte.is_ascii_alphanumeric() => return b'x',
+            (Place::Query(_), _) => {
+                self.place = Place::Query(None);
+                if byte.is_ascii_alphanumeric() {
+                    return b'x';
+                }
+            }
             (Place::Masked, _) if byte.is_ascii_graphic() || !byte.is_ascii() => return b'x',
             _ => {}
         }
@@ -107,6 +116,8 @@ fn decides(name: &[u8]) -> bool {
     is_handshake || DECIDING.iter().any(is)
 }
 
+/// The one parameter that decides anything. What is masked in its place is another: there is no `x` in it.
+const DIALECT: &[u8] = b"dialect=binary";
 const HANDSHAKE: &[u8] = b"sec-websocket-";
 const DECIDING: [&str; 13] = [
     "connection",

@@ -100,6 +100,25 @@ fn a_head_keeps_what_decides() {
 }
 
 #[test]
+fn of_a_query_the_dialect_is_kept() {
+    for (query, expected) in [
+        ("dialect=binary", "dialect=binary"),
+        ("a=b&dialect=binary&c", "x=x&dialect=binary&x"),
+        ("dialect=json", "dialect=xxxx"),
+        ("dialect=binary1", "dialect=binaryx"),
+        ("dialect=bin%61ry", "dialect=bin%xxxx"),
+        ("dialects=binary", "dialectx=xxxxxx"),
+        ("sdialect=binary", "xxxxxxxx=xxxxxx"),
+        ("dialect==binary", "dialect==xxxxxx"),
+        ("dialed&dialect=b", "dialex&dialect=b"),
+    ] {
+        let masked = masked(format!("GET /?{query} HTTP/1.1\r\n").as_bytes());
+        let expected = format!("GET /?{expected} HTTP/1.1\r\n");
+        assert_eq!(String::from_utf8_lossy(&masked), expected);
+    }
+}
+
+#[test]
 fn bodies_are_zeroed_and_the_next_request_is_found() {
     let requests =
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcPOST / HTTP/1.1\r\nHost: a\r\n\

@@ -233,9 +233,11 @@ impl Transfer {
             receiver.resume_bytes = receiver.resume_bytes.min(room);
         }
         let owes = receiver.owes(size);
+        // More room with which nothing more can be passed is no news of it.
+        let goes_on = has_moved || (has_more_room && receiver.has_room(receiver.next, size));
         if !owes {
             self.silent.remove(slot);
-        } else if accepted || has_moved || has_more_room || !self.silent.contains(slot) {
+        } else if accepted || goes_on || !self.silent.contains(slot) {
             self.silent.set(slot, self.now.as_micros());
         }
         Ok(offset)

@@ -229,6 +229,21 @@ fn who_owes_credit_for_too_long_is_dropped_and_the_others_go_on() {
 }
 
 #[test]
+fn more_room_is_news_if_something_can_be_passed_with_it() {
+    let mut desk = Desk::new(100 * KIB, RULES);
+    desk.credit(0, 0, 2_048).expect("credit");
+    desk.answer_all();
+    desk.tick(5_000);
+    desk.credit(0, 0, 2_548).expect("credit");
+    assert_eq!(desk.deadline_ms(), Some(10_000));
+    desk.tick(6_000);
+    desk.credit(0, 0, 3_072).expect("credit");
+    desk.answer_all();
+    assert_eq!(desk.tick(15_999).1, [0_u32; 0]);
+    assert_eq!(desk.tick(16_000).1, [0]);
+}
+
+#[test]
 fn who_waits_for_the_sender_owes_nothing() {
     let mut desk = Desk::new(100 * KIB, RULES);
     desk.has(0, 0);

@@ -54,7 +54,7 @@ pub(super) fn add(plan: &mut Plan) {
 }
 
 /// One plan of so many has files.
-const FILES_ONE_IN: usize = 8;
+const FILES_ONE_IN: usize = 4;
 
 fn settings(rng: &mut Rng, config: &mut Config) {
     let files = &mut config.files;

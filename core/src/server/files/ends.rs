@@ -56,6 +56,7 @@ impl Server {
         };
         if entry.sender == Some(connection) {
             entry.sender = None;
+            entry.is_announced = true;
             // What came in one message is all there.
             if entry.body.is_none() {
                 entry.transfer.sender_lost(now);
@@ -156,12 +157,11 @@ impl Server {
         }
     }
 
-    /// A transfer that was never offered is forgotten.
+    /// A transfer that could not be offered is over. Some may have been offered it all the same.
     pub(in crate::server) fn take_back(&mut self, index: u32, transfer: TransferId) {
         self.files.parts.remove(&(index, transfer));
-        if self.remove_file(transfer).is_some() {
-            self.stats.files_failed += 1;
-        }
+        let sender = self.connections.id(index);
+        self.end_file(transfer, sender, &NOT_OFFERED);
     }
 
     // ---- asked by other shards
@@ -301,6 +301,10 @@ impl Server {
 const LEFT: FileTold = FileTold::Failed {
     code: ErrorCode::NotMember,
     message: "You are not in the room any more",
+};
+const NOT_OFFERED: FileTold = FileTold::Failed {
+    code: ErrorCode::TransferLost,
+    message: "The file could not be offered to everyone who may have it",
 };
 const SENDER_LEFT: FileTold = FileTold::Failed {
     code: ErrorCode::NotMember,

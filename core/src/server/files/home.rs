@@ -124,6 +124,10 @@ impl Server {
     /// What follows from what has happened to a transfer: pieces to ask for, ends to tell of, receivers to drop, progress
     /// to report, the end of it all; and when to look again.
     pub(in crate::server) fn review_file(&mut self, transfer: TransferId) {
+        let entry = self.files.get(transfer);
+        if entry.is_none_or(|entry| !entry.is_announced) {
+            return;
+        }
         loop {
             self.ask_for_pieces(transfer);
             self.tell_ends(transfer);

@@ -56,6 +56,8 @@ struct Entry {
     offer: Arc<Offer>,
     /// Who sends it. `None`: it has gone, or it was all in one message.
     sender: Option<ConnectionId>,
+    /// The sender knows of it, or has gone. Another shard may offer it to receivers before it says that it has: they wait.
+    is_announced: bool,
     /// Receivers that have accepted it and have not completed.
     at_it: BTreeSet<ConnectionId>,
     secret: Box<str>,

@@ -137,6 +137,7 @@ impl Server {
             transfer: Transfer::new(about.size, about.hash, rules, self.now.mono),
             offer: Arc::clone(&offer),
             sender: Some(connection),
+            is_announced: false,
             at_it: BTreeSet::new(),
             secret: self.new_transfer_secret(transfer),
             to: receivers,
@@ -333,6 +334,9 @@ impl Server {
         offset: u64,
         asked: Asked<'_>,
     ) {
+        if let Some(entry) = self.files.get_mut(transfer) {
+            entry.is_announced = true;
+        }
         let part = self.files.parts.get(&(index, transfer));
         let name = part.and_then(|part| part.name.clone()).unwrap_or_default();
         let secret = match self.files.get(transfer) {

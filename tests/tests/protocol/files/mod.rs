@@ -8,6 +8,7 @@ mod passing;
 mod plain;
 mod program;
 mod random;
+mod slow_links;
 mod timeouts;
 
 use roomwire_core::Config;

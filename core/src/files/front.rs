@@ -53,7 +53,7 @@ impl Transfer {
         if receiver.place != Place::Front {
             return;
         }
-        let is_empty = receiver.acknowledged == receiver.next;
+        let keeps_up = receiver.keeps_up();
         let blocked = self.front.blockers.contains(slot);
         let blocks = if blocked {
             !receiver.has_room_again(requested, size)
@@ -65,7 +65,7 @@ impl Transfer {
         } else if !blocks {
             self.unblock(slot);
         }
-        self.note_hunger(slot, is_empty && !blocks);
+        self.note_hunger(slot, keeps_up && !blocks);
     }
 
     fn note_hunger(&mut self, slot: u32, hungry: bool) {
@@ -129,7 +129,7 @@ impl Transfer {
     }
 
     /// Whether the clock of holding up runs from now on: while one receiver, or fewer than half, have no room, at least
-    /// half of the others have done with everything that has passed, and the sender has next to nothing to send. To be
+    /// half of the others have done with what has passed, and the sender has next to nothing to send. To be
     /// called whenever anything of that may have changed.
     ///
     /// Whoever has room and still something to do is not held up: windows are there to be used.

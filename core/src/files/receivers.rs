@@ -11,6 +11,8 @@ pub(super) struct Receiver {
     pub(super) id: ConnectionId,
     /// It says that it has everything before this.
     pub(super) acknowledged: u64,
+    /// How much more it had when it last said so.
+    pub(super) step_bytes: u64,
     /// Everything before this has been passed on to it, or it had it when it came.
     pub(super) next: u64,
     /// It takes everything before this; never beyond the file.
@@ -24,7 +26,7 @@ pub(super) struct Receiver {
     pub(super) place: Place,
     /// It has been told the end.
     pub(super) ended: bool,
-    /// The front waits for others, and it has done with everything that has passed.
+    /// The front waits for others, and it has done with what has passed.
     pub(super) hungry: bool,
     /// It waits in the line for a stream.
     pub(super) queued: bool,
@@ -58,6 +60,12 @@ impl Receiver {
         let is_empty = self.acknowledged == from && self.has_room(from, size);
         let room = self.limit.saturating_sub(from);
         is_empty || self.limit >= size || room >= u64::from(self.resume_bytes)
+    }
+
+    /// Whether it has done with what has passed, as far as one can tell: what it has not said that it has is less than
+    /// what it waits for to say so, as it did last.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.next - self.acknowledged < self.step_bytes.min(self.resume_bytes.into()).max(1)
     }
 
     /// Whether nothing goes on until it says something.

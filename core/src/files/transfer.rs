@@ -61,7 +61,7 @@ pub(super) struct Front {
     pub(super) members: u32,
     /// Those of them without room for what comes next, by the clock's reading that they are waited for until.
     pub(super) blockers: Order,
-    /// Those of the others that have done with everything that has passed.
+    /// Those of the others that have done with what has passed.
     pub(super) hungry: u32,
     /// A clock that only runs while few hold many up, in microseconds.
     pub(super) held_us: u64,
@@ -159,6 +159,7 @@ impl Transfer {
         let slot = self.receivers.insert(Receiver {
             id,
             acknowledged: start,
+            step_bytes: 0,
             next: start,
             limit: start,
             claimed,
@@ -216,6 +217,7 @@ impl Transfer {
         let has_moved = offset > receiver.acknowledged;
         if has_moved {
             self.told.moves_from(receiver.acknowledged);
+            receiver.step_bytes = offset - receiver.acknowledged;
             receiver.acknowledged = offset;
         }
         let has_more_room = limit > receiver.limit;

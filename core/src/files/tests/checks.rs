@@ -51,7 +51,9 @@ pub(super) fn consistent(transfer: &Transfer) {
         } else if at_front {
             assert!(receiver.has_room(requested, size));
         }
-        let is_hungry = at_front && !blocks && receiver.acknowledged == receiver.next;
+        let on_its_way = receiver.next - receiver.acknowledged;
+        let waits_for = receiver.step_bytes.min(receiver.resume_bytes.into());
+        let is_hungry = at_front && !blocks && (on_its_way == 0 || on_its_way < waits_for);
         assert_eq!(receiver.hungry, is_hungry);
         hungry += u32::from(is_hungry);
         owing_blockers += u32::from(blocks && receiver.owes(size));

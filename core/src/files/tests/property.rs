@@ -66,6 +66,7 @@ fn peer() -> impl Strategy<Value = PeerPlan> {
                     us_per_kib,
                     window_bytes,
                     credit_every_bytes,
+                    in_steps: false,
                     stall,
                     leaves,
                 }
@@ -175,6 +176,7 @@ fn even(us_per_kib: u64, sender_us_per_kib: u64, delay_us: u64, size: usize) -> 
             us_per_kib,
             window_bytes: 16 * 1_024,
             credit_every_bytes: 1,
+            in_steps: false,
             stall: None,
             leaves: Vec::new(),
         }],
@@ -191,8 +193,11 @@ proptest! {
         sender in 0u64..2_000,
         delay in 0u64..2_000,
         size in 1usize..1_000_000,
+        step in prop_oneof![Just(1), 1usize..8 * 1_024],
     ) {
-        let scenario = even(pace, sender, delay, size);
+        let mut scenario = even(pace, sender, delay, size);
+        scenario.peers[0].credit_every_bytes = step;
+        scenario.peers[0].in_steps = true;
         let (alone, _) = group(fast, None, &scenario);
         let (with_slow, _) = group(fast, Some(50), &scenario);
         let patience = 200 * MS;

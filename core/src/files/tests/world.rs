@@ -41,6 +41,8 @@ pub(super) struct PeerPlan {
     pub(super) window_bytes: u32,
     /// It gives credit when it has read so much, or all.
     pub(super) credit_every_bytes: usize,
+    /// Or only so much, or the end of the file.
+    pub(super) in_steps: bool,
     /// Having so much, it reads nothing for so long.
     pub(super) stall: Option<(usize, u64)>,
     /// Having so much, it leaves for so long; whether it is the same connection afterwards.
@@ -431,7 +433,8 @@ impl World {
             self.completed += 1;
             return;
         }
-        if unread > 0 && (peer.inbox.is_empty() || unread >= peer.plan.credit_every_bytes as u64) {
+        let is_all = peer.inbox.is_empty() && !peer.plan.in_steps;
+        if unread > 0 && (is_all || unread >= peer.plan.credit_every_bytes as u64) {
             self.credits(index);
         }
         self.wake(index);

@@ -26,7 +26,8 @@ impl<'a> Target<'a> {
     /// # Errors
     ///
     /// 405 for `CONNECT`. 400 for anything but `/path`, an absolute `http`, `https`, `ws` or `wss` URI whose
-    /// authority is `host`, or, with `OPTIONS` alone, `*`; for a fragment; for bytes outside visible ASCII.
+    /// authority is `host` if there is one, or, with `OPTIONS` alone, `*`; for a fragment; for bytes outside visible
+    /// ASCII.
     pub fn parse(
         raw: &'a str,
         method: Method,
@@ -54,7 +55,7 @@ impl<'a> Target<'a> {
     }
 
     /// `scheme://authority[/path][?query]`. A server must take this form (RFC 9112 3.2.2); one that
-    /// contradicts `Host` is how caches are poisoned.
+    /// contradicts `Host` is how caches are poisoned. HTTP/1.0 may do without `Host`.
     fn absolute(raw: &'a str, host: Option<&Authority<'_>>) -> Result<Self, Refusal> {
         const BAD_FORM: Refusal =
             Refusal::bad_request("The request target must be a path that starts with /");
@@ -63,7 +64,7 @@ impl<'a> Target<'a> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(BAD_FORM)?;
         let authority = Authority::parse(authority.as_bytes()).ok_or(BAD_FORM)?;
-        if !host.is_some_and(|host| authority.same_as(host, port)) {
+        if host.is_some_and(|host| !authority.same_as(host, port)) {
             return Err(Refusal::bad_request(
                 "The request target and the Host header name different hosts",
             ));

@@ -156,6 +156,7 @@ fn good_requests() {
         (b"GET HTTPS://A:443/x HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         (b"GET ws://a:8080/x HTTP/1.1\r\nHost: a:8080\r\n\r\n", 200),
         (b"GET http://a?x HTTP/1.1\r\nHost: a:80\r\n\r\n", 200),
+        (b"GET http://a/ HTTP/1.0\r\n\r\n", 200),
         (
             b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
             200,
@@ -294,7 +295,8 @@ fn targets() {
         (b"GET ://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"GET file:///etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        (b"GET http://a/ HTTP/1.0\r\n\r\n", 400),
+        (b"GET http://b/ HTTP/1.0\r\nHost: a\r\n\r\n", 400),
+        (b"GET http://a/ HTTP/1.1\r\n\r\n", 400),
         (b"GET \\x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", 405),

@@ -75,7 +75,7 @@ impl<'a> RequestHead<'a> {
     ///
     /// As soon as the bytes can no longer become a good head; nothing after it can be trusted, so answer and
     /// close. 431: longer than `limits`, the request line included (there is no 414). 505: an HTTP version
-    /// other than 1.0 and 1.1. 501: a method that [`Method`] does not know, a transfer coding other than
+    /// other than 1.0 and 1.1. 501: a method that [`Method`] does not know, a transfer coding before
     /// `chunked`. 417: an expectation other than `100-continue`. 405: `CONNECT`. 400: everything else, among it
     /// TLS and the HTTP/2 preface, line ends other than CR LF, leading blank lines, folded headers, missing or
     /// repeated or malformed `Host`, and body lengths that could be read in two ways.
@@ -411,13 +411,7 @@ impl<'a> Facts<'a> {
                 .map(Framing::Length)
                 .ok_or(Refusal::bad_request("Content-Length must be one number")),
             (Seen::Never, Seen::Once(coding)) if version == Version::Http11 => {
-                if coding.eq_ignore_ascii_case(b"chunked") {
-                    Ok(Framing::Chunked)
-                } else {
-                    Err(Refusal::not_implemented(
-                        "The only transfer coding served here is chunked",
-                    ))
-                }
+                check_codings(coding).map(|()| Framing::Chunked)
             }
             _ => Err(Refusal::bad_request(
                 "The length of the body is stated more than once, or in a way that HTTP/1.0 does not have",
@@ -434,6 +428,26 @@ impl<'a> Facts<'a> {
         } else {
             Ok(self.expects_continue)
         }
+    }
+}
+
+/// Chunked alone is served. Other codings before it are not; where it is not the last, or is repeated, the end of the
+/// body cannot be known (RFC 9112 6.3). Empty elements count as others: parsers differ about them.
+fn check_codings(list: &[u8]) -> Result<(), Refusal> {
+    let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    let mut codings = list.rsplit(|&byte| byte == b',').map(trim_ows);
+    let ends_chunked = codings.next().is_some_and(is_chunked);
+    let mut others = codings.peekable();
+    if ends_chunked && others.peek().is_none() {
+        Ok(())
+    } else if ends_chunked && others.all(|coding| !coding.is_empty() && !is_chunked(coding)) {
+        Err(Refusal::not_implemented(
+            "The only transfer coding served here is chunked",
+        ))
+    } else {
+        Err(Refusal::bad_request(
+            "The last transfer coding, and no other, must be chunked",
+        ))
     }
 }
 

@@ -151,13 +151,24 @@ impl Judge<'_> {
             if first == b'\r' {
                 return self.exactly(b"\n");
             }
-            let token = first.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&first);
-            if !token {
+            self.name(first)?;
+            self.text_until_return(Outcome::Refused(431))?;
+            self.exactly(b"\n")?;
+        }
+    }
+
+    fn name(&mut self, first: u8) -> Result<(), Outcome> {
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let mut byte = first;
+        loop {
+            if !token(byte) {
                 return Err(Outcome::Refused(400));
             }
             self.spend(Outcome::Refused(431))?;
-            self.text_until_return(Outcome::Refused(431))?;
-            self.exactly(b"\n")?;
+            byte = self.next()?;
+            if byte == b':' {
+                return Ok(());
+            }
         }
     }
 

@@ -46,7 +46,9 @@ enum State {
     DataEnd,
     /// The start of a trailer, or of the blank line.
     LineStart,
-    /// The rest of a trailer.
+    /// The rest of a trailer's name.
+    Name,
+    /// A trailer's value.
     Line,
     /// The line feed that ends a trailer.
     LineEnd,
@@ -127,7 +129,7 @@ impl BodyDiscard {
     pub(crate) const fn is_at_spare(&self) -> bool {
         matches!(
             self.state,
-            State::Extension { .. } | State::LineStart | State::Line
+            State::Extension { .. } | State::LineStart | State::Name | State::Line
         )
     }
 
@@ -150,9 +152,16 @@ impl BodyDiscard {
             (State::DataReturn, b'\r') => State::DataEnd,
             (State::DataEnd, b'\n') => NEXT_SIZE,
             (State::LineStart, b'\r') => State::LastEnd,
-            (State::LineStart, _) if is_token_byte(byte) => self.trailer_byte()?,
+            (State::LineStart | State::Name, _) if is_token_byte(byte) => {
+                self.spend_spare(Refusal::head_too_large())?;
+                State::Name
+            }
+            (State::Name, b':') => State::Line,
             (State::Line, b'\r') => State::LineEnd,
-            (State::Line, _) if is_text(byte) => self.trailer_byte()?,
+            (State::Line, _) if is_text(byte) => {
+                self.spend_spare(Refusal::head_too_large())?;
+                State::Line
+            }
             (State::LineEnd, b'\n') => State::LineStart,
             (State::LastEnd, b'\n') => State::Done,
             (State::Refused(refusal), _) => return Err(refusal),
@@ -168,11 +177,6 @@ impl BodyDiscard {
             }
             None => Err(Refusal::content_too_large()),
         }
-    }
-
-    fn trailer_byte(&mut self) -> Result<State, Refusal> {
-        self.spend_spare(Refusal::head_too_large())?;
-        Ok(State::Line)
     }
 
     fn spend_spare(&mut self, refusal: Refusal) -> Result<(), Refusal> {

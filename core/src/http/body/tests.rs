@@ -112,6 +112,10 @@ fn chunks() {
         (b"0\r\nX: y\n\r\n", Err(400)),
         (b"0\r\nX: \x00\r\n\r\n", Err(400)),
         (b"0\r\n: y\r\n\r\n", Err(400)),
+        (b"0\r\nX\r\n\r\n", Err(400)),
+        (b"0\r\nX : y\r\n\r\n", Err(400)),
+        (b"0\r\nX y\r\n\r\n", Err(400)),
+        (b"0\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Err(400)),
         (b"0\r\nX: y\rZ: a\r\n\r\n", Err(400)),
         (b"\x355\xff", Err(400)),
     ];
@@ -127,12 +131,14 @@ fn extensions_and_trailers_are_bounded() {
     let text = extension(spare);
     check(Framing::Chunked, text.as_bytes(), Ok((text.len(), true)));
     check(Framing::Chunked, extension(spare + 1).as_bytes(), Err(400));
-    let trailer = |count: usize| format!("0\r\n{}\r\n\r\n", "t".repeat(count));
+    let trailer = |count: usize| format!("0\r\nX:{}\r\n\r\n", "t".repeat(count - 1));
     let text = trailer(spare);
     check(Framing::Chunked, text.as_bytes(), Ok((text.len(), true)));
     check(Framing::Chunked, trailer(spare + 1).as_bytes(), Err(431));
-    let many = format!("0\r\n{}\r\n", "t\r\n".repeat(spare + 1));
+    let many = format!("0\r\n{}\r\n", "t:\r\n".repeat(spare + 1));
     check(Framing::Chunked, many.as_bytes(), Err(431));
+    let name = format!("0\r\n{}", "t".repeat(spare + 1));
+    check(Framing::Chunked, name.as_bytes(), Err(431));
 }
 
 fn piece() -> impl Strategy<Value = Vec<u8>> {

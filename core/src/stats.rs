@@ -25,7 +25,7 @@ pub struct Stats {
     /// Connections closed because their listener asks for the PROXY protocol, and they came from elsewhere than a
     /// trusted proxy or began otherwise.
     pub unproxied: u64,
-    /// Requests answered with an error status.
+    /// Requests answered with an error status, or cut off as their body was malformed.
     pub refused_requests: u64,
     /// WebSocket sessions opened.
     pub opened: u64,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use roomwire_core::server::Event;
+use roomwire_core::server::{Event, Refused};
 
 use crate::threads::End;
 
@@ -75,7 +75,7 @@ impl Clone for Drains {
     }
 }
 
-/// Logs an event: the life of connections at `debug`, the server's own at `info`.
+/// Logs an event: the life of connections at `debug`, the server's own and what it refuses at `info`, floods at `warn`.
 pub fn log_event(event: &Event) {
     match event {
         Event::Opened {
@@ -98,6 +98,10 @@ pub fn log_event(event: &Event) {
         Event::Application {
             connection, client, ..
         } => tracing::debug!(%connection, %client, "application message"),
+        Event::Refused { kind, count, peer } => match kind {
+            Refused::Full | Refused::Address => tracing::warn!(count, %peer, "refused {kind}"),
+            _ => tracing::info!(count, %peer, "refused {kind}"),
+        },
         Event::Drained => tracing::info!("drained: every connection has ended"),
         Event::Failed { shard } => tracing::warn!(
             shard = shard.0,

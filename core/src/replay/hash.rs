@@ -4,7 +4,7 @@
 
 use crate::id::ConnectionId;
 use crate::machine::{Output, PeerAddr, Turn};
-use crate::server::{CloseCause, Event};
+use crate::server::{CloseCause, Event, Refused};
 use crate::time::Instant;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,6 +197,12 @@ impl Hash {
                 self.bytes(&[9]);
                 self.number(transfer.to_bits());
             }
+            Event::Refused { kind, count, peer } => {
+                self.bytes(&[10]);
+                self.number(refused_number(*kind));
+                self.number(*count);
+                self.peer(*peer);
+            }
             Event::Drained => self.bytes(&[4]),
             // Drivers tell it, after what was recorded.
             Event::Failed { .. } => {}
@@ -207,6 +213,15 @@ impl Hash {
         let mut bytes = Vec::new();
         super::wire::put_peer(&mut bytes, peer);
         self.bytes(&bytes);
+    }
+}
+
+const fn refused_number(kind: Refused) -> u64 {
+    match kind {
+        Refused::Full => 1,
+        Refused::Address => 2,
+        Refused::Unproxied => 3,
+        Refused::Request(status) => status.code() as u64,
     }
 }
 

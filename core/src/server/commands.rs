@@ -328,6 +328,7 @@ impl Server {
         if self.drain == Drain::Waiting && self.live == 0 {
             self.drain = Drain::Done;
             self.deadlines.remove(self.drain_due, Deadline::Drain);
+            self.tell_last_refusals();
             self.news.push_back(News::Drained);
         }
     }

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::refusals::Refused;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::{ListenerId, PeerAddr, ShardId};
@@ -103,6 +104,16 @@ pub enum Event {
         connection: ConnectionId,
         /// What became of it.
         verdict: Verdict,
+    },
+    /// Connections or requests were refused. The first of a kind is told at once, what follows it once a minute and
+    /// in one event, so that a flood of them is none of events. Before `Drained` comes what is left.
+    Refused {
+        /// Why.
+        kind: Refused,
+        /// How many since the kind was last told of.
+        count: u64,
+        /// The far end of the last one, or the client that a trusted proxy names.
+        peer: PeerAddr,
     },
     /// A drain is over: no connection is left.
     Drained,

@@ -143,6 +143,7 @@ impl Server {
                 + capacity_bytes(&self.sealing),
             names: self.rooms.table_bytes(),
             news: self.news.capacity() * size_of::<News>()
+                + self.refusals.heap_bytes()
                 + self.backlog.capacity() * size_of::<u32>(),
             relay: self.links.heap_bytes(),
             files: self.files.heap_bytes(),

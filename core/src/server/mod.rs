@@ -23,6 +23,7 @@ mod messages;
 mod poll;
 mod presence;
 mod proxies;
+mod refusals;
 mod request;
 mod shards;
 mod timing;
@@ -69,6 +70,8 @@ pub use explain::{MessageName, Verdict};
 use files::Files;
 pub(crate) use files::NextBinary;
 pub use memory::Memory;
+use refusals::Refusals;
+pub use refusals::Refused;
 pub use shards::Place;
 pub(crate) use shards::Waiting;
 use timing::class;
@@ -107,6 +110,7 @@ pub struct Server {
     throttled: BTreeMap<u32, Instant>,
     unfinished: Unfinished,
     addresses: Addresses,
+    refusals: Refusals,
 
     rooms: Registry<Room>,
     files: Files,
@@ -161,6 +165,7 @@ enum News {
     Opened(u32),
     Ended(u32),
     Application(Box<Event>),
+    Refused(Refused),
     Drained,
 }
 
@@ -238,6 +243,7 @@ impl Server {
             throttled: BTreeMap::new(),
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
+            refusals: Refusals::default(),
             rooms,
             files: Files::new(&config, u64::from(restarts) << 29),
             last_room: LOBBY_SERIAL,
@@ -361,6 +367,7 @@ impl Server {
     fn has_room_for(&mut self, address: u32, peer: PeerAddr, listener: ListenerId) -> bool {
         if self.is_full() || self.connections.is_full() || self.drain != Drain::No {
             self.stats.refused_connections += 1;
+            self.note_refusal(Refused::Full, peer);
             return false;
         }
         !self.refuses_unproxied(listener, peer) && self.has_room_at(address, peer, listener)
@@ -381,7 +388,10 @@ impl Server {
             .map_or(0, Address::connections)
             .saturating_add(elsewhere)
             <= limit;
-        self.stats.refused_addresses += u64::from(!fits);
+        if !fits {
+            self.stats.refused_addresses += 1;
+            self.note_refusal(Refused::Address, peer);
+        }
         fits
     }
 }

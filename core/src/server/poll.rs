@@ -104,6 +104,10 @@ impl Server {
                     Some(event) => event,
                     None => continue,
                 },
+                News::Refused(kind) => match self.refused_event(kind) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 News::Drained => Event::Drained,
             });
         }
@@ -152,6 +156,7 @@ impl Server {
     /// Does what waits between two rounds. `true` when something is left to do at once.
     fn between_rounds(&mut self) -> bool {
         let mut more = self.fire_timers();
+        self.tell_due_refusals();
         self.go_on_with_tails();
         more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
@@ -218,7 +223,9 @@ impl Server {
         let timer = self.timers.next_deadline();
         let other = self.deadlines.first().map(|(due, _)| due);
         let message = self.unfinished.first().map(|(due, _)| due);
-        timer.into_iter().chain(other).chain(message).min()
+        let refusals = self.refusals.first_due();
+        let all = [timer, other, message, refusals];
+        all.into_iter().flatten().min()
     }
 
     /// Processes what connections had to keep, while there is room for it.

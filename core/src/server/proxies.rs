@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 use core::ops::ControlFlow;
 
-use super::Server;
+use super::{Refused, Server};
 use crate::http::{Forwarded, ProxyHeader, Refusal, RequestHead};
 use crate::machine::{ListenerId, PeerAddr};
 use crate::session::connection::{Preface, Stage};
@@ -14,7 +14,10 @@ impl Server {
     /// address. Counts it.
     pub(super) fn refuses_unproxied(&mut self, listener: ListenerId, peer: PeerAddr) -> bool {
         let refused = self.listener(listener).proxy_protocol && !self.trusts(listener, peer);
-        self.stats.unproxied += u64::from(refused);
+        if refused {
+            self.stats.unproxied += 1;
+            self.note_refusal(Refused::Unproxied, peer);
+        }
         refused
     }
 
@@ -60,6 +63,9 @@ impl Server {
     /// some other protocol, so there is no answer that it would understand.
     pub(super) fn close_unproxied(&mut self, index: u32) {
         self.stats.unproxied += 1;
+        if let Some(connection) = self.connections.get(index) {
+            self.note_refusal(Refused::Unproxied, (&connection.peer).into());
+        }
         self.close_quietly(index);
     }
 

@@ -76,8 +76,9 @@ impl Server {
                 }
                 Some(taken)
             }
-            Err(_) => {
-                // The request was answered long ago: there is nobody to tell.
+            Err(refusal) => {
+                // The request was answered long ago: it is only the program that is told.
+                self.note_refused_request(index, refusal.status());
                 self.close_quietly(index);
                 None
             }
@@ -183,7 +184,7 @@ impl Server {
             self.refuse_request(index, refusal, Some(reply));
             return Answer::Over;
         };
-        self.stats.refused_requests += 1;
+        self.note_refused_request(index, refusal.status());
         self.outboxes
             .direct(index, |out| refusal.write(&reply, out));
         self.after_response(index, body, reply.keep_alive)
@@ -201,7 +202,7 @@ impl Server {
 
     /// Answers something that is no request, or too late for one, and closes.
     pub(super) fn refuse_request(&mut self, index: u32, refusal: &Refusal, reply: Option<ReplyTo>) {
-        self.stats.refused_requests += 1;
+        self.note_refused_request(index, refusal.status());
         if self.is_adopted(index) {
             return self.refuse_adopted(index, refusal);
         }

@@ -36,6 +36,7 @@ pub(super) struct Driver {
     pub(super) clients: Vec<String>,
     drain_asked: bool,
     drained: bool,
+    refusals_told: u64,
     /// How many of the next transmits go unanswered.
     pub(super) ignore_transmits: u8,
     next_request: u64,
@@ -108,6 +109,7 @@ impl Driver {
             clients: Vec::new(),
             drain_asked: false,
             drained: false,
+            refusals_told: 0,
             ignore_transmits: 0,
             next_request: 0,
             sent_bytes: 0,
@@ -440,6 +442,10 @@ impl Driver {
                 assert!(self.closed.insert(connection), "closed twice");
             }
             Event::Application { request, .. } => self.requests.push(request),
+            Event::Refused { count, .. } => {
+                assert!(count > 0, "news of nothing");
+                self.refusals_told += count;
+            }
             Event::Drained => {
                 assert!(self.drain_asked && self.live.is_empty());
                 assert!(
@@ -529,6 +535,12 @@ impl Driver {
         assert_eq!(self.opened, self.closed, "an end that was not told");
         assert_eq!(stats.opened, self.opened.len() as u64);
         assert_eq!(self.drained, self.drain_asked);
+        let connections = stats.refused_connections + stats.refused_addresses + stats.unproxied;
+        assert_eq!(
+            self.refusals_told,
+            stats.refused_requests + connections,
+            "a refusal that was not told"
+        );
         assert_eq!(stats.received_bytes, self.received_bytes);
         self.check();
         self.check_explanations();

@@ -308,5 +308,23 @@ class Descriptors(unittest.TestCase):
         self.assertLess(errors.count("accepting pauses"), 5, errors)
 
 
+class Refusals(unittest.TestCase):
+    def test_a_flood_is_two_lines_in_the_log(self):
+        process = start("--listen=127.0.0.1:0", "--threads=1")
+        host, port = process.stdout.readline().split()[-1].rsplit(":", 1)
+        for _ in range(50):
+            with socket.create_connection((host, int(port)), timeout=WAIT_S) as client:
+                client.sendall(b"\0")
+                with client.makefile("rb") as answer:
+                    self.assertTrue(answer.read().startswith(b"HTTP/1.1 400 "))
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=WAIT_S)
+        self.assertEqual(process.returncode, 0, log)
+        # The first one, and what is left when the server ends.
+        lines = [line for line in log.splitlines() if "refused request: 400 Bad Request" in line]
+        counts = [re.search(r"count=(\d+)", line)[1] for line in lines]
+        self.assertEqual(counts, ["1", "49"], log)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -92,6 +92,7 @@ impl Normal<'_> {
                 message,
                 ..
             } => format!("{client} asks for {kind}: {message}"),
+            Event::Refused { kind, .. } => format!("refused {kind}"),
             other => format!("{other:?}"),
         };
         self.name(&shown)

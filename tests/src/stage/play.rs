@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use std::time::Instant;
 
 use roomwire_core::ConnectionId;
-use roomwire_core::server::{Command, Event, Outcome, RequestToken};
+use roomwire_core::server::{Command, Event, Outcome, Refused, RequestToken};
 
 use super::Floor;
 use super::ear::Ear;
@@ -43,6 +43,8 @@ pub struct Play<'a> {
     told: VecDeque<Told>,
     /// The connections of clients, by their ids.
     opened: BTreeMap<String, ConnectionId>,
+    /// What was refused of which it was told.
+    refused: BTreeSet<Refused>,
     /// Of the application, not answered.
     requests: VecDeque<RequestToken>,
     /// The server has ended.
@@ -103,6 +105,7 @@ impl<'a> Play<'a> {
             cast: Vec::new(),
             told: VecDeque::new(),
             opened: BTreeMap::new(),
+            refused: BTreeSet::new(),
             requests: VecDeque::new(),
             over: false,
         }

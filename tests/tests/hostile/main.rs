@@ -4,6 +4,7 @@ mod floods;
 mod frames;
 mod handshakes;
 mod inputs;
+mod refusals;
 mod slow_readers;
 
 use roomwire_core::Config;

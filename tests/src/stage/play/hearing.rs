@@ -105,8 +105,13 @@ impl<'a> Play<'a> {
                 // A client that has nothing more to hear goes, too.
                 self.floor.finish(line);
             }
+            // Each shard tells of its own: how often is left to chance.
+            News::Event(Event::Refused { kind, .. }) if self.refused.contains(&kind) => {}
             News::Event(event) => {
                 match &event {
+                    Event::Refused { kind, .. } => {
+                        self.refused.insert(*kind);
+                    }
                     Event::Opened {
                         connection, client, ..
                     } => {

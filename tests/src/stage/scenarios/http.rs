@@ -146,7 +146,12 @@ fn what_is_no_request_is_refused(play: &mut Play<'_>) {
         (
             "another coding",
             b"GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-            "",
+            "400",
+        ),
+        (
+            "two codings",
+            b"GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "501",
         ),
         (
             "an expectation",

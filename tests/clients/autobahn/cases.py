@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 from kosoku import FailureError, run_fuzzingclient
+from kosoku.cases import CASES
 
 # Cases that come to no verdict, whatever a server does: data after a close, and close codes that nobody may send but
 # that no RFC has defined.
@@ -70,6 +71,19 @@ def negotiates(address):
     return b"sec-websocket-extensions: permessage-deflate" in head.lower()
 
 
+def mend(case):
+    """The cases of compression hash what comes back. `kosoku` hands them bytes of a message that was compressed, and text
+    of one that was not, as servers do with short ones: that has to be bytes, too."""
+    hear = case.onMessage
+
+    def mended(self, message, binary):
+        if isinstance(message, str):
+            message = message.encode("latin-1" if binary else "utf-8")
+        return hear(self, message, binary)
+
+    case.onMessage = mended
+
+
 async def results(address, cases):
     run = run_fuzzingclient(f"ws://{address}/echo", cases, None, concurrency=4)
     try:
@@ -116,13 +130,16 @@ def main():
     options.add_argument("--fast", action="store_true", help="only a few cases of compression")
     options = options.parse_args()
     name = os.path.basename(options.server)
+    for case_id, case in CASES.items():
+        if case_id.startswith(("12.", "13.")):
+            mend(case)
     with Server(options.server) as address:
         good = report(address, f"{name}, 1 to 10", [f"{n}.*" for n in (*range(1, 8), 9, 10)], PLAIN)
         compressed = f"{name}, 12 and 13 (permessage-deflate)"
         if not negotiates(address):
             print(f"{compressed}: not negotiated, none of {COMPRESSED} was run")
         elif options.fast:
-            good &= report(address, f"{compressed}, a few", ["12.1.*", "13.1.*", "13.7.1"], None)
+            good &= report(address, f"{compressed}, a few", ["12.1.1", "12.2.4", "13.3.4", "13.7.1"], None)
         else:
             good &= report(address, compressed, ["12.*", "13.*"], COMPRESSED)
     return 0 if good else 1

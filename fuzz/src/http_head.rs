@@ -231,7 +231,7 @@ const fn method_name(method: Method) -> &'static str {
 fn check_answers(head: &RequestHead<'_>, unix_ms: u64, policy: &OriginPolicy) {
     let reply = ReplyTo::request(head, unix_ms);
     let supported = ["roomwire.json.v1", "chat"];
-    match handshake::check(head, &supported) {
+    match handshake::check(head, &supported, true) {
         Ok(upgrade) => {
             assert_eq!((head.method, head.version), (Method::Get, Version::Http11));
             assert!(!head.framing.has_body());

@@ -316,7 +316,7 @@ pub(super) fn check_upgrade(
     config: &Config,
     head: &RequestHead<'_>,
 ) -> Result<Upgrade<'static>, Refusal> {
-    let upgrade = handshake::check(head, &SUBPROTOCOLS)?;
+    let upgrade = handshake::check(head, &SUBPROTOCOLS, false)?;
     if !origin::allowed(&config.origin, head.values("origin"), head.host.as_ref()) {
         return Err(Refusal::forbidden(
             "Origin not allowed: list it with --allow-origin",

@@ -36,6 +36,9 @@ pub enum DecodeError {
     /// A new message started before the last fragment of the one before it (section 5.4).
     #[error("a new message inside a fragmented one")]
     ExpectedContinuation,
+    /// What a compressed message holds is not DEFLATE, or stops in the middle of a block (RFC 7692 section 7.2.2).
+    #[error("a compressed message that cannot be inflated")]
+    CorruptDeflate,
     /// A control frame without FIN (section 5.5).
     #[error("a fragmented control frame")]
     FragmentedControl,
@@ -76,11 +79,11 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The code to close with (section 7.4.1): 1007 for text that is not UTF-8, 1009 for a limit, 1002 for
-    /// every other rule.
+    /// The code to close with (section 7.4.1): 1007 for text that is not UTF-8 and for what cannot be inflated,
+    /// 1009 for a limit, 1002 for every other rule.
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::Invalid,
+            Self::CorruptDeflate | Self::InvalidUtf8 => CloseCode::Invalid,
             Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::Size,
             Self::CloseCode(_)
             | Self::CloseTooShort

@@ -10,6 +10,7 @@ pub mod extension;
 
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate::negotiation::{self, Agreement};
 use crate::http::syntax::is_token;
 use crate::http::{Method, Refusal, RequestHead, Version};
 
@@ -19,13 +20,16 @@ use crate::http::{Method, Refusal, RequestHead, Version};
 pub struct Upgrade<'s> {
     accept: String,
     protocol: Option<&'s str>,
+    deflate: Option<Agreement>,
+    /// The answer to the client's offers.
     extensions: Option<String>,
 }
 
 /// Checks a handshake. `supported` names the subprotocols that are served on this path; the first of the
-/// client's offers that is among them is chosen, so the client's order of preference counts.
+/// client's offers that is among them is chosen, so the client's order of preference counts. `deflate`: compression is
+/// agreed on if the client offers it ([`negotiation`]); without, every extension is declined.
 ///
-/// O(head + offers x supported), one short allocation.
+/// O(head + offers x supported), one or two short allocations.
 ///
 /// # Errors
 ///
@@ -34,7 +38,11 @@ pub struct Upgrade<'s> {
 /// 426: no `Upgrade` to `websocket` at all, or a version other than 13.
 /// 400: HTTP/1.0, a body, no `upgrade` in `Connection`, a repeated version, a `Sec-WebSocket-Key` that is missing,
 /// repeated or not 16 bytes of base64, malformed subprotocols or extensions.
-pub fn check<'s>(head: &RequestHead<'_>, supported: &[&'s str]) -> Result<Upgrade<'s>, Refusal> {
+pub fn check<'s>(
+    head: &RequestHead<'_>,
+    supported: &[&'s str],
+    deflate: bool,
+) -> Result<Upgrade<'s>, Refusal> {
     if head.method != Method::Get {
         return Err(Refusal::method_not_allowed("GET"));
     }
@@ -58,10 +66,12 @@ pub fn check<'s>(head: &RequestHead<'_>, supported: &[&'s str]) -> Result<Upgrad
     let key = key(head)?;
     let protocol = choose_protocol(head, supported)?;
     let offers = extension::Offers::of(head)?;
+    let deflate = deflate.then(|| negotiation::accept(offers)).flatten();
     Ok(Upgrade {
         accept: derive_accept_key(key),
         protocol,
-        extensions: extension::negotiate(offers),
+        deflate,
+        extensions: deflate.map(|agreement| agreement.to_string()),
     })
 }
 
@@ -70,6 +80,11 @@ impl<'s> Upgrade<'s> {
     /// offered some and gets none fails the connection on its own.
     pub const fn protocol(&self) -> Option<&'s str> {
         self.protocol
+    }
+
+    /// What was agreed on about compression; `None`: messages are not compressed.
+    pub const fn deflate(&self) -> Option<Agreement> {
+        self.deflate
     }
 
     /// The header fields of the `101` response, in order.

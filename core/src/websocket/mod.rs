@@ -7,7 +7,7 @@
 //! - [`DecodeError`] says which rule a peer broke, and with which close code to answer.
 //!
 //! Extensions plug in at one place: [`Decoder::allow_rsv1`] lets RSV1 through on the first frame of a message
-//! (RFC 7692) and hands such a message over as [`Step::Compressed`].
+//! (RFC 7692) and hands such a message over as [`Step::Compressed`], which [`deflate`] reads.
 //!
 //! # Reading
 //!
@@ -40,6 +40,7 @@
 mod assembly;
 mod close;
 mod decoder;
+pub mod deflate;
 mod encode;
 pub mod handshake;
 mod header;

@@ -98,7 +98,7 @@ impl Head {
 
     fn read(&self, limits: &HeadLimits) -> Ended {
         match RequestHead::parse(&self.seen, limits, &mut 0) {
-            Ok(Parsed::Complete { head, .. }) => match handshake::check(&head, &[]) {
+            Ok(Parsed::Complete { head, .. }) => match handshake::check(&head, &[], false) {
                 Ok(_) => Ended::Handshake,
                 Err(_) => Ended::Request(head.framing),
             },

@@ -1,21 +1,11 @@
-//! Extension offers: the syntax of `Sec-WebSocket-Extensions` (RFC 6455 9.1), and which of them are accepted.
+//! Extension offers: the syntax of `Sec-WebSocket-Extensions` (RFC 6455 9.1), walked where it stands in the request.
 //!
-//! Reading the list and deciding about it are kept apart. Offers are walked where they stand in the request.
+//! Which of them are accepted is decided by the extension: [`deflate::negotiation`](super::super::deflate::negotiation).
 
 use std::borrow::Cow;
 
 use crate::http::syntax::{is_ows, is_token, is_token_byte};
 use crate::http::{Headers, Refusal, RequestHead};
-
-/// Decides which offers are accepted: the value of the response's `Sec-WebSocket-Extensions` header, or `None`
-/// for no extension.
-///
-/// No extension is served today, so every offer is declined, which RFC 6455 9.1 allows and every client copes
-/// with: the connection works without. An extension that is served gets its rule here: walk `offers` in the
-/// client's order of preference, return the answer to the first acceptable one.
-pub fn negotiate(_offers: Offers<'_>) -> Option<String> {
-    None
-}
 
 /// The extensions that a client offers, in its order of preference, from all header fields; the syntax has been
 /// checked. Iterating allocates nothing.

@@ -18,7 +18,7 @@ fn head(bytes: &[u8]) -> RequestHead<'_> {
 }
 
 fn answer(bytes: &[u8]) -> Result<String, u16> {
-    match check(&head(bytes), SUPPORTED) {
+    match check(&head(bytes), SUPPORTED, true) {
         Ok(upgrade) => {
             let mut out = Vec::new();
             upgrade.write(&mut out);
@@ -251,11 +251,14 @@ fn the_clients_first_supported_protocol_is_chosen() {
     for (offers, expected) in cases {
         let field = format!("Sec-WebSocket-Protocol: {offers}");
         let bytes = request(GET, "", &field);
-        let chosen = check(&head(&bytes), SUPPORTED).map(|it| it.protocol());
+        let chosen = check(&head(&bytes), SUPPORTED, true).map(|it| it.protocol());
         assert_eq!(chosen, Ok(expected), "{offers}");
     }
     let bytes = request(GET, "", "Sec-WebSocket-Protocol: roomwire.json");
-    assert_eq!(check(&head(&bytes), &[]).map(|it| it.protocol()), Ok(None));
+    assert_eq!(
+        check(&head(&bytes), &[], true).map(|it| it.protocol()),
+        Ok(None)
+    );
 }
 
 /// Each offer as `name;parameter=value;parameter`.
@@ -320,7 +323,7 @@ proptest! {
         let fields = format!("Sec-WebSocket-Extensions: {value}\r\nSec-WebSocket-Protocol: {protocols}");
         let bytes = request(GET, "", &fields);
         let head = head(&bytes);
-        let _ = check(&head, SUPPORTED);
+        let _ = check(&head, SUPPORTED, true);
         if let Ok(offers) = Offers::of(&head) {
             let separators = value.matches([',', ';']).count();
             let found: usize = offers.map(|offer| 1 + offer.parameters().count()).sum();
@@ -333,7 +336,7 @@ proptest! {
         let text = data_encoding::BASE64.encode(&key);
         let field = format!("Sec-WebSocket-Key: {text}");
         let bytes = request(GET, "Sec-WebSocket-Key", &field);
-        prop_assert!(check(&head(&bytes), SUPPORTED).is_ok());
+        prop_assert!(check(&head(&bytes), SUPPORTED, true).is_ok());
     }
 
     #[test]
@@ -342,6 +345,29 @@ proptest! {
         let bytes = request(GET, "Sec-WebSocket-Key", &field);
         let digits = text.trim_end_matches('=').len();
         let expected = digits == 22 && text.len() == 24;
-        prop_assert_eq!(check(&head(&bytes), SUPPORTED).is_ok(), expected);
+        prop_assert_eq!(check(&head(&bytes), SUPPORTED, true).is_ok(), expected);
     }
+}
+
+#[test]
+fn compression_is_agreed_on_where_it_is_served() {
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=10";
+    let bytes = request(GET, "", offer);
+    let agreed = check(&head(&bytes), SUPPORTED, true).expect("a handshake");
+    let extensions = |upgrade: &Upgrade<'_>| {
+        let mut headers = upgrade.headers();
+        let found = headers.find(|(name, _)| *name == "Sec-WebSocket-Extensions");
+        found.map(|(_, value)| value.to_owned())
+    };
+    assert_eq!(
+        extensions(&agreed).as_deref(),
+        Some(
+            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10"
+        )
+    );
+    let window = agreed.deflate().map(|agreement| agreement.server_window());
+    assert_eq!(window.map(|window| window.bits()), Some(10));
+    let declined = check(&head(&bytes), SUPPORTED, false).expect("a handshake");
+    assert_eq!(extensions(&declined), None);
+    assert_eq!(declined.deflate(), None);
 }

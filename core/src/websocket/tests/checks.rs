@@ -380,6 +380,7 @@ fn close_codes_of_errors() {
         (DecodeError::CloseCode(1005), 1002),
         (DecodeError::CloseTooShort, 1002),
         (DecodeError::ControlTooLong, 1002),
+        (DecodeError::CorruptDeflate, 1007),
         (DecodeError::ExpectedContinuation, 1002),
         (DecodeError::FragmentedControl, 1002),
         (DecodeError::FrameTooLarge, 1009),

@@ -1,0 +1,125 @@
+//! From messages to compressed payloads (RFC 7692 section 7.2.1).
+
+use core::fmt;
+
+use zlib_rs::{Deflate, DeflateConfig, DeflateFlush};
+
+use super::{TAIL, Window};
+
+/// How hard to try, as zlib counts. What is out of range is taken for what is nearest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Effort {
+    /// Time: 1 (fast) to 9 (small).
+    pub level: u8,
+    /// Memory: 1 to 9.
+    pub memory_level: u8,
+}
+
+impl Effort {
+    /// Level 3 and memory level 7: live messages are better fast than small.
+    pub const DEFAULT: Self = Self {
+        level: 3,
+        memory_level: 7,
+    };
+
+    const fn clamped(self) -> Self {
+        Self {
+            level: clamp(self.level),
+            memory_level: clamp(self.memory_level),
+        }
+    }
+}
+
+const fn clamp(level: u8) -> u8 {
+    match level {
+        0 => 1,
+        1..=9 => level,
+        _ => 9,
+    }
+}
+
+/// Compresses one message after the other; between them it remembers nothing.
+///
+/// Holds nothing until the first message, then one context for each window in use (323 KB for the largest, 202 KB for
+/// the smallest, at the default effort), and a buffer, of which [`shrink`](Self::shrink) gives back what is unusual.
+pub struct Compressors {
+    effort: Effort,
+    contexts: [Option<Deflate>; Window::ALL.len()],
+    /// All of it is written: only growing costs zeros.
+    buffer: Vec<u8>,
+}
+
+impl Compressors {
+    /// Those that have not compressed anything. Allocates nothing.
+    pub const fn new(effort: Effort) -> Self {
+        Self {
+            effort: effort.clamped(),
+            contexts: [const { None }; Window::ALL.len()],
+            buffer: Vec::new(),
+        }
+    }
+
+    /// The payload that stands for `message`, for a receiver whose window is at least `window`: of one frame with RSV1,
+    /// or of the fragments of one. `None` if it would not be shorter than the message. O(message).
+    pub fn compress(&mut self, window: Window, message: &[u8]) -> Option<&[u8]> {
+        // One byte too few for a payload that is as long as the message.
+        let room = (message.len() + TAIL.len()).saturating_sub(1);
+        if self.buffer.len() < room {
+            self.buffer.reserve_exact(room - self.buffer.len());
+            self.buffer.resize(room, 0);
+        }
+        let context = self.contexts.get_mut(window.index())?;
+        let context = context.get_or_insert_with(|| new_context(window, self.effort));
+        let into = self.buffer.get_mut(..room)?;
+        let outcome = context.compress(message, into, DeflateFlush::SyncFlush);
+        let (read, written) = (context.total_in(), context.total_out());
+        context.reset();
+        outcome.ok()?;
+        // Where there is no room left there may be more to come.
+        if read < message.len() as u64 || written >= room as u64 {
+            return None;
+        }
+        self.buffer.get(..written as usize)?.strip_suffix(&TAIL)
+    }
+
+    /// Gives back what an unusually large message took: a buffer of more than 64 KiB. O(1).
+    pub fn shrink(&mut self) {
+        super::shrink(&mut self.buffer);
+    }
+
+    /// Memory of it, in bytes; that of the contexts is known, not asked for. O(1).
+    pub fn heap_bytes(&self) -> usize {
+        let contexts = Window::ALL.into_iter().zip(&self.contexts);
+        let made = contexts.filter(|(_, context)| context.is_some());
+        let contexts = made.map(|(window, _)| context_bytes(window, self.effort));
+        contexts.sum::<usize>() + self.buffer.capacity()
+    }
+}
+
+impl fmt::Debug for Compressors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressors")
+            .field("effort", &self.effort)
+            .field("heap_bytes", &self.heap_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+fn new_context(window: Window, effort: Effort) -> Deflate {
+    Deflate::new_with_config(DeflateConfig {
+        level: i32::from(effort.level),
+        // Negative: without the header and the checksum of zlib (RFC 1950).
+        window_bits: -i32::from(window.bits()),
+        mem_level: i32::from(effort.memory_level),
+        ..DeflateConfig::default()
+    })
+}
+
+/// What one allocates: the window twice, where each of its bytes occurred before, hash heads, symbols.
+const fn context_bytes(window: Window, effort: Effort) -> usize {
+    let symbols = 1 << (effort.memory_level + 6);
+    4 * (1 << window.bits()) + HASH_BYTES + 7 * symbols + STATE_BYTES
+}
+
+const HASH_BYTES: usize = 128 * 1024;
+const STATE_BYTES: usize = 3_200;

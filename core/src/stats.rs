@@ -94,6 +94,26 @@ pub struct Stats {
     /// Requests refused for any other reason.
     pub refused: u64,
 
+    // ---- compression
+    /// WebSocket connections that have agreed on it.
+    pub compressing: u64,
+    /// Messages compressed, each counted once however many get it.
+    pub compressed: u64,
+    /// How long they were, in bytes.
+    pub compressed_from_bytes: u64,
+    /// What became of that.
+    pub compressed_to_bytes: u64,
+    /// Messages that were long enough, and went out as they were because they would not have become shorter.
+    pub incompressible: u64,
+    /// Compressed messages received.
+    pub inflated: u64,
+    /// How long they were, in bytes.
+    pub inflated_from_bytes: u64,
+    /// What became of that.
+    pub inflated_to_bytes: u64,
+    /// Compressed messages that ended their session: corrupt, too large, or not text where they should have been.
+    pub inflate_refused: u64,
+
     // ---- other shards
     /// Messages taken for other shards, each of one or more things told.
     pub relayed: u64,
@@ -164,6 +184,15 @@ impl core::ops::AddAssign for Stats {
             rate_limited,
             throttled,
             refused,
+            compressing,
+            compressed,
+            compressed_from_bytes,
+            compressed_to_bytes,
+            incompressible,
+            inflated,
+            inflated_from_bytes,
+            inflated_to_bytes,
+            inflate_refused,
             relayed,
             relay_lost,
             relay_timeouts,
@@ -212,6 +241,15 @@ impl core::ops::AddAssign for Stats {
         self.rate_limited += rate_limited;
         self.throttled += throttled;
         self.refused += refused;
+        self.compressing += compressing;
+        self.compressed += compressed;
+        self.compressed_from_bytes += compressed_from_bytes;
+        self.compressed_to_bytes += compressed_to_bytes;
+        self.incompressible += incompressible;
+        self.inflated += inflated;
+        self.inflated_from_bytes += inflated_from_bytes;
+        self.inflated_to_bytes += inflated_to_bytes;
+        self.inflate_refused += inflate_refused;
         self.relayed += relayed;
         self.relay_lost += relay_lost;
         self.relay_timeouts += relay_timeouts;

@@ -31,6 +31,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Pings and their answers.
     pub heartbeat: Heartbeat,
+    /// Compression of messages.
+    pub compression: Compression,
     /// How often clients may speak.
     pub rate_limit: RateLimit,
     /// Which pages may connect.
@@ -264,6 +266,39 @@ impl Default for Heartbeat {
         Self {
             interval_ms: 30_000,
             timeout_ms: 30_000,
+        }
+    }
+}
+
+/// Compression of messages, for clients that ask for it (permessage-deflate, RFC 7692). No message refers back to an
+/// earlier one, so that it takes no memory for a client: each shard has one context to inflate with, of 48 KB, and one
+/// for each window size in use to compress with, mostly 323 KB. An inflated message may be as large as any other
+/// ([`Limits::max_message_bytes`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Compression {
+    /// Clients that ask for it get it. Default `true`.
+    pub enabled: bool,
+    /// Shorter messages are not compressed. Default 1,024. Pieces of files never are.
+    pub threshold_bytes: usize,
+    /// 1 (fast) to 9 (small). Default 3.
+    pub level: u8,
+    /// Memory for compressing, 1 to 9. Default 7.
+    pub memory_level: u8,
+    /// Who does not get it whatever it asks for: patterns for the `User-Agent` of a request, where `*` stands for any
+    /// characters. Default: Safari 15.0 to 15.3, which ask for it and cannot inflate.
+    pub deny_user_agents: Vec<String>,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        let broken = (0..=3).map(|minor| format!("* Version/15.{minor} *Safari/*"));
+        Self {
+            enabled: true,
+            threshold_bytes: 1_024,
+            level: 3,
+            memory_level: 7,
+            deny_user_agents: broken.collect(),
         }
     }
 }

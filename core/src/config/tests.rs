@@ -265,6 +265,24 @@ fn the_drain_code_can_be_sent() {
 }
 
 #[test]
+fn compression_is_bounded() {
+    bounds! {
+        compression.threshold_bytes: [0, 1 << 30] not [(1 << 30) + 1];
+        compression.level: [1, 9] not [0, 10];
+        compression.memory_level: [1, 9] not [0, 10];
+    }
+    let key_of = |patterns: Vec<String>| key(|c| c.compression.deny_user_agents = patterns);
+    let wrong = "compression.deny_user_agents";
+    assert_eq!(key_of(Vec::new()), None);
+    assert_eq!(key_of(vec!["a".repeat(256); 100]), None);
+    assert_eq!(key_of(vec!["a".to_owned(); 101]).as_deref(), Some(wrong));
+    for pattern in [String::new(), "a".repeat(257)] {
+        let found = key_of(vec!["*".to_owned(), pattern]);
+        assert_eq!(found, Some(format!("{wrong}[1]")));
+    }
+}
+
+#[test]
 fn files_are_bounded() {
     bounds! {
         files.max_file_bytes: [None, Some(1), Some((1 << 53) - 1)] not [Some(0), Some(1 << 53)];

@@ -5,8 +5,8 @@ use core::fmt::Display;
 use core::ops::RangeInclusive;
 
 use super::{
-    Config, Drain, Files, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit, RoomNames,
-    RoomRule, Timeouts,
+    Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit,
+    RoomNames, RoomRule, Timeouts,
 };
 use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
@@ -41,6 +41,7 @@ impl Config {
         check_limits(&self.limits)?;
         check_timeouts(&self.timeouts)?;
         check_heartbeat(&self.heartbeat)?;
+        check_compression(&self.compression)?;
         check_rate_limit(&self.rate_limit)?;
         check_origins(&self.origin)?;
         check_drain(&self.drain)?;
@@ -72,6 +73,14 @@ impl Config {
         self.limits
             .max_queued_bytes
             .saturating_add(self.limits.max_message_bytes)
+    }
+}
+
+impl ValidConfig {
+    /// The same with clients that are never compressed for.
+    pub(crate) fn without_compression(mut self) -> Self {
+        self.0.compression.enabled = false;
+        self
     }
 }
 
@@ -267,6 +276,31 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), ConfigError> {
     // Without pings there is nothing to wait for.
     let shortest = u64::from(interval_ms > 0);
     within("heartbeat.timeout_ms", timeout_ms, shortest..=MAX_MS)
+}
+
+fn check_compression(compression: &Compression) -> Result<(), ConfigError> {
+    let Compression {
+        enabled: _,
+        threshold_bytes,
+        level,
+        memory_level,
+        ref deny_user_agents,
+    } = *compression;
+    within("compression.threshold_bytes", threshold_bytes, 0..=GIB)?;
+    within("compression.level", level, 1..=9)?;
+    within("compression.memory_level", memory_level, 1..=9)?;
+    let key = "compression.deny_user_agents";
+    within(key, deny_user_agents.len(), 0..=MAX_PATTERNS)?;
+    for (index, pattern) in deny_user_agents.iter().enumerate() {
+        if pattern.is_empty() || pattern.len() > MAX_PATTERN_BYTES {
+            return Err(ConfigError::new(
+                format!("{key}[{index}]"),
+                quoted(pattern),
+                format!("1 to {MAX_PATTERN_BYTES} bytes"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_rate_limit(rate: &RateLimit) -> Result<(), ConfigError> {
@@ -623,6 +657,9 @@ const MAX_WINDOW_BYTES: u32 = 1 << 30;
 /// Each credit looks at all of them.
 const MAX_STREAMS: u32 = 64;
 const MAX_ROOM_RULES: usize = 1_000;
+/// Each upgrade is compared with all of them.
+const MAX_PATTERNS: usize = 100;
+const MAX_PATTERN_BYTES: usize = 256;
 const MAX_APPLICATION_TYPES: usize = 1_000;
 const MAX_TYPE_BYTES: usize = 128;
 /// Positions in a queue are 32 bits.

@@ -295,6 +295,7 @@ fn read_header(source: &mut Source<'_>, explain: usize) -> Result<Result<Run, Re
         let mut config = read.config;
         config.listeners = read.listeners;
         config.adopted = read.adopted;
+        config.compression.enabled &= read.compresses;
         config.application_types = read.application_types;
         let recorded = config.clone();
         config.explain.entries = config.explain.entries.max(explain);

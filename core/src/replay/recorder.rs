@@ -40,7 +40,8 @@ impl Sink for &mut Vec<u8> {
 /// What is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Without what clients and the embedding program say. Default `true`.
+    /// Without what clients and the embedding program say. Default `true`. What is masked compresses to another length
+    /// than what was said, so that the server agrees on no compression with anybody while it is recorded so.
     pub masked: bool,
     /// The recording ends before it is larger. The header and the end are written whatever this says. Default
     /// 64 MiB.
@@ -98,6 +99,9 @@ pub(super) struct HeaderConfig {
     /// Recordings that are older know nothing of it.
     #[serde(default)]
     pub(super) adopted: ListenerConfig,
+    /// Whether compression was served to anybody. Those of older recordings had none.
+    #[serde(default)]
+    pub(super) compresses: bool,
     pub(super) application_types: Vec<String>,
 }
 
@@ -113,6 +117,11 @@ const END_BYTES: usize = 32;
 impl<S: Sink> Recorder<S> {
     /// A server as [`Server::new`] makes it, and the start of its recording.
     pub fn new(config: ValidConfig, seed: [u8; 32], options: Options, sink: S) -> Self {
+        let config = if options.masked {
+            config.without_compression()
+        } else {
+            config
+        };
         let mut buffer = Vec::with_capacity(CHUNK_BYTES);
         put_header(&mut buffer, &config, &seed, options.masked);
         let tape = Tape {
@@ -419,6 +428,7 @@ fn put_header(out: &mut Vec<u8>, config: &ValidConfig, seed: &[u8; 32], masked: 
         config: Config::clone(config),
         listeners: config.listeners.clone(),
         adopted: config.adopted.clone(),
+        compresses: config.compression.enabled,
         application_types: config.application_types.clone(),
     };
     // Plain data into memory: there is nothing that could fail.

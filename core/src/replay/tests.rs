@@ -1,3 +1,4 @@
+mod compression;
 mod files;
 
 use super::recorder::HeaderConfig;
@@ -270,22 +271,27 @@ fn the_header_holds_what_serde_skips() {
     replayer.feed(&file);
     assert_eq!(replayer.step(), Ok(Progress::End(Ending::Closed)));
     let header = replayer.header().expect("a header");
+    // What is masked is not compressed.
+    config.compression.enabled = false;
     assert_eq!((&header.config, header.masked), (&config, true));
 }
 
 #[test]
-fn older_headers_say_nothing_of_what_is_adopted() {
+fn older_headers_say_nothing_of_what_is_adopted_or_compressed() {
     let header = HeaderConfig {
         config: Config::default(),
         listeners: Vec::new(),
         adopted: crate::config::ListenerConfig::default(),
+        compresses: true,
         application_types: Vec::new(),
     };
     let mut json = serde_json::to_value(header).expect("JSON");
     let fields = json.as_object_mut().expect("an object");
     assert!(fields.remove("adopted").is_some());
+    assert!(fields.remove("compresses").is_some());
     let header: HeaderConfig = serde_json::from_value(json).expect("a header");
     assert_eq!(header.adopted, crate::config::ListenerConfig::default());
+    assert!(!header.compresses);
 }
 
 /// Masked or not, connections that another server has upgraded are done again, and what they say is masked.

@@ -15,16 +15,18 @@ use std::sync::Arc;
 
 use audience::Audience;
 use guests::Guests;
+use smallvec::SmallVec;
 
 use crate::cluster::files::Offer;
 use crate::config::SlowReader;
 use crate::machine::ShardId;
 use crate::session::buffer::Place;
+use crate::session::outbox::Outboxes;
 use crate::time::Instant;
-use crate::websocket::{OpCode, put_frame};
+use crate::websocket::deflate::Window;
 
 /// How a message stands on the wire. A connection has one form for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WireForm {
     /// JSON text with the server's envelope.
     Json,
@@ -38,6 +40,14 @@ impl WireForm {
     pub(crate) const ALL: [Self; 3] = [Self::Json, Self::JsonRaw, Self::Binary];
 }
 
+/// Who gets the same bytes. A connection is of one variant for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Variant {
+    pub(crate) form: WireForm,
+    /// What long messages are compressed for; `None`: they are not.
+    pub(crate) window: Option<Window>,
+}
+
 /// The room of everyone.
 pub(crate) const LOBBY: u32 = 0;
 /// Its serial.
@@ -48,7 +58,8 @@ pub(crate) const SERIALS: u32 = u32::MAX - 1;
 /// One room.
 #[derive(Debug)]
 pub(crate) struct Room {
-    audiences: [Audience; WireForm::ALL.len()],
+    /// One for each variant that has members, sorted. Mostly there is one.
+    groups: SmallVec<[Group; 1]>,
     pub(crate) rule: Rule,
     /// Which room it is among all that have been: unlike its number, no later room has it. Marks its buffers,
     /// which queues hold longer than the room may last.
@@ -70,8 +81,15 @@ pub(crate) struct Room {
     pub(crate) offers: Vec<Arc<Offer>>,
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
-    /// The last message in each form, where the policy `latest` keeps it.
-    last: Option<Box<[Last; WireForm::ALL.len()]>>,
+}
+
+/// The members of one variant.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) audience: Audience,
+    pub(crate) variant: Variant,
+    /// The last message, where the policy `latest` keeps it.
+    last: Option<Box<Last>>,
 }
 
 /// The last message that a client published in a room.
@@ -82,7 +100,7 @@ pub(crate) struct Last {
     /// Counts up from 1, to tell whether it is still the one that somebody missed.
     pub(crate) number: u64,
     /// Where it lies, to tell whether a drop took it.
-    place: Option<Place>,
+    pub(crate) place: Option<Place>,
 }
 
 /// The rule that applies to a room, resolved once when it is made.
@@ -108,7 +126,7 @@ impl Room {
             home,
             total: 0,
             guests: None,
-            audiences: [const { Audience::new() }; WireForm::ALL.len()],
+            groups: SmallVec::new(),
             rule,
             serial,
             dirty: false,
@@ -117,85 +135,130 @@ impl Room {
             notice_due: None,
             linger_due: None,
             offers: Vec::new(),
-            last: None,
         }
     }
 
-    /// Members of all forms on this shard.
+    /// Members of all variants on this shard.
     pub(crate) fn len_here(&self) -> usize {
-        self.audiences.iter().map(Audience::len).sum()
+        self.groups.iter().map(|group| group.audience.len()).sum()
     }
 
-    pub(crate) fn audience(&mut self, form: WireForm) -> &mut Audience {
-        &mut self.audiences[form as usize]
+    /// The members of each variant that has some. O(variants), as are those below: they are at most 24.
+    pub(crate) fn groups(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.groups.iter_mut()
     }
 
-    pub(crate) fn audience_of(&self, form: WireForm) -> &Audience {
-        &self.audiences[form as usize]
+    /// The members of a variant, if it has any.
+    pub(crate) fn group(&self, variant: Variant) -> Option<&Group> {
+        self.groups.iter().find(|group| group.variant == variant)
     }
 
-    /// Where the last message of a form lies, if it is kept.
-    pub(crate) fn last_place(&self, form: WireForm) -> Option<Place> {
-        self.last_of(form)?.place
+    /// Their audience.
+    pub(crate) fn audience(&mut self, variant: Variant) -> Option<&mut Audience> {
+        let mut groups = self.groups.iter_mut();
+        let group = groups.find(|group| group.variant == variant)?;
+        Some(&mut group.audience)
     }
 
-    pub(crate) fn audiences(&mut self) -> impl Iterator<Item = &mut Audience> {
-        self.audiences.iter_mut()
+    /// Adds a member; returns its slot among those of its variant.
+    pub(crate) fn join(&mut self, variant: Variant, connection: u32, outboxes: &Outboxes) -> u32 {
+        let found = self
+            .groups
+            .binary_search_by_key(&variant, |group| group.variant);
+        let at = found.unwrap_or_else(|at| {
+            let group = Group {
+                audience: Audience::new(),
+                variant,
+                last: None,
+            };
+            self.groups.insert(at, group);
+            at
+        });
+        self.groups[at].audience.join(connection, outboxes)
     }
 
-    /// Keeps a message for members that are blocked, where the rule asks for it.
-    pub(crate) fn keep_last(
+    /// Cuts and removes a member; the one that takes its slot is returned. The last of its variant leaves nothing.
+    pub(crate) fn leave(
         &mut self,
-        form: WireForm,
-        opcode: OpCode,
-        payload: &[u8],
-        place: Place,
-    ) {
-        if self.rule.slow_reader == SlowReader::Latest {
-            let last = &mut self.last.get_or_insert_default()[form as usize];
-            last.frame.clear();
-            put_frame(&mut last.frame, opcode, payload);
-            last.number += 1;
-            last.place = Some(place);
+        variant: Variant,
+        slot: u32,
+        outboxes: &mut Outboxes,
+    ) -> Option<u32> {
+        let policy = self.rule.slow_reader;
+        let mut groups = self.groups.iter();
+        let at = groups.position(|group| group.variant == variant)?;
+        let audience = &mut self.groups[at].audience;
+        let moved = audience.leave(slot, outboxes, policy);
+        if audience.len() == 0 {
+            audience.clear(outboxes);
+            self.groups.remove(at);
+            if self.groups.len() <= 1 {
+                self.groups.shrink_to_fit();
+            }
         }
+        moved
     }
 
     /// Memory of the lists of members.
     pub(crate) fn member_bytes(&self) -> usize {
         let guests = self.guests.as_deref().map_or(0, Guests::heap_bytes);
-        self.audiences
-            .iter()
-            .map(Audience::heap_bytes)
-            .sum::<usize>()
-            + guests
+        let spilled = if self.groups.spilled() {
+            self.groups.capacity() * size_of::<Group>()
+        } else {
+            0
+        };
+        let lists = self.groups.iter().map(|group| group.audience.heap_bytes());
+        lists.sum::<usize>() + spilled + guests
     }
 
     /// Memory of what is kept.
     pub(crate) fn kept_bytes(&self) -> usize {
-        let last = self.last.as_deref().into_iter().flatten();
-        last.map(|last| last.frame.capacity()).sum()
-    }
-
-    /// What [`keep_last`](Self::keep_last) kept.
-    pub(crate) fn last_of(&self, form: WireForm) -> Option<&Last> {
-        self.last.as_deref().map(|last| &last[form as usize])
-    }
-
-    /// The number of the last message of a form, if it lies in a dropped range; otherwise 0.
-    pub(crate) fn last_in(&self, form: WireForm, dropped: Place) -> u64 {
-        match self.last_of(form) {
-            Some(last) if last.place.is_some_and(|place| place.is_in(dropped)) => last.number,
-            _ => 0,
-        }
+        self.groups.iter().map(Group::kept_bytes).sum()
     }
 
     pub(crate) fn has_waiting(&self) -> bool {
-        self.audiences.iter().any(Audience::is_dirty)
+        self.groups.iter().any(|group| group.audience.is_dirty())
     }
 
     /// Members on this shard as connection numbers, in no promised order.
     pub(crate) fn connections(&self) -> impl Iterator<Item = u32> {
-        self.audiences.iter().flat_map(Audience::connections)
+        let audiences = self.groups.iter().map(|group| &group.audience);
+        audiences.flat_map(Audience::connections)
+    }
+}
+
+impl Group {
+    /// The slot of a member of this variant.
+    pub(crate) fn slot_of(&self, (variant, slot): (Variant, u32)) -> Option<u32> {
+        (variant == self.variant).then_some(slot)
+    }
+
+    /// Keeps a message for members that are blocked, as it stands in the queues.
+    pub(crate) fn keep_last(&mut self, frame: &[u8], place: Place) {
+        let last = self.last.get_or_insert_default();
+        last.frame.clear();
+        last.frame.extend_from_slice(frame);
+        last.number += 1;
+        last.place = Some(place);
+    }
+
+    /// Memory of what is kept.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        let last = self.last.as_deref();
+        last.map_or(0, |last| size_of_val(last) + last.frame.capacity())
+    }
+
+    /// What [`keep_last`](Self::keep_last) kept.
+    pub(crate) fn last(&self) -> Option<&Last> {
+        self.last.as_deref()
+    }
+
+    /// The number of the last message, if it lies in a dropped range; otherwise 0.
+    pub(crate) fn last_in(&self, dropped: Place) -> u64 {
+        match self.last() {
+            Some(last) if last.place.is_some_and(|place| place.is_in(dropped)) => last.number,
+            _ => 0,
+        }
     }
 }
 

@@ -2,7 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::outbox::Outboxes;
-use crate::websocket::Data;
+
+fn plain(form: WireForm) -> Variant {
+    Variant { form, window: None }
+}
 
 fn room(slow_reader: SlowReader) -> Room {
     let rule = Rule {
@@ -25,56 +28,85 @@ fn a_room_counts_the_members_of_all_forms() {
         (2, WireForm::Json),
     ] {
         outboxes.open(connection);
-        room.audience(form).join(connection, &outboxes);
+        room.join(plain(form), connection, &outboxes);
     }
     assert_eq!(room.len_here(), 3);
     assert_eq!(room.connections().collect::<Vec<_>>(), [0, 2, 1]);
     assert!(!room.has_waiting());
-    let form = room.audience(WireForm::JsonRaw);
-    form.publish(5, None, &mut outboxes, SlowReader::Close, |out| out.push(1));
+    let raw = room.audience(plain(WireForm::JsonRaw)).expect("a member");
+    raw.publish(5, None, &mut outboxes, SlowReader::Close, |out| out.push(1));
     assert!(room.has_waiting());
 }
 
 #[test]
-fn the_last_message_is_kept_where_the_rule_asks_for_it() {
-    for policy in [
-        SlowReader::Close,
-        SlowReader::DropOldest,
-        SlowReader::DropNewest,
-        SlowReader::Latest,
-    ] {
-        let mut room = room(policy);
-        let buffers = &mut crate::session::buffer::Buffers::default();
-        let buffer = buffers.open(1);
-        let place = buffers.place(crate::session::outbox::Range {
-            buffer,
-            start: 0,
-            end: 0,
-        });
-        room.keep_last(
-            WireForm::Json,
-            OpCode::Data(Data::Text),
-            b"long first",
-            place,
-        );
-        room.keep_last(WireForm::Json, OpCode::Data(Data::Text), b"second", place);
-        room.keep_last(WireForm::JsonRaw, OpCode::Data(Data::Text), b"raw", place);
-        room.keep_last(
-            WireForm::Binary,
-            OpCode::Data(Data::Binary),
-            b"bytes",
-            place,
-        );
-        let kept = policy == SlowReader::Latest;
-        for (form, frame) in [
-            (WireForm::Json, &b"\x81\x06second"[..]),
-            (WireForm::JsonRaw, b"\x81\x03raw"),
-            (WireForm::Binary, b"\x82\x05bytes"),
-        ] {
-            let last = room.last_of(form).map(|last| last.frame.as_slice());
-            assert_eq!(last, kept.then_some(frame));
+fn a_group_lasts_as_long_as_its_members() {
+    let mut outboxes = Outboxes::new(1_000, 10);
+    let mut room = room(SlowReader::Close);
+    let variants = [
+        Variant {
+            form: WireForm::Binary,
+            window: Some(Window::MAX),
+        },
+        plain(WireForm::Json),
+        Variant {
+            form: WireForm::Json,
+            window: Some(Window::Bits9),
+        },
+    ];
+    for (connection, variant) in (0..).zip(variants) {
+        outboxes.open(connection);
+        assert_eq!(room.join(variant, connection, &outboxes), 0);
+    }
+    let order = |room: &mut Room| room.groups().map(|group| group.variant).collect::<Vec<_>>();
+    assert_eq!(order(&mut room), [variants[1], variants[2], variants[0]]);
+    let spilled = room.member_bytes();
+    let audience = room.audience(variants[2]).expect("a member");
+    audience.publish(5, None, &mut outboxes, SlowReader::Close, |out| out.push(1));
+    // What was published for it is queued, and nothing is left of it.
+    assert_eq!(room.leave(variants[2], 0, &mut outboxes), None);
+    assert!(!outboxes.is_empty(2));
+    assert!(!room.has_waiting());
+    assert!(room.audience(variants[2]).is_none());
+    assert_eq!(order(&mut room), [variants[1], variants[0]]);
+    assert_eq!(room.leave(variants[2], 0, &mut outboxes), None);
+    assert_eq!(room.leave(variants[0], 0, &mut outboxes), None);
+    assert!(room.member_bytes() < spilled);
+    assert_eq!(room.len_here(), 1);
+}
+
+#[test]
+fn the_last_message_is_kept_for_each_group() {
+    let outboxes = Outboxes::new(1_000, 10);
+    let mut room = room(SlowReader::Latest);
+    let mut buffers = crate::session::buffer::Buffers::default();
+    let buffer = buffers.open(1);
+    let range = |start, end| crate::session::outbox::Range { buffer, start, end };
+    let places = [range(0, 10), range(10, 20)].map(|range| buffers.place(range));
+    for form in [WireForm::Json, WireForm::Binary] {
+        room.join(plain(form), 0, &outboxes);
+    }
+    assert_eq!(room.kept_bytes(), 0);
+    for group in room.groups() {
+        assert!(group.last().is_none());
+        assert_eq!(group.last_in(places[0]), 0);
+        if group.variant.form == WireForm::Json {
+            group.keep_last(b"long first", places[0]);
+            group.keep_last(b"second", places[1]);
         }
     }
+    let json = room.group(plain(WireForm::Json)).expect("members");
+    let last = json.last().expect("it is kept");
+    assert_eq!((&*last.frame, last.number), (&b"second"[..], 2));
+    assert_eq!(last.place, Some(places[1]));
+    assert_eq!(json.last_in(places[1]), 2);
+    assert_eq!(json.last_in(places[0]), 0);
+    assert!(
+        room.group(plain(WireForm::Binary))
+            .expect("members")
+            .last()
+            .is_none()
+    );
+    assert!(room.kept_bytes() >= 6);
 }
 
 proptest! {

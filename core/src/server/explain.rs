@@ -7,7 +7,7 @@ use crate::id::ConnectionId;
 use crate::session::NONE;
 use crate::session::buffer::Place;
 use crate::session::connection::CloseCause;
-use crate::session::facts::{Audience, Fact, NOWHERE, Places, Published};
+use crate::session::facts::{Audience, Fact, Places, Published};
 
 /// Names a message of a client or of the embedding program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Server {
     fn trace(&self, at: usize, published: &Published, connection: ConnectionId) -> Verdict {
         let slot = connection.index();
         let mut trace = Trace {
-            places: published.places,
+            places: published.places.clone(),
             fate: Verdict::Delivered,
             member: None,
             closing: None,
@@ -121,7 +121,7 @@ impl Server {
         }
         let waits = index.is_some_and(|index| self.waits(index, published.to, &trace.places));
         match trace.fate {
-            Verdict::Delivered if published.places == NOWHERE => Verdict::Discarded(trace.closing),
+            Verdict::Delivered if published.places.is_empty() => Verdict::Discarded(trace.closing),
             Verdict::Delivered if waits => Verdict::Waiting,
             fate => fate,
         }
@@ -129,16 +129,16 @@ impl Server {
 
     /// Whether a message lies in a connection's queue, or in a room's buffer in front of it.
     fn waits(&self, index: u32, to: Audience, places: &Places) -> bool {
-        let mut places = places.iter().flatten();
-        places.any(|&place| {
+        places.iter().any(|&place| {
             let uncut = match to {
                 Audience::Client(_) => false,
-                Audience::Room { room, .. } => self.form(index).is_some_and(|form| {
-                    let slot = self.slot_in(index, room, form);
-                    let audience = self.rooms.get(room).map(|room| room.audience_of(form));
-                    slot.zip(audience)
-                        .is_some_and(|(slot, audience)| audience.waits(slot, place, &self.outboxes))
-                }),
+                Audience::Room { room, .. } => {
+                    let found = self.slot_in(index, room);
+                    found.is_some_and(|(variant, slot)| {
+                        let group = self.rooms.get(room).and_then(|room| room.group(variant));
+                        group.is_some_and(|it| it.audience.waits(slot, place, &self.outboxes))
+                    })
+                }
             };
             uncut || self.outboxes.holds(index, place)
         })
@@ -195,7 +195,7 @@ impl Trace {
             }
             Fact::Moved { slot, from, to } if slot == own && self.is_at(from) => {
                 self.fate = Verdict::Delivered;
-                for place in self.places.iter_mut().flatten() {
+                for place in &mut self.places {
                     if place.overlaps(from) {
                         *place = place.moved(from, to);
                     }
@@ -206,8 +206,7 @@ impl Trace {
     }
 
     fn is_at(&self, place: Place) -> bool {
-        let mut places = self.places.iter().flatten();
-        places.any(|own| own.overlaps(place))
+        self.places.iter().any(|own| own.overlaps(place))
     }
 }
 

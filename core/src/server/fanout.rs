@@ -1,19 +1,19 @@
 //! Messages on their way out: to one client, to a room, to everyone.
 //!
-//! A message is encoded once per wire form that has a receiver. Before a client gets a message of its own it
+//! A message is encoded once per wire form that has a receiver, and a long one compressed once per window besides. Before a client gets a message of its own it
 //! is cut from its dirty rooms, so that the message does not overtake what they published before it.
 
 use super::Server;
 use crate::cluster::message::Told;
+use crate::config::SlowReader;
 use crate::dialect::{binary, json};
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{Asked, Payload, ServerMessage};
-use crate::room::{LOBBY, WireForm};
+use crate::room::{LOBBY, Variant, WireForm};
 use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
-use crate::session::facts::{Audience, NOWHERE, Places};
-use crate::session::outbox::Range;
-use crate::websocket::{Data, OpCode, put_frame, put_header};
+use crate::session::facts::{Audience, Places};
+use crate::websocket::{Data, OpCode};
 
 /// Who published a message and does not get it.
 pub(super) type Publisher = Option<u32>;
@@ -81,8 +81,11 @@ impl Server {
         self.flush_replies(index);
         self.cut_client(index);
         self.stats.direct += 1;
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let window = session.and_then(|session| session.window);
+        let packed = self.compression.pack(window, message, &mut self.stats);
         self.outboxes
-            .direct(index, |out| put_frame(out, dialect.opcode(), message))
+            .direct(index, |out| packed.put(dialect.opcode(), out))
     }
 
     /// Sends one client what another has to say, and gives it a number.
@@ -95,7 +98,7 @@ impl Server {
         // What happens to it while it is queued comes after its number.
         if let Some(to) = self.connections.id(index) {
             let to = Audience::Client(to);
-            self.outboxes.facts.publish(from, to, NOWHERE);
+            self.outboxes.facts.publish(from, to, Places::new());
         }
         let mut scratch = core::mem::take(&mut self.scratch);
         scratch.clear();
@@ -142,9 +145,10 @@ impl Server {
         timestamp: u64,
     ) {
         let mut scratch = core::mem::take(&mut self.scratch);
-        let places = WireForm::ALL.map(|form| {
+        let mut places = Places::new();
+        for form in WireForm::ALL {
             if !self.has_receivers(room, except, form) {
-                return None;
+                continue;
             }
             scratch.clear();
             let dialect = match (form, data) {
@@ -172,8 +176,8 @@ impl Server {
                 };
                 dialect.encode(&message, timestamp, &mut scratch);
             }
-            self.publish_kept(room, except, form, dialect, &scratch)
-        });
+            self.publish_form(room, except, form, dialect, &scratch, Some(&mut places));
+        }
         self.scratch = scratch;
         self.number(room, except, places);
     }
@@ -183,7 +187,7 @@ impl Server {
         let message = ServerMessage::Application { message };
         let now_ms = self.now.unix_ms;
         let mut scratch = core::mem::take(&mut self.scratch);
-        let mut places = NOWHERE;
+        let mut places = Places::new();
         for dialect in Dialect::ALL {
             scratch.clear();
             for &form in dialect.forms() {
@@ -193,7 +197,7 @@ impl Server {
                 if scratch.is_empty() {
                     dialect.encode(&message, now_ms, &mut scratch);
                 }
-                places[form as usize] = self.publish_kept(room, None, form, dialect, &scratch);
+                self.publish_form(room, None, form, dialect, &scratch, Some(&mut places));
             }
         }
         self.scratch = scratch;
@@ -215,7 +219,7 @@ impl Server {
                     let notice = notice(self.rooms.name(room), told, total);
                     dialect.encode(&notice, now_ms, &mut scratch);
                 }
-                self.publish_form(room, except, form, dialect, &scratch);
+                self.publish_form(room, except, form, dialect, &scratch, None);
             }
         }
         self.scratch = scratch;
@@ -233,7 +237,8 @@ impl Server {
         }
     }
 
-    /// Publishes in one form; `None` if nobody gets it.
+    /// Publishes in one form, compressed for those who agreed on that. Data has `places`, where it is noted where it
+    /// lies if that is asked for, and is kept where the room's policy asks for it.
     fn publish_form(
         &mut self,
         room: u32,
@@ -241,63 +246,62 @@ impl Server {
         form: WireForm,
         dialect: Dialect,
         payload: &[u8],
-    ) -> Option<Range> {
-        let except = from.and_then(|index| self.slot_in(index, room, form));
-        let (_, entry) = self.rooms.get_mut(room)?;
+        mut places: Option<&mut Places>,
+    ) {
+        let publisher = from.and_then(|index| self.slot_in(index, room));
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
         let (policy, serial) = (entry.rule.slow_reader, entry.serial);
-        let audience = entry.audience(form);
-        let receivers = audience.len() - usize::from(except.is_some());
-        if receivers == 0 {
-            return None;
+        for group in entry.groups() {
+            let except = publisher.and_then(|it| group.slot_of(it));
+            let receivers = group.audience.len() - usize::from(except.is_some());
+            if group.variant.form != form || receivers == 0 {
+                continue;
+            }
+            let window = group.variant.window;
+            let packed = self.compression.pack(window, payload, &mut self.stats);
+            let write = |out: &mut Vec<u8>| packed.put(dialect.opcode(), out);
+            let audience = &mut group.audience;
+            let range = audience.publish(serial, except, &mut self.outboxes, policy, write);
+            self.stats.deliveries += receivers as u64;
+            let Some(places) = &mut places else {
+                continue;
+            };
+            let buffers = &self.outboxes.buffers;
+            let place = buffers.place(range);
+            if policy == SlowReader::Latest {
+                let before = group.kept_bytes();
+                let frame = buffers.slice(range.buffer, range.start, range.end);
+                group.keep_last(frame, place);
+                self.input_bytes = self.input_bytes - before + group.kept_bytes();
+            }
+            if self.outboxes.facts.is_on() {
+                places.push(place);
+            }
         }
-        let place = audience.publish(serial, except, &mut self.outboxes, policy, |out| {
-            put_header(out, dialect.opcode(), true, false, payload.len() as u64);
-            out.extend_from_slice(payload);
-        });
-        self.stats.deliveries += receivers as u64;
-        if !entry.dirty {
+        if !entry.dirty && entry.has_waiting() {
             entry.dirty = true;
             self.dirty.push(room);
         }
-        Some(place)
-    }
-
-    /// Publishes data in one form, and keeps it where the room's policy asks for it.
-    fn publish_kept(
-        &mut self,
-        room: u32,
-        from: Publisher,
-        form: WireForm,
-        dialect: Dialect,
-        payload: &[u8],
-    ) -> Option<Place> {
-        // Without receivers nobody can miss it.
-        let range = self.publish_form(room, from, form, dialect, payload)?;
-        let place = self.outboxes.buffers.place(range);
-        if let Some((_, entry)) = self.rooms.get_mut(room) {
-            let before = entry.kept_bytes();
-            entry.keep_last(form, dialect.opcode(), payload, place);
-            self.input_bytes = self.input_bytes - before + entry.kept_bytes();
-        }
-        Some(place)
     }
 
     /// Whether anybody but the publisher gets messages of a room in a form.
     fn has_receivers(&mut self, room: u32, from: Publisher, form: WireForm) -> bool {
-        let publisher = from.and_then(|index| self.slot_in(index, room, form));
+        let publisher = from.and_then(|index| self.slot_in(index, room));
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return false;
         };
-        entry.audience(form).len() > usize::from(publisher.is_some())
+        entry.groups().any(|group| {
+            let except = publisher.and_then(|it| group.slot_of(it));
+            group.variant.form == form && group.audience.len() > usize::from(except.is_some())
+        })
     }
 
-    /// A connection's slot in a room's audience of one form.
-    pub(super) fn slot_in(&self, index: u32, room: u32, form: WireForm) -> Option<u32> {
+    /// Of what variant a connection is, and its slot there in a room's audience.
+    pub(super) fn slot_in(&self, index: u32, room: u32) -> Option<(Variant, u32)> {
         let session = self.connections.get(index)?.session()?;
-        match session.kind {
-            Kind::Client(own) if own == form => session.slot(room),
-            _ => None,
-        }
+        Some((session.variant()?, session.slot(room)?))
     }
 
     /// Queues for a client what its rooms have published so far. Looks at its rooms or at the dirty rooms,
@@ -312,7 +316,7 @@ impl Server {
         let Stage::Session(session) = &connection.stage else {
             return;
         };
-        let Kind::Client(form) = session.kind else {
+        let Some(variant) = session.variant() else {
             return;
         };
         let (rooms, outboxes) = (&mut self.rooms, &mut self.outboxes);
@@ -321,7 +325,9 @@ impl Server {
                 && entry.dirty
             {
                 let policy = entry.rule.slow_reader;
-                entry.audience(form).cut(slot, outboxes, policy);
+                if let Some(audience) = entry.audience(variant) {
+                    audience.cut(slot, outboxes, policy);
+                }
             }
         };
         if self.dirty.len() + self.sealing.len() < session.memberships.len() {
@@ -368,8 +374,8 @@ impl Server {
             return true;
         };
         let policy = entry.rule.slow_reader;
-        for audience in entry.audiences() {
-            if !audience.seal(&mut self.outboxes, policy, budget) {
+        for group in entry.groups() {
+            if !group.audience.seal(&mut self.outboxes, policy, budget) {
                 return false;
             }
         }

@@ -11,7 +11,7 @@ use crate::machine::Turn;
 use crate::message::Heard;
 use crate::session::connection::{CloseCause, Hold, Kind, Stage};
 use crate::session::outbox::flag;
-use crate::websocket::{CloseCode, Decoder, Role, Step};
+use crate::websocket::{DecodeError, Decoder, Step};
 
 impl Server {
     /// Bytes arrived.
@@ -237,7 +237,7 @@ impl Server {
         let kind = session.kind;
         let before = session.unfinished_bytes();
         let mut unfinished = session.unfinished.take();
-        let mut fresh = Decoder::new(Role::Server);
+        let mut fresh = session.decoder();
         let decoder = unfinished.as_deref_mut().unwrap_or(&mut fresh);
         let was_idle = decoder.is_idle();
         let (taken, passed_idle) = self.decode(index, kind, decoder, bytes);
@@ -261,7 +261,6 @@ impl Server {
         taken
     }
 
-    /// Returns how many bytes it took, and whether something ended after which nothing was under way.
     /// Returns how many bytes it took, and whether anything has ended with nothing left under way.
     fn decode(
         &mut self,
@@ -289,10 +288,7 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    let code = u16::from(error.close_code());
-                    let reason = error.to_string();
-                    let goodbye = Goodbye::frame(CloseCause::Protocol, code, &reason);
-                    self.close_session(index, &goodbye);
+                    self.break_off(index, error);
                     break;
                 }
             }
@@ -301,7 +297,7 @@ impl Server {
     }
 
     /// Handles one message or control frame; `false` when the session has ended.
-    fn step(&mut self, index: u32, kind: Kind, step: Step<'_>) -> bool {
+    pub(super) fn step(&mut self, index: u32, kind: Kind, step: Step<'_>) -> bool {
         match step {
             Step::NeedMore => return true,
             Step::Text(text) => match kind {
@@ -318,16 +314,22 @@ impl Server {
                 self.closed_by_peer(index, frame.map(|frame| frame.code));
                 return false;
             }
-            // Never without an extension, and none is negotiated.
-            Step::Compressed { .. } => self.protocol_error(index),
+            Step::Compressed {
+                kind: data,
+                payload,
+            } => {
+                return self.compressed(index, kind, data, &payload);
+            }
         }
         let connection = self.connections.get(index);
         connection.is_some_and(|connection| connection.session().is_some())
     }
 
-    fn protocol_error(&mut self, index: u32) {
-        let code = u16::from(CloseCode::Protocol);
-        let goodbye = Goodbye::frame(CloseCause::Protocol, code, "unexpected compressed message");
+    /// A rule was broken: nothing more is read.
+    pub(super) fn break_off(&mut self, index: u32, error: DecodeError) {
+        let code = u16::from(error.close_code());
+        let reason = error.to_string();
+        let goodbye = Goodbye::frame(CloseCause::Protocol, code, &reason);
         self.close_session(index, &goodbye);
     }
 

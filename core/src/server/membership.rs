@@ -14,8 +14,8 @@ use crate::machine::ShardId;
 use crate::message::{Asked, LeaveReason, ServerMessage};
 use crate::room::guests::Guests;
 use crate::room::registry::Registry;
-use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, WireForm};
-use crate::session::connection::{Kind, Session};
+use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, Variant};
+use crate::session::connection::Session;
 use crate::session::facts::Fact;
 use crate::session::outbox::Outboxes;
 
@@ -122,13 +122,13 @@ impl Server {
 
     /// Puts a client among the members of a room who are connected here.
     pub(super) fn take_place(&mut self, index: u32, room: u32) {
-        let Some(form) = self.form(index) else {
+        let Some(variant) = self.variant(index) else {
             return;
         };
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return;
         };
-        let slot = entry.audience(form).join(index, &self.outboxes);
+        let slot = entry.join(variant, index, &self.outboxes);
         self.outboxes
             .facts
             .note(|| Fact::Joined { slot: index, room });
@@ -175,7 +175,7 @@ impl Server {
         else {
             return;
         };
-        let Kind::Client(form) = session.kind else {
+        let Some(variant) = session.variant() else {
             return;
         };
         self.steps
@@ -185,7 +185,7 @@ impl Server {
             self.outboxes
                 .facts
                 .note(|| Fact::Left { slot: index, room });
-            self.vacate(room, form, slot);
+            self.vacate(room, variant, slot);
             // Before the room's number can be another's that it joins.
             self.note_drops();
             self.leave_files(index, room, leaving.client);
@@ -195,7 +195,7 @@ impl Server {
 
     /// Takes a session that was taken out of its connection out of all its rooms.
     pub(super) fn leave_all_rooms(&mut self, leaving: &Leaving, session: &mut Session) {
-        let Kind::Client(form) = session.kind else {
+        let Some(variant) = session.variant() else {
             return;
         };
         // Out of every room first: what follows is not for the one who leaves.
@@ -206,7 +206,7 @@ impl Server {
             self.outboxes
                 .facts
                 .note(|| Fact::Left { slot: index, room });
-            self.vacate(room, form, slot);
+            self.vacate(room, variant, slot);
         }
         let typing = session
             .extra
@@ -223,12 +223,13 @@ impl Server {
     }
 
     /// Empties a member's slot; the member that takes it is told its new place.
-    fn vacate(&mut self, room: u32, form: WireForm, slot: u32) {
+    fn vacate(&mut self, room: u32, variant: Variant, slot: u32) {
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return;
         };
-        let policy = entry.rule.slow_reader;
-        let moved = entry.audience(form).leave(slot, &mut self.outboxes, policy);
+        let before = entry.kept_bytes();
+        let moved = entry.leave(variant, slot, &mut self.outboxes);
+        self.input_bytes = self.input_bytes - before + entry.kept_bytes();
         let moved = moved.and_then(|index| self.connections.get_mut(index));
         if let Some(session) = moved.and_then(|connection| connection.session_mut()) {
             session.set_slot(room, slot);
@@ -277,8 +278,8 @@ impl Server {
         };
         self.input_bytes -= removed.kept_bytes();
         self.mirrors -= usize::from(removed.home != self.shard);
-        for audience in removed.audiences() {
-            audience.clear(&mut self.outboxes);
+        for group in removed.groups() {
+            group.audience.clear(&mut self.outboxes);
         }
         if let Some(due) = removed.notice_due {
             self.deadlines.remove(due, Deadline::RoomNotice(room));
@@ -401,12 +402,12 @@ pub(super) fn lobby_rule() -> Rule {
 /// Puts a new client into the lobby.
 pub(super) fn lobby_slot(
     rooms: &mut Registry<Room>,
-    form: WireForm,
+    variant: Variant,
     index: u32,
     outboxes: &Outboxes,
 ) -> u32 {
     match rooms.get_mut(LOBBY) {
-        Some((_, lobby)) => lobby.audience(form).join(index, outboxes),
+        Some((_, lobby)) => lobby.join(variant, index, outboxes),
         None => 0,
     }
 }

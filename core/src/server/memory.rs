@@ -48,6 +48,8 @@ pub struct Memory {
     pub relay: usize,
     /// Files on their way: who takes part, and those that came in one message.
     pub files: usize,
+    /// What messages are compressed and inflated with, whoever they are of: as much as known of it.
+    pub compression: usize,
 }
 
 impl Memory {
@@ -57,7 +59,7 @@ impl Memory {
     }
 
     /// Each part by its field's name.
-    pub fn parts(&self) -> [(&'static str, usize); 18] {
+    pub fn parts(&self) -> [(&'static str, usize); 19] {
         [
             ("slots", self.slots),
             ("sessions", self.sessions),
@@ -77,6 +79,7 @@ impl Memory {
             ("news", self.news),
             ("relay", self.relay),
             ("files", self.files),
+            ("compression", self.compression),
         ]
     }
 
@@ -147,6 +150,7 @@ impl Server {
                 + self.backlog.capacity() * size_of::<u32>(),
             relay: self.links.heap_bytes(),
             files: self.files.heap_bytes(),
+            compression: self.compression.heap_bytes(),
             ..Memory::default()
         };
         let connections = (0..self.connections.slots()).filter_map(|i| self.connections.get(i));

@@ -14,10 +14,10 @@ use crate::dialect::{Refusal, binary};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{Asked, ClientClock, ClientMessage, Heard, Payload, Request, ServerMessage};
-use crate::room::{LOBBY, WireForm};
-use crate::session::connection::{CloseCause, Kind};
+use crate::room::{LOBBY, Variant};
+use crate::session::connection::CloseCause;
 use crate::session::facts::Fact;
-use crate::websocket::{OpCode, put_frame};
+use crate::websocket::OpCode;
 
 /// What a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,8 +98,10 @@ impl Server {
     /// A plain echo.
     pub(super) fn echo(&mut self, index: u32, opcode: OpCode, payload: &[u8]) {
         self.stats.received += 1;
-        self.outboxes
-            .direct(index, |out| put_frame(out, opcode, payload));
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let window = session.and_then(|session| session.window);
+        let packed = self.compression.pack(window, payload, &mut self.stats);
+        self.outboxes.direct(index, |out| packed.put(opcode, out));
     }
 
     fn request(&mut self, index: u32, request: &Request<'_>) {
@@ -432,12 +434,9 @@ impl Server {
         }
     }
 
-    /// The wire form of a client.
-    pub(super) fn form(&self, index: u32) -> Option<WireForm> {
-        match self.connections.get(index)?.session()?.kind {
-            Kind::Client(form) => Some(form),
-            Kind::Echo => None,
-        }
+    /// How messages stand on a client's wire.
+    pub(super) fn variant(&self, index: u32) -> Option<Variant> {
+        self.connections.get(index)?.session()?.variant()
     }
 }
 

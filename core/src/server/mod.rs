@@ -10,6 +10,7 @@ mod adoption;
 mod batch;
 mod closing;
 mod commands;
+mod compression;
 mod deadlines;
 mod event;
 mod explain;
@@ -64,6 +65,7 @@ pub use adoption::UpgradeRequest;
 use batch::Replies;
 pub(crate) use batch::Rest;
 use commands::{Farewell, Pending};
+use compression::Compression;
 use deadlines::Deadlines;
 pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
@@ -151,6 +153,7 @@ pub struct Server {
     input_bytes: usize,
     stats: Stats,
     scratch: Vec<u8>,
+    compression: Compression,
     /// Replies to a batch.
     replies: Replies,
     /// Clients with a batch that had to stop.
@@ -270,6 +273,7 @@ impl Server {
             input_bytes: 0,
             stats: Stats::default(),
             scratch: Vec::new(),
+            compression: Compression::new(&config.compression),
             replies: Replies::default(),
             stopped_batches: 0,
             steps: Steps::new(),

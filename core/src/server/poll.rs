@@ -155,6 +155,7 @@ impl Server {
 
     /// Does what waits between two rounds. `true` when something is left to do at once.
     fn between_rounds(&mut self) -> bool {
+        self.compression.shrink();
         let mut more = self.fire_timers();
         self.tell_due_refusals();
         self.go_on_with_tails();

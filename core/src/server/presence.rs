@@ -12,7 +12,7 @@ use crate::cluster::message::{Found, Page, Told};
 
 use crate::id::ClientId;
 use crate::message::{Asked, LeaveReason, ServerMessage};
-use crate::room::{LOBBY, Room, WireForm};
+use crate::room::{Group, LOBBY, Room, Variant};
 use crate::session::connection::Missed;
 use crate::session::facts::Fact;
 use crate::session::outbox::Drop;
@@ -358,18 +358,18 @@ impl Server {
 
     /// The number of its room's last message, if a drop took it, and not only notices after it; otherwise 0.
     fn missed_last(&self, drop: &Drop, room: u32) -> u64 {
-        let (Some(range), Some(form)) = (drop.latest, self.form(drop.connection)) else {
+        let (Some(range), Some(variant)) = (drop.latest, self.variant(drop.connection)) else {
             return 0;
         };
         let dropped = self.outboxes.buffers.place(range);
-        let room = self.rooms.get(room);
-        room.map_or(0, |room| room.last_in(form, dropped))
+        let group = self.rooms.get(room).and_then(|room| room.group(variant));
+        group.map_or(0, |group| group.last_in(dropped))
     }
 
     /// A slow reader has caught up: it is told what it missed, and gets the last message where the room's
     /// policy keeps it.
     pub(super) fn tell_missed(&mut self, index: u32) {
-        let Some(form) = self.form(index) else {
+        let Some(variant) = self.variant(index) else {
             return;
         };
         let Some(session) = self
@@ -385,13 +385,13 @@ impl Server {
             .map(|extra| core::mem::take(&mut extra.missed));
         for missed in missed.unwrap_or_default() {
             self.steps.one();
-            self.tell_missed_in(index, form, missed);
+            self.tell_missed_in(index, variant, missed);
         }
     }
 
     /// What its rooms have published since, and not sealed, comes after what it missed: unlike before other
     /// messages of its own, it is not cut from them first.
-    fn tell_missed_in(&mut self, index: u32, form: WireForm, missed: Missed) {
+    fn tell_missed_in(&mut self, index: u32, variant: Variant, missed: Missed) {
         let Missed {
             room,
             messages,
@@ -399,8 +399,9 @@ impl Server {
         } = missed;
         let name = (room != LOBBY && self.is_member(index, room)).then(|| self.rooms.name(room));
         // A later one reaches it like any other, or is its own.
-        let last = match self.rooms.get(room).and_then(|room| room.last_of(form)) {
-            Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(&kept.frame),
+        let group = self.rooms.get(room).and_then(|room| room.group(variant));
+        let last = match group.and_then(Group::last) {
+            Some(kept) if name.is_some() && last > 0 && kept.number == last => Some(kept),
             _ => None,
         };
         let count = messages - u64::from(last.is_some());
@@ -417,11 +418,10 @@ impl Server {
         if let Some(last) = last {
             // The delivery that was counted as dropped takes place after all.
             self.stats.dropped -= 1;
-            let from = self.rooms.get(room).and_then(|room| room.last_place(form));
             let to = self
                 .outboxes
-                .direct(index, |out| out.extend_from_slice(last));
-            if let Some((from, to)) = from.zip(to) {
+                .direct(index, |out| out.extend_from_slice(&last.frame));
+            if let Some((from, to)) = last.place.zip(to) {
                 let slot = index;
                 self.outboxes.facts.note(|| Fact::Moved { slot, from, to });
             }

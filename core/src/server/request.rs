@@ -5,8 +5,8 @@ use core::ops::ControlFlow;
 use super::closing::Goodbye;
 use super::timing::class;
 use super::{Drain, Server};
-use crate::auth::origin;
-use crate::config::{Config, Limits, ListenerConfig};
+use crate::auth::{agents, origin};
+use crate::config::{Compression, Config, Limits, ListenerConfig};
 use crate::http::{
     BodyDiscard, HeadLimits, Method, Parsed, Refusal, ReplyTo, RequestHead, Response, Status,
 };
@@ -145,7 +145,8 @@ impl Server {
         if !adopted {
             self.outboxes.direct(index, |out| upgrade.write(out));
         }
-        self.open_session(index, kind);
+        let window = upgrade.deflate().map(|agreed| agreed.server_window());
+        self.open_session(index, kind, window);
         if adopted {
             self.response_left(index);
         }
@@ -316,13 +317,22 @@ pub(super) fn check_upgrade(
     config: &Config,
     head: &RequestHead<'_>,
 ) -> Result<Upgrade<'static>, Refusal> {
-    let upgrade = handshake::check(head, &SUBPROTOCOLS, false)?;
+    let upgrade = handshake::check(head, &SUBPROTOCOLS, compresses(&config.compression, head))?;
     if !origin::allowed(&config.origin, head.values("origin"), head.host.as_ref()) {
         return Err(Refusal::forbidden(
             "Origin not allowed: list it with --allow-origin",
         ));
     }
     Ok(upgrade)
+}
+
+/// Whether compression is served to whoever asks so.
+fn compresses(compression: &Compression, head: &RequestHead<'_>) -> bool {
+    let denied = |agent: &[u8]| {
+        let mut patterns = compression.deny_user_agents.iter();
+        patterns.any(|pattern| agents::matches(pattern, agent))
+    };
+    compression.enabled && !head.values("user-agent").any(denied)
 }
 
 /// Subprotocols that are spoken.

@@ -11,11 +11,15 @@ use crate::message::{Asked, ServerMessage, Welcome};
 use crate::room::LOBBY;
 use crate::session::connection::{Hold, Kind, Session, Stage};
 use crate::session::facts::Fact;
+use crate::websocket::deflate::Window;
 
 impl Server {
-    /// The upgrade was accepted and its response queued.
-    pub(super) fn open_session(&mut self, index: u32, kind: Kind) {
-        let session = Box::new(Session::new(kind, self.new_secret(), self.now.mono));
+    /// The upgrade was accepted and its response queued. `window`: how far back compressed messages may refer, if
+    /// compression was agreed on.
+    pub(super) fn open_session(&mut self, index: u32, kind: Kind, window: Option<Window>) {
+        let mut session = Box::new(Session::new(kind, self.new_secret(), self.now.mono));
+        session.window = window;
+        self.stats.compressing += u64::from(window.is_some());
         let Some(connection) = self.connections.get_mut(index) else {
             return;
         };
@@ -56,14 +60,14 @@ impl Server {
         }
         session.hold = Hold::Released;
         self.timers.cancel(index);
-        let Kind::Client(form) = session.kind else {
+        let Some(variant) = session.variant() else {
             // An echo sends nothing but echoes, so it has no heartbeat either.
             return;
         };
         let secret = session.secret;
         let message = self.welcome_message(index, &secret);
         self.send(index, &ServerMessage::Welcome(message), Asked::Nothing);
-        let slot = lobby_slot(&mut self.rooms, form, index, &self.outboxes);
+        let slot = lobby_slot(&mut self.rooms, variant, index, &self.outboxes);
         self.outboxes.facts.note(|| Fact::Joined {
             slot: index,
             room: LOBBY,

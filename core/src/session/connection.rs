@@ -21,9 +21,10 @@ use crate::dialect::json::Metadata;
 use crate::http::BodyDiscard;
 use crate::limits::rate::Bucket;
 use crate::machine::{ListenerId, PeerAddr};
-use crate::room::{LOBBY, Membership, WireForm};
+use crate::room::{LOBBY, Membership, Variant, WireForm};
 use crate::time::Instant;
-use crate::websocket::Decoder;
+use crate::websocket::deflate::Window;
+use crate::websocket::{Decoder, Role};
 
 /// A connection.
 #[derive(Debug)]
@@ -171,6 +172,8 @@ impl Preface {
 pub(crate) struct Session {
     pub(crate) kind: Kind,
     pub(crate) hold: Hold,
+    /// How far back compressed messages to it may refer; `None`: there are none, either way.
+    pub(crate) window: Option<Window>,
     /// The random part of its client id.
     pub(crate) secret: [u8; 12],
     pub(crate) opened: Instant,
@@ -342,6 +345,7 @@ impl Session {
         Self {
             kind,
             hold: Hold::Response,
+            window: None,
             secret,
             opened,
             memberships: SmallVec::new(),
@@ -350,6 +354,25 @@ impl Session {
             received: 0,
             unfinished: None,
             extra: None,
+        }
+    }
+
+    /// How messages stand on its wire; `None` for an echo.
+    pub(crate) const fn variant(&self) -> Option<Variant> {
+        match self.kind {
+            Kind::Client(form) => Some(Variant {
+                form,
+                window: self.window,
+            }),
+            Kind::Echo => None,
+        }
+    }
+
+    /// What reads its first message, and each after one that has ended.
+    pub(crate) const fn decoder(&self) -> Decoder {
+        match self.window {
+            None => Decoder::new(Role::Server),
+            Some(_) => Decoder::new(Role::Server).allow_rsv1(),
         }
     }
 

@@ -5,10 +5,11 @@
 
 use std::collections::VecDeque;
 
+use smallvec::SmallVec;
+
 use crate::config::SlowReader;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
-use crate::room::WireForm;
 use crate::session::buffer::Place;
 use crate::session::connection::CloseCause;
 
@@ -76,14 +77,12 @@ pub(crate) struct Published {
     /// The `id` of the request.
     pub(crate) id: Option<Box<str>>,
     pub(crate) to: Audience,
-    /// Where it lies, in each form that somebody gets.
+    /// Nowhere if nobody gets it.
     pub(crate) places: Places,
 }
 
-/// Where a message lies in each form; nowhere in those that nobody gets.
-pub(crate) type Places = [Option<Place>; WireForm::ALL.len()];
-/// In no form.
-pub(crate) const NOWHERE: Places = [None; WireForm::ALL.len()];
+/// Where a message lies, in each variant that somebody gets.
+pub(crate) type Places = SmallVec<[Place; 2]>;
 
 /// Who a message is for.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +145,7 @@ impl Facts {
             _ => None,
         });
         if let Some(published) = last.filter(|last| last.number == self.published) {
-            published.places[0] = place;
+            published.places.extend(place);
         }
     }
 

@@ -356,7 +356,7 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
     let policy = SlowReader::DropOldest;
     let to = Audience::Room { room: 1, policy };
     let mut trace = Trace {
-        places: [Some(own), None, None],
+        places: Places::from_slice(&[own]),
         fate: Verdict::Delivered,
         member: None,
         closing: None,
@@ -376,7 +376,7 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
         };
         trace.follow(&moved, 3, to);
         assert_eq!(trace.fate, Verdict::Dropped(policy));
-        assert_eq!(trace.places, [Some(own), None, None]);
+        assert_eq!(trace.places[..], [own]);
     }
     for (slot, place) in [(4, own), (3, behind)] {
         trace.follow(&Fact::Dropped { slot, place }, 3, to);
@@ -393,7 +393,7 @@ fn what_moves_elsewhere_says_nothing_of_a_message() {
     };
     trace.follow(&moved, 3, to);
     assert_eq!(trace.fate, Verdict::Delivered);
-    assert_eq!(trace.places, [Some(place(copy, 0, 10)), None, None]);
+    assert_eq!(trace.places[..], [place(copy, 0, 10)]);
 }
 
 /// Of several messages at once, a run at one end waits and the others are dropped.

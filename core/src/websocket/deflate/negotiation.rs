@@ -1,7 +1,6 @@
 //! Which offer of a client is accepted, and how that is answered (RFC 7692 sections 5 and 7.1).
 
 use core::fmt;
-use std::borrow::Cow;
 
 use super::Window;
 use crate::websocket::handshake::extension::Offer;
@@ -81,7 +80,7 @@ fn accept_one(offer: &Offer<'_>) -> Option<Agreement> {
 }
 
 /// 8 to 15, without leading zeros (sections 7.1.2.1, 7.1.2.2).
-fn window_bits(value: &Cow<'_, str>) -> Option<u8> {
+fn window_bits(value: &str) -> Option<u8> {
     match value.as_bytes() {
         [digit @ b'8'..=b'9'] => Some(digit - b'0'),
         [b'1', digit @ b'0'..=b'5'] => Some(10 + (digit - b'0')),

@@ -59,6 +59,8 @@ pub struct Client {
     /// Pings are answered, as every well-behaved client does.
     pub answers_pings: bool,
     pub(crate) pings: u32,
+    /// Messages that came compressed.
+    pub compressed: usize,
 }
 
 impl Client {
@@ -74,6 +76,7 @@ impl Client {
             close: None,
             answers_pings: true,
             pings: 0,
+            compressed: 0,
         }
     }
 
@@ -87,6 +90,7 @@ impl Client {
         }
         while let Some(frame) = self.reader.next_frame() {
             assert_eq!(self.close, None, "a frame after the close frame");
+            self.compressed += usize::from(frame.compressed);
             let message = Message::from_frame(frame);
             match &message {
                 Message::Close(code, reason) => self.close = Some((*code, reason.clone())),
@@ -106,6 +110,7 @@ impl Client {
         let rest = self.head.split_off(upgraded.unwrap_or(0) + end + 4);
         let head = utf8(core::mem::take(&mut self.head));
         if upgraded.is_some() {
+            self.reader = FrameReader::after(&head);
             self.reader.push(&rest);
             self.response = Some(head);
         } else {

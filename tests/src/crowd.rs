@@ -66,7 +66,16 @@ impl Crowd {
 
     /// Everyone's handshake, one after the other.
     pub fn upgrade_all(&mut self) {
-        let request = Upgrade::default().request();
+        self.upgrade_all_with("");
+    }
+
+    /// The same with further header lines, each with its CRLF.
+    pub fn upgrade_all_with(&mut self, headers: &str) {
+        let upgrade = Upgrade {
+            headers: headers.to_owned(),
+            ..Upgrade::default()
+        };
+        let request = upgrade.request();
         for number in 0..self.members.len() {
             self.receive(number, &request);
             self.drain();

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use crate::deflate::{inflated, is_agreed};
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
@@ -93,6 +95,7 @@ pub(crate) fn unmasked(bytes: &[u8]) -> Option<Frame> {
             .zip(key.iter().cycle())
             .map(|(b, k)| b ^ k)
             .collect(),
+        compressed: false,
     })
 }
 
@@ -118,17 +121,29 @@ pub struct Frame {
     pub opcode: Opcode,
     /// The message ends with it.
     pub fin: bool,
-    /// Its payload.
+    /// Its payload, inflated if it was compressed.
     pub payload: Vec<u8>,
+    /// It was compressed.
+    pub compressed: bool,
 }
 
 /// Cuts what a server sent into frames; panics at one that is not as the RFC wants it.
 #[derive(Debug, Default)]
 pub struct FrameReader {
     bytes: VecDeque<u8>,
+    /// Compression was agreed on.
+    inflates: bool,
 }
 
 impl FrameReader {
+    /// For what follows an upgrade's response: messages may be compressed if that agrees on it.
+    pub fn after(response: &str) -> Self {
+        Self {
+            inflates: is_agreed(response),
+            ..Self::default()
+        }
+    }
+
     /// Adds what has arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
@@ -143,7 +158,9 @@ impl FrameReader {
     pub fn next_frame(&mut self) -> Option<Frame> {
         let first = *self.bytes.front()?;
         let second = *self.bytes.get(1)?;
-        assert_eq!(first & 0x70, 0, "reserved bits");
+        let compressed = first & 0x40 != 0;
+        assert!(!compressed || self.inflates, "nobody agreed on RSV1");
+        assert_eq!(first & 0x30, 0, "reserved bits");
         assert_eq!(second & 0x80, 0, "a server must not mask");
         let (head, length) = match second {
             126 => (4, self.number(2, 2)?),
@@ -157,18 +174,26 @@ impl FrameReader {
             return None;
         }
         let mut frame: Vec<u8> = self.bytes.drain(..total).collect();
-        let payload = frame.split_off(head);
+        let mut payload = frame.split_off(head);
         let opcode = Opcode::from_number(first & 0x0F);
         let fin = first & 0x80 != 0;
         let control = matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
         assert!(
-            !control || (fin && payload.len() <= 125),
+            !control || (fin && !compressed && payload.len() <= 125),
             "bad control frame"
         );
+        if compressed {
+            // The server compresses only what that makes shorter, and fragments nothing.
+            assert!(fin && matches!(opcode, Opcode::Text | Opcode::Binary));
+            let message = inflated(&payload);
+            assert!(payload.len() < message.len(), "compressed in vain");
+            payload = message;
+        }
         Some(Frame {
             opcode,
             fin,
             payload,
+            compressed,
         })
     }
 

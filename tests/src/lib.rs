@@ -6,6 +6,7 @@
 
 mod client;
 mod crowd;
+mod deflate;
 mod driver;
 mod frame;
 pub mod model;
@@ -19,6 +20,7 @@ mod world;
 
 pub use client::{Client, Message};
 pub use crowd::{Crowd, Drained, text};
+pub use deflate::{compressed, deflated, inflated};
 pub use driver::{Driver, Poll};
 pub use frame::{Frame, FrameReader, Opcode, masked, with_key};
 pub use pipe::{Ending, Pipe};

@@ -8,7 +8,7 @@ use roomwire_core::config::RateLimit;
 use roomwire_core::{
     Config, ConnectionId, Input, ListenerId, Machine, Now, Output, PeerAddr, Server,
 };
-use roomwire_tests::{Opcode, Upgrade, masked};
+use roomwire_tests::{Opcode, Upgrade, compressed, deflated, masked};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -36,7 +36,8 @@ struct Drained {
 }
 
 impl Room {
-    fn new() -> Self {
+    /// Members whose handshakes have these header lines, one after the other and again from the first.
+    fn new(headers: &[&str]) -> Self {
         let mut config = Config {
             rate_limit: RateLimit::off(),
             ..Config::default()
@@ -50,11 +51,20 @@ impl Room {
             bytes: Vec::with_capacity(4_096),
         };
         let join = masked(Opcode::Text, true, br#"{"type":"join","room":"tea"}"#);
-        for _ in 0..MEMBERS {
+        let requests = headers.iter().map(|headers| {
+            let headers = (*headers).to_owned();
+            let upgrade = Upgrade {
+                headers,
+                ..Upgrade::default()
+            };
+            upgrade.request()
+        });
+        let requests: Vec<_> = requests.collect();
+        for request in requests.iter().cycle().take(MEMBERS) {
             let accepted = room.server.accept(room.now, PeerAddr::Local, ListenerId(0));
             let member = accepted.expect("a place");
             room.members.push(member);
-            room.receive(member, &Upgrade::default().request());
+            room.receive(member, request);
             room.drain();
             room.receive(member, &join);
             room.drain();
@@ -105,8 +115,13 @@ impl Room {
 
 // covers A3-11
 #[test]
+fn what_a_delivery_costs() {
+    a_delivery_allocates_nothing_and_a_turn_is_one_transmit_per_member();
+    nor_does_a_compressed_one();
+}
+
 fn a_delivery_allocates_nothing_and_a_turn_is_one_transmit_per_member() {
-    let mut room = Room::new();
+    let mut room = Room::new(&[""]);
     let text = br#"{"type":"room_message","room":"tea","data":{"x":1.25,"y":-7,"say":"hello"}}"#;
     let frame = masked(Opcode::Text, true, text);
     let typing = br#"{"type":"typing_start","room":"tea"}"#;
@@ -139,4 +154,47 @@ fn a_delivery_allocates_nothing_and_a_turn_is_one_transmit_per_member() {
         "{allocations} allocations for {deliveries} deliveries: {cost:?}"
     );
     assert_eq!(after.dropped, 0);
+}
+
+/// A long message is inflated and compressed once for each window in use, and shared like any other.
+fn nor_does_a_compressed_one() {
+    const OFFERS: [&str; 3] = [
+        "",
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10\r\n",
+    ];
+    let mut room = Room::new(&OFFERS);
+    let data = "hello, and hello again; ".repeat(100);
+    let text = format!(r#"{{"type":"room_message","room":"tea","data":"{data}"}}"#);
+    let plain = masked(Opcode::Text, true, text.as_bytes());
+    let packed = compressed(Opcode::Text, true, &deflated(text.as_bytes()));
+    // Who has not agreed on compression sends it as it is.
+    let turn = |room: &mut Room, number: usize| {
+        for publish in 0..PUBLISHES_PER_TURN {
+            let speaker = (number * 37 + publish * 101) % MEMBERS;
+            let frame = if speaker.is_multiple_of(OFFERS.len()) {
+                &plain
+            } else {
+                &packed
+            };
+            room.receive(room.members[speaker], frame);
+        }
+        room.drain()
+    };
+    for number in 0..WARM_UP_TURNS {
+        turn(&mut room, number);
+    }
+    let before = room.server.stats();
+    let region = Region::new(ALLOCATOR);
+    for number in 0..TURNS {
+        assert_eq!(turn(&mut room, number).transmits, MEMBERS, "turn {number}");
+    }
+    let cost = region.change();
+    let after = room.server.stats();
+    let publishes = (TURNS * PUBLISHES_PER_TURN) as u64;
+    let deliveries = after.deliveries - before.deliveries;
+    assert_eq!(deliveries, publishes * (MEMBERS as u64 - 1));
+    assert_eq!(after.compressed - before.compressed, 2 * publishes);
+    assert!(after.inflated - before.inflated > publishes / 2);
+    assert_eq!(cost.allocations + cost.reallocations, 0, "{cost:?}");
 }

@@ -6,7 +6,8 @@
 use std::alloc::System;
 
 use roomwire_core::Config;
-use roomwire_tests::{Crowd, text};
+use roomwire_core::websocket::deflate::{Compressors, Effort, Inflater, Window};
+use roomwire_tests::{Crowd, Opcode, compressed, deflated, text};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -43,6 +44,8 @@ fn main() {
     requests();
     rooms();
     pending();
+    contexts();
+    compression();
     println!("test the_account_of_memory_is_the_allocators ... ok");
 }
 
@@ -134,4 +137,61 @@ fn pending() {
     let grown = crowd.server().memory().deadlines - before.deadlines;
     assert!(grown > 100 * CONNECTIONS, "{grown} bytes");
     books.compare(&crowd, 100 * CONNECTIONS, "requests without an answer");
+}
+
+/// What a compressor and an inflater say that they hold is what they have asked for.
+fn contexts() {
+    let held = |region: &Region<'_, System>| {
+        let change = region.change();
+        change.bytes_allocated - change.bytes_deallocated
+    };
+    let message = b"tea, and more tea; ".repeat(10);
+    for window in Window::ALL {
+        for memory_level in 1..=9 {
+            let region = Region::new(ALLOCATOR);
+            let effort = Effort {
+                level: 3,
+                memory_level,
+            };
+            let mut compressors = Compressors::new(effort);
+            assert_eq!(held(&region), 0);
+            assert!(compressors.compress(window, &message).is_some());
+            let (held, said) = (held(&region), compressors.heap_bytes());
+            assert_eq!(said, held, "{window:?}, memory level {memory_level}");
+        }
+    }
+    let payload = deflated(&message);
+    let region = Region::new(ALLOCATOR);
+    let mut inflater = Inflater::new();
+    assert_eq!(held(&region), 0);
+    assert!(inflater.inflate(&payload, 1_000).is_ok());
+    assert_eq!(inflater.heap_bytes(), held(&region));
+}
+
+/// Contexts are made once, with the first message that needs them; connections have none of their own.
+fn compression() {
+    let long = "long and longer, ".repeat(100);
+    let say = format!(r#"{{"type":"room_message","room":"room 0","data":"{long}"}}"#);
+    let frame = compressed(Opcode::Text, true, &deflated(say.as_bytes()));
+    for (parameters, context) in [("", 322_688), ("; server_max_window_bits=9", 193_664)] {
+        let mut crowd = Crowd::new(Config::default(), CONNECTIONS);
+        let books = Books::open(&crowd);
+        crowd.accept(CONNECTIONS);
+        crowd.upgrade_all_with(&format!(
+            "Sec-WebSocket-Extensions: permessage-deflate{parameters}\r\n"
+        ));
+        crowd.join_all(25);
+        books.compare(&crowd, 0, "agreed on compression");
+        assert_eq!(crowd.server().memory().compression, 0);
+        for turn in 0..3 {
+            crowd.receive(turn, &frame);
+            crowd.drain();
+        }
+        let stats = crowd.server().stats();
+        assert_eq!((stats.inflated, stats.compressed), (3, 3));
+        let memory = crowd.server().memory().compression;
+        let expected = context + 47_552;
+        assert!((expected..expected + 20_000).contains(&memory), "{memory}");
+        books.compare(&crowd, 200, "compressed messages");
+    }
 }

@@ -85,7 +85,7 @@ impl Ear {
         let rest = self.head.split_off(whole);
         let answer = core::mem::replace(&mut self.head, rest);
         if upgrades {
-            let mut frames = FrameReader::default();
+            let mut frames = FrameReader::after(&String::from_utf8_lossy(&answer));
             frames.push(&core::mem::take(&mut self.head));
             self.frames = Some(frames);
         }

@@ -158,7 +158,7 @@ impl<F: Floor> InBinary<F> {
         };
         let rest = state.head.split_off(end);
         let mut out = core::mem::take(&mut state.head);
-        state.frames = Some(FrameReader::default());
+        state.frames = Some(FrameReader::after(&String::from_utf8_lossy(&out)));
         out.extend(self.translated(line, &rest));
         out
     }

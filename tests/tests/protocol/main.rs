@@ -6,6 +6,7 @@ mod adoption;
 mod application;
 mod batches;
 mod binary;
+mod compression;
 mod counters;
 mod data;
 mod files;

@@ -1,6 +1,7 @@
 //! The scenarios. None depends on how long anything takes: where time has to pass, all that is compared is what comes
 //! of it.
 
+mod compression;
 mod endings;
 mod files;
 mod frames;
@@ -24,6 +25,7 @@ pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
         messages::SCENARIOS,
         files::SCENARIOS,
         frames::SCENARIOS,
+        compression::SCENARIOS,
         http::SCENARIOS,
         limits::SCENARIOS,
         program::SCENARIOS,

@@ -139,6 +139,12 @@ pub(super) struct Options {
     #[arg(value_delimiter = ',')]
     pub(super) trusted_proxy: Option<Vec<String>>,
 
+    /// Compress long messages for clients that ask for it (permessage-deflate) [default: true]
+    #[arg(long, global = true, env = "ROOMWIRE_COMPRESSION", value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) compression: Option<bool>,
+
     /// How often a client may speak: off, chat, game, or messages per seconds [default: 100/60]
     #[arg(
         long,

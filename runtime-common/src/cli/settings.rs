@@ -127,6 +127,12 @@ impl Given {
             core.rate_limit = rate_limit(rate, &core.rate_limit);
             given.0.push(("rate_limit", "--rate-limit"));
         }
+        given.set(
+            &mut core.compression.enabled,
+            options.compression,
+            "compression.enabled",
+            "--compression",
+        );
         let limits = &mut core.limits;
         given.set(
             &mut limits.max_connections,

@@ -1,6 +1,6 @@
 //! Tests of the config file: what it may say, what it may not, and the way back.
 
-use roomwire_core::config::{Limits, Permission, RoomRule, SlowReader};
+use roomwire_core::config::{Compression, Limits, Permission, RoomRule, SlowReader};
 
 use super::*;
 use crate::settings::{LogFormat, LogLevel};
@@ -32,6 +32,9 @@ fn every_section_is_read() {
         handshake_ms = 1
         [heartbeat]
         interval_ms = 2
+        [compression]
+        threshold_bytes = 500
+        deny_user_agents = ["curl/*"]
         [rate_limit]
         messages = 3
         [origin]
@@ -65,6 +68,12 @@ fn every_section_is_read() {
     assert_eq!(core.limits.max_head_bytes, Limits::default().max_head_bytes);
     assert_eq!(core.timeouts.handshake_ms, 1);
     assert_eq!(core.heartbeat.interval_ms, 2);
+    let compression = Compression {
+        threshold_bytes: 500,
+        deny_user_agents: vec!["curl/*".to_owned()],
+        ..Compression::default()
+    };
+    assert_eq!(core.compression, compression);
     assert_eq!(core.rate_limit.messages, 3);
     assert_eq!(core.origin.allow, ["https://a.example"]);
     assert_eq!(core.drain.code, 4_000);

@@ -5,7 +5,8 @@ use std::fmt;
 
 use roomwire_core::ConnectionId;
 use roomwire_core::http::ProxyHeader;
-use roomwire_core::websocket::{Decoder, MessageLimits, Role, Step};
+use roomwire_core::websocket::deflate::Inflater;
+use roomwire_core::websocket::{DataKind, Decoder, MessageLimits, Role, Step};
 use serde_json::{Value, json};
 
 /// Something that was said.
@@ -75,6 +76,8 @@ pub(super) struct Views {
     alive: BTreeMap<ConnectionId, View>,
     /// The last owner of each slot.
     owners: BTreeMap<u32, ConnectionId>,
+    /// Of whichever connection is looked at.
+    inflater: Inflater,
 }
 
 struct View {
@@ -87,10 +90,12 @@ impl Views {
         let view = View {
             received: Direction {
                 role: Role::Server,
+                may_compress: false,
                 stage: Stage::Start(Vec::new()),
             },
             sent: Direction {
                 role: Role::Client,
+                may_compress: false,
                 stage: Stage::Head(Vec::new()),
             },
         };
@@ -108,17 +113,21 @@ impl Views {
 
     pub(super) fn received(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
         let view = self.alive.get_mut(&connection);
-        view.map_or_else(Vec::new, |view| view.received.take(bytes))
+        let inflater = &mut self.inflater;
+        view.map_or_else(Vec::new, |view| view.received.take(bytes, inflater))
     }
 
     pub(super) fn sent(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
         let view = self.alive.get_mut(&connection);
-        view.map_or_else(Vec::new, |view| view.sent.take(bytes))
+        let inflater = &mut self.inflater;
+        view.map_or_else(Vec::new, |view| view.sent.take(bytes, inflater))
     }
 }
 
 struct Direction {
     role: Role,
+    /// Its head speaks of compression: no message is compressed if the other side's does not.
+    may_compress: bool,
     stage: Stage,
 }
 
@@ -135,7 +144,7 @@ enum Stage {
 }
 
 impl Direction {
-    fn take(&mut self, mut bytes: Vec<u8>) -> Vec<Message> {
+    fn take(&mut self, mut bytes: Vec<u8>, inflater: &mut Inflater) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(&first) = bytes.first() {
             match &mut self.stage {
@@ -158,6 +167,7 @@ impl Direction {
                     let Some(end) = end else { break };
                     bytes = head.split_off(end + 4);
                     messages.push(head_message(head));
+                    self.may_compress = speaks_of_compression(head);
                     self.stage = after_head(head, &mut bytes);
                 }
                 Stage::Upgraded => {
@@ -165,11 +175,11 @@ impl Direction {
                     self.stage = if first.is_ascii_alphabetic() {
                         Stage::Head(Vec::new())
                     } else {
-                        Stage::Frames(Decoder::new(self.role))
+                        Stage::Frames(self.decoder())
                     };
                 }
                 Stage::Frames(decoder) => {
-                    let read = read_frames(decoder, &mut bytes, &mut messages);
+                    let read = read_frames(decoder, inflater, &mut bytes, &mut messages);
                     if !read {
                         self.stage = Stage::Over;
                     }
@@ -179,6 +189,15 @@ impl Direction {
             }
         }
         messages
+    }
+
+    fn decoder(&self) -> Decoder {
+        let decoder = Decoder::new(self.role);
+        if self.may_compress {
+            decoder.allow_rsv1()
+        } else {
+            decoder
+        }
     }
 }
 
@@ -192,6 +211,14 @@ fn proxy_message(header: &ProxyHeader) -> Message {
 fn head_message(head: &[u8]) -> Message {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
     Message::new("http", head.len(), &String::from_utf8_lossy(line))
+}
+
+fn speaks_of_compression(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let mut extensions = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("sec-websocket-extensions:"));
+    extensions.any(|offers| offers.contains("permessage-deflate"))
 }
 
 /// A body of known length is skipped if it is all there; a recording of real clients holds few others.
@@ -214,7 +241,12 @@ fn after_head(head: &[u8], bytes: &mut Vec<u8>) -> Stage {
 }
 
 /// `false` once nothing more can be read.
-fn read_frames(decoder: &mut Decoder, bytes: &mut [u8], messages: &mut Vec<Message>) -> bool {
+fn read_frames(
+    decoder: &mut Decoder,
+    inflater: &mut Inflater,
+    bytes: &mut [u8],
+    messages: &mut Vec<Message>,
+) -> bool {
     let limits = MessageLimits {
         max_frame_bytes: usize::MAX,
         max_message_bytes: usize::MAX,
@@ -241,6 +273,7 @@ fn read_frames(decoder: &mut Decoder, bytes: &mut [u8], messages: &mut Vec<Messa
                         ));
                         return false;
                     }
+                    Step::Compressed { kind, payload } => inflated(inflater, kind, &payload),
                     _ => Message::new("frame", 0, ""),
                 }
             }
@@ -252,3 +285,15 @@ fn read_frames(decoder: &mut Decoder, bytes: &mut [u8], messages: &mut Vec<Messa
         messages.push(message);
     }
 }
+
+/// A compressed message as it was before.
+fn inflated(inflater: &mut Inflater, kind: DataKind, payload: &[u8]) -> Message {
+    match (kind, inflater.inflate(payload, MAX_INFLATED_BYTES)) {
+        (DataKind::Text, Ok(text)) => Message::text(&String::from_utf8_lossy(text)),
+        (DataKind::Binary, Ok(bytes)) => Message::new("binary", bytes.len(), ""),
+        (_, Err(error)) => Message::new("broken", payload.len(), &error.to_string()),
+    }
+}
+
+/// As large as the largest message that a server can be told to take.
+const MAX_INFLATED_BYTES: usize = 1 << 30;

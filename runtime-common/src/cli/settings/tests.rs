@@ -69,6 +69,8 @@ fn every_flag_sets_its_setting() {
     assert_eq!(addresses, ["127.0.0.1:0", "[::1]:1"]);
     assert!(with(&["--echo"]).listeners[0].options.echo);
     assert!(with(&["--raw-payloads"]).listeners[0].options.raw_payloads);
+    assert!(with(&[]).core.compression.enabled);
+    assert!(!with(&["--compression=false"]).core.compression.enabled);
     let s = with(&["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::1"]);
     assert_eq!(
         s.listeners[0].options.trusted_proxies,

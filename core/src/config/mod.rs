@@ -124,7 +124,7 @@ pub struct Limits {
     pub max_headers: usize,
     /// The body of a plain request, which is read and discarded. Default 64 KiB, then 413.
     pub max_body_bytes: u64,
-    /// A message from a client, after reassembly. Default 1 MiB, then close code 1009.
+    /// A message from a client, after reassembly and inflated. Default 1 MiB, then close code 1009.
     pub max_message_bytes: usize,
     /// One frame from a client. `None`: as `max_message_bytes`. Then close code 1009.
     pub max_frame_bytes: Option<usize>,

@@ -61,8 +61,9 @@ impl UpgradeRequest {
         Self { head }
     }
 
-    /// What the other server should answer: `101` with [these header fields](Upgrade::headers), or a refusal. Of what
-    /// the server judges by, this is all that does not depend on how it stands at the time. O(length).
+    /// What the other server should answer: `101` with [these header fields](Upgrade::headers), or a refusal. `config` is
+    /// that of the server ([`Server::config`]): what this agrees on, that one keeps to. Of what the server judges by, this
+    /// is all that does not depend on how it stands at the time. O(length).
     ///
     /// # Errors
     /// As the server refuses requests: 400, 403, 405, 426, 431, and what else [`RequestHead::parse`] and

@@ -144,6 +144,11 @@ impl FrameReader {
         }
     }
 
+    /// Whether compression was agreed on.
+    pub(crate) fn inflates(&self) -> bool {
+        self.inflates
+    }
+
     /// Adds what has arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);

@@ -8,7 +8,7 @@ use super::frames::{frame_of, text_of};
 use super::network::{HostId, Network, Reading, SocketId};
 use super::observer::Fingerprint;
 use super::oracle::{Kind, Oracle, Outgoing, Request, Target};
-use super::peer::{Heard, Peer};
+use super::peer::{Codec, Heard, Peer};
 use super::plan::{APPLICATION_TYPE, Act, Ask, Head, Parcel, Plan, ROOMS, Recipient, Wish};
 use super::tape::{Hosted, Inside};
 use super::wrong::{lie_bytes, request, rest};
@@ -126,7 +126,7 @@ impl<'a> Cast<'a> {
         if head != Head::Upgrade {
             fault(net, &format!("a wrong request: {head:?}"));
         }
-        let mut request = request(head);
+        let mut request = request(head, plan.codec == Codec::Deflating);
         if let Some(carrier) = &mut actor.carrier {
             carrier.connects();
             if carrier.is_binary() {
@@ -278,7 +278,7 @@ impl<'a> Cast<'a> {
             ),
             _ => (Opcode::Text, text.to_string().into_bytes()),
         };
-        let mut none = Peer::new(super::peer::Codec::Own, 0);
+        let mut none = Peer::new(Codec::Own, 0);
         let peer = self.actors[number].peer.as_mut().unwrap_or(&mut none);
         let frames = peer.message(opcode, &payload, fragments);
         let request = Request {
@@ -292,7 +292,10 @@ impl<'a> Cast<'a> {
 
     fn do_to(&mut self, net: &mut Net, number: usize, socket: SocketId, act: &Act) {
         match act {
-            Act::Rest if net.is_writable(socket) => write(net, socket, &rest()),
+            Act::Rest if net.is_writable(socket) => {
+                let offers = self.plan.clients[number].codec == Codec::Deflating;
+                write(net, socket, &rest(offers));
+            }
             Act::Ping => self.frame(net, number, Opcode::Ping, b"are you there?"),
             Act::Close(code) => {
                 fault(net, "a close frame from a client");

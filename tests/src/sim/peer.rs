@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message};
 
+use crate::deflate::deflated;
 use crate::frame::{FrameReader, Opcode, with_key};
 use crate::rng::Rng;
 
@@ -17,6 +18,8 @@ use crate::rng::Rng;
 pub enum Codec {
     /// The tests' own.
     Own,
+    /// The same, with compression.
+    Deflating,
     /// tungstenite's.
     Tungstenite,
 }
@@ -90,8 +93,20 @@ impl Peer {
         with_key(opcode, fin, payload, key)
     }
 
-    /// A message in at most `fragments` frames, with a ping between two of them.
+    /// A message in at most `fragments` frames, with a ping between two of them; compressed if that was agreed on.
     pub fn message(&mut self, opcode: Opcode, payload: &[u8], fragments: usize) -> Vec<u8> {
+        match &self.stage {
+            Stage::Own(reader) if reader.inflates() => {
+                let mut bytes = self.parts(opcode, &deflated(payload), fragments);
+                // The first frame says so for all of them.
+                bytes[0] |= 0x40;
+                bytes
+            }
+            _ => self.parts(opcode, payload, fragments),
+        }
+    }
+
+    fn parts(&mut self, opcode: Opcode, payload: &[u8], fragments: usize) -> Vec<u8> {
         let parts = fragments.clamp(1, payload.len().max(1));
         let length = payload.len().div_ceil(parts).max(1);
         let mut bytes = Vec::new();
@@ -156,8 +171,8 @@ impl Peer {
 
     fn open(&self, rest: &[u8]) -> Stage {
         match self.codec {
-            Codec::Own => {
-                let mut reader = FrameReader::default();
+            Codec::Own | Codec::Deflating => {
+                let mut reader = FrameReader::after(&String::from_utf8_lossy(&self.head));
                 reader.push(rest);
                 Stage::Own(reader)
             }

@@ -2,8 +2,8 @@
 
 use super::plan::{Head, Lie};
 
-/// The first bytes of a connection.
-pub(super) fn request(head: Head) -> Vec<u8> {
+/// The first bytes of a connection, which offers compression or not.
+pub(super) fn request(head: Head, offers: bool) -> Vec<u8> {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let (first, version, more) = match head {
@@ -24,7 +24,12 @@ pub(super) fn request(head: Head) -> Vec<u8> {
         Head::Health => return b"GET /health HTTP/1.1\r\nHost: example.com\r\n\r\n".to_vec(),
     };
     let version = format!("Sec-WebSocket-Version: {version}\r\n");
-    let text = format!("{first}\r\nHost: example.com\r\n{upgrade}{version}{more}\r\n");
+    let extensions = if offers {
+        "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    } else {
+        ""
+    };
+    let text = format!("{first}\r\nHost: example.com\r\n{upgrade}{version}{extensions}{more}\r\n");
     let mut bytes = text.into_bytes();
     if head == Head::Half {
         bytes.truncate(bytes.len() / 2);
@@ -33,8 +38,8 @@ pub(super) fn request(head: Head) -> Vec<u8> {
 }
 
 /// What comes after [`Head::Half`].
-pub(super) fn rest() -> Vec<u8> {
-    request(Head::Upgrade).split_off(request(Head::Half).len())
+pub(super) fn rest(offers: bool) -> Vec<u8> {
+    request(Head::Upgrade, offers).split_off(request(Head::Half, offers).len())
 }
 
 /// A frame that breaks a rule.
@@ -47,7 +52,8 @@ pub(super) fn lie_bytes(lie: Lie, max_message_bytes: usize) -> Vec<u8> {
             let head = [0x81, 0x82, 1, 2, 3, 4];
             head.into_iter().chain(payload).collect()
         }
-        Lie::Reserved => vec![0xC1, 0x80, 1, 2, 3, 4],
+        // RSV2, as RSV1 may have been agreed on.
+        Lie::Reserved => vec![0xA1, 0x80, 1, 2, 3, 4],
         Lie::Opcode => vec![0x83, 0x80, 1, 2, 3, 4],
         Lie::CloseCode => vec![0x88, 0x82, 0, 0, 0, 0, 0x03, 0xED],
         Lie::Huge => {

@@ -45,7 +45,7 @@ pub(super) fn add(plan: &mut Plan) {
             nature,
             peer: PeerAddr::Inet(address.into()),
             listener: ListenerId(rng.below(plan.config.listeners.len()) as u16),
-            codec: pick(rng, &[Codec::Own, Codec::Tungstenite]),
+            codec: pick(rng, &[Codec::Own, Codec::Tungstenite, Codec::Deflating]),
             link,
             eager: false,
             fragments: 1,

@@ -80,7 +80,7 @@ fn client(rng: &mut Rng, number: usize, count: usize, end_us: u64, config: &Conf
         nature,
         peer,
         listener: ListenerId(rng.below(config.listeners.len()) as u16),
-        codec: pick(rng, &[Codec::Own, Codec::Tungstenite]),
+        codec: pick(rng, &[Codec::Own, Codec::Tungstenite, Codec::Deflating]),
         link: link(rng, nature),
         eager: rng.one_in(3),
         fragments: pick(rng, &[1, 1, 2, 5]),

@@ -24,7 +24,7 @@ impl Oracle {
                 let status = String::from_utf8_lossy(head.get(9..12).unwrap_or_default());
                 let status = status.into_owned();
                 if status == "101" {
-                    let mut reader = FrameReader::default();
+                    let mut reader = FrameReader::after(&String::from_utf8_lossy(head));
                     reader.push(&rest);
                     session.reader = Reader::Frames(reader);
                     session.upgrading = true;

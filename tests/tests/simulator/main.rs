@@ -30,6 +30,7 @@ fn check(first: u64) {
         all.add(&passes(seed).coverage);
     }
     assert_eq!(all.seeds, SEEDS);
+    assert!(all.edges.contains_key("a compressed message"));
 }
 
 /// Runs a seed, which must not fail.

@@ -50,6 +50,9 @@ impl Oracle {
         self.check(!closed, || {
             format!("{number}: a frame after the close frame")
         });
+        if frame.compressed {
+            self.coverage.edge("a compressed message");
+        }
         match frame.opcode {
             Opcode::Text | Opcode::Binary if frame.fin => {
                 self.totals().texts += 1;

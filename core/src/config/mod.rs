@@ -281,6 +281,9 @@ pub struct Compression {
     pub enabled: bool,
     /// Shorter messages are not compressed. Default 1,024. Pieces of files never are.
     pub threshold_bytes: usize,
+    /// Nor are longer ones, which would hold up everybody else: compressing takes about 8 ms per MB, once for each
+    /// window size and each form in which a message goes out. Default 131,072.
+    pub max_bytes: usize,
     /// 1 (fast) to 9 (small). Default 3.
     pub level: u8,
     /// Memory for compressing, 1 to 9. Default 7.
@@ -296,6 +299,7 @@ impl Default for Compression {
         Self {
             enabled: true,
             threshold_bytes: 1_024,
+            max_bytes: 128 * 1_024,
             level: 3,
             memory_level: 7,
             deny_user_agents: broken.collect(),

@@ -282,11 +282,13 @@ fn check_compression(compression: &Compression) -> Result<(), ConfigError> {
     let Compression {
         enabled: _,
         threshold_bytes,
+        max_bytes,
         level,
         memory_level,
         ref deny_user_agents,
     } = *compression;
     within("compression.threshold_bytes", threshold_bytes, 0..=GIB)?;
+    within("compression.max_bytes", max_bytes, 0..=GIB)?;
     within("compression.level", level, 1..=9)?;
     within("compression.memory_level", memory_level, 1..=9)?;
     let key = "compression.deny_user_agents";

@@ -4,6 +4,7 @@
 //! Nothing refers back to earlier messages, so that one inflater and one compressor per window serve all connections of
 //! a shard, and a message to a room is compressed once for everyone whose window is the same.
 
+use core::ops::RangeInclusive;
 use std::borrow::Cow;
 
 use super::Server;
@@ -16,8 +17,8 @@ use crate::websocket::{DataKind, DecodeError, OpCode, Step, put_header};
 /// What a shard compresses and inflates with.
 #[derive(Debug)]
 pub(super) struct Compression {
-    /// Shorter messages are not compressed.
-    threshold_bytes: usize,
+    /// Shorter messages are not compressed, nor are longer ones.
+    bytes: RangeInclusive<usize>,
     compressors: Compressors,
     inflater: Inflater,
 }
@@ -46,7 +47,7 @@ impl Packed<'_> {
 impl Compression {
     pub(super) fn new(config: &config::Compression) -> Self {
         Self {
-            threshold_bytes: config.threshold_bytes,
+            bytes: config.threshold_bytes..=config.max_bytes,
             compressors: Compressors::new(Effort {
                 level: config.level,
                 memory_level: config.memory_level,
@@ -66,7 +67,7 @@ impl Compression {
             compressed: false,
             payload: message,
         };
-        let Some(window) = window.filter(|_| message.len() >= self.threshold_bytes) else {
+        let Some(window) = window.filter(|_| self.bytes.contains(&message.len())) else {
             return plain;
         };
         let Some(payload) = self.compressors.compress(window, message) else {

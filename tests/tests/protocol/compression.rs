@@ -212,7 +212,7 @@ fn each_window_in_use_costs_one_compression() {
 
 // covers A3-02
 #[test]
-fn what_is_short_or_would_not_shrink_goes_as_it_is() {
+fn what_is_short_or_long_or_would_not_shrink_goes_as_it_is() {
     let mut world = World::alone(echoes());
     let ada = echo(&mut world, "");
     let count = |stats: Stats| [stats.compressed, stats.incompressible];
@@ -221,8 +221,10 @@ fn what_is_short_or_would_not_shrink_goes_as_it_is() {
         (long(1_024).into_bytes(), [1, 0]),
         (noise(1_024), [0, 1]),
         (noise(1_023), [0, 0]),
-        (long(1_000_000).into_bytes(), [1, 0]),
-        (noise(1_000_000), [0, 1]),
+        (long(131_072).into_bytes(), [1, 0]),
+        (noise(131_072), [0, 1]),
+        (long(131_073).into_bytes(), [0, 0]),
+        (noise(1_000_000), [0, 0]),
         (Vec::new(), [0, 0]),
     ] {
         let (before, compressed) = (count(world.stats()), compressed_to(&world, ada));
@@ -240,9 +242,10 @@ fn what_is_short_or_would_not_shrink_goes_as_it_is() {
     }
     let mut config = echoes();
     config.compression.threshold_bytes = 100;
+    config.compression.max_bytes = 200;
     let mut world = World::alone(config);
     let ada = echo(&mut world, "");
-    for (len, expected) in [(99, 0), (100, 1)] {
+    for (len, expected) in [(99, 0), (100, 1), (200, 2), (201, 2)] {
         world.send_frame(ada, Opcode::Text, long(len).as_bytes());
         assert_eq!(world.next_message(ada), Some(Message::Text(long(len))));
         assert_eq!(compressed_to(&world, ada), expected);

@@ -16,6 +16,7 @@ mod shards;
 pub mod sim;
 pub mod stage;
 pub mod tcp;
+mod told;
 mod world;
 
 pub use client::{Client, Message};

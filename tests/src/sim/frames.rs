@@ -5,7 +5,9 @@ use core::num::NonZeroU32;
 
 use roomwire_core::dialect::binary::{self, Told};
 use roomwire_core::dialect::json::{self, JsonLimits};
-use roomwire_core::{Asked, ClientClock, ClientMessage, Config, Request, ServerMessage};
+use roomwire_core::{Asked, ClientClock, ClientMessage, Config, Request};
+
+use crate::told::json_of;
 
 /// What a client says, as a frame. Its `id`, if it has one, must be a number.
 pub(super) fn frame_of(text: &str, config: &Config) -> Result<Vec<u8>, String> {
@@ -41,17 +43,5 @@ pub(super) fn text_of(frame: &[u8]) -> Result<String, String> {
         message, number, ..
     } = told;
     let id = number.map(|number| number.to_string());
-    let message = match message {
-        ServerMessage::Pong {
-            timestamp,
-            client_timestamp: Some(ClientClock::Millis(0)),
-        } => ServerMessage::Pong {
-            timestamp,
-            client_timestamp: None,
-        },
-        other => other,
-    };
-    let mut text = Vec::new();
-    json::encode(&message, id.as_deref(), &mut text);
-    String::from_utf8(text).map_err(|error| error.to_string())
+    Ok(json_of(message, id.as_deref()))
 }

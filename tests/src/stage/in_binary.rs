@@ -10,11 +10,12 @@ use std::time::Instant;
 use roomwire_core::dialect::binary::{self, Told};
 use roomwire_core::dialect::json::{self, JsonLimits};
 use roomwire_core::server::Command;
-use roomwire_core::{Asked, ClientClock, ClientMessage, Config, Messages, Request, ServerMessage};
+use roomwire_core::{Asked, ClientClock, ClientMessage, Config, Messages, Request};
 use serde_json::value::RawValue;
 
 use super::{End, Floor, News};
 use crate::frame::{FrameReader, Opcode, masked, plain, unmasked};
+use crate::told::json_of;
 
 /// Another floor, with translators.
 #[derive(Debug)]
@@ -101,19 +102,7 @@ impl<F: Floor> InBinary<F> {
             let ids = &self.lines[line].ids;
             ids[number.get() as usize - 1].as_str()
         });
-        let message = match message {
-            ServerMessage::Pong {
-                timestamp,
-                client_timestamp: Some(ClientClock::Millis(0)),
-            } => ServerMessage::Pong {
-                timestamp,
-                client_timestamp: None,
-            },
-            other => other,
-        };
-        let mut text = Vec::new();
-        json::encode(&message, id, &mut text);
-        String::from_utf8(text).expect("UTF-8")
+        json_of(message, id)
     }
 
     /// What comes, with text for frames.

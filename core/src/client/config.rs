@@ -7,6 +7,8 @@ mod tests;
 use crate::ConfigError;
 use crate::http::Authority;
 use crate::http::syntax::is_token;
+use crate::websocket::deflate::negotiation::ClientOffer;
+use crate::websocket::deflate::{Effort, Window};
 
 /// How to connect. Plain data; [`Client::new`](super::Client::new) checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,12 +24,44 @@ pub struct ClientConfig {
     pub headers: Vec<(String, String)>,
     /// Subprotocols in order of preference. Default: none.
     pub protocols: Vec<String>,
+    /// Compression of messages (permessage-deflate, RFC 7692), which the server may agree to. `None`: it is not
+    /// offered. Default: that of [`ClientDeflate::DEFAULT`].
+    pub deflate: Option<ClientDeflate>,
     /// The longest head of a response, its final blank line included. Default 16 KiB.
     pub max_head_bytes: usize,
-    /// The largest message that is taken, whole and in one frame. Default 16 MiB.
+    /// The largest message that is taken, whole, in one frame, and inflated. Default 16 MiB.
     pub max_message_bytes: usize,
     /// What may wait to be written, headers of frames included. Default 16 MiB.
     pub max_unsent_bytes: usize,
+}
+
+/// How messages are compressed, if the server agrees. No message refers back to an earlier one: an answer that does not
+/// promise so is refused. Each connection has a context to inflate with, of 48 KB, and one to compress with, 323 KB at
+/// the default effort; both are made when they are needed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientDeflate {
+    /// How hard to try.
+    pub effort: Effort,
+    /// Shorter messages are not compressed.
+    pub threshold_bytes: usize,
+    /// How far back the server may refer. `None`: as far as it likes.
+    pub server_window: Option<Window>,
+}
+
+impl ClientDeflate {
+    /// Messages of 1,024 bytes and more, at the default effort; any window.
+    pub const DEFAULT: Self = Self {
+        effort: Effort::DEFAULT,
+        threshold_bytes: 1_024,
+        server_window: None,
+    };
+
+    pub(super) const fn offer(&self) -> ClientOffer {
+        ClientOffer {
+            server_window: self.server_window,
+        }
+    }
 }
 
 impl ClientConfig {
@@ -39,6 +73,7 @@ impl ClientConfig {
             origin: None,
             headers: Vec::new(),
             protocols: Vec::new(),
+            deflate: Some(ClientDeflate::DEFAULT),
             max_head_bytes: 16 * 1024,
             max_message_bytes: 16 << 20,
             max_unsent_bytes: 16 << 20,
@@ -106,6 +141,10 @@ impl ClientConfig {
         field(&["Sec-WebSocket-Version: 13"]);
         if !self.protocols.is_empty() {
             field(&["Sec-WebSocket-Protocol: ", &self.protocols.join(", ")]);
+        }
+        if let Some(deflate) = &self.deflate {
+            let offer = deflate.offer().to_string();
+            field(&["Sec-WebSocket-Extensions: ", &offer]);
         }
         if let Some(origin) = &self.origin {
             field(&["Origin: ", origin]);

@@ -1,4 +1,5 @@
-//! A client's end of one WebSocket connection (RFC 6455): the opening handshake, messages, the closing one.
+//! A client's end of one WebSocket connection (RFC 6455): the opening handshake, messages, the closing one. Messages may
+//! be compressed (RFC 7692), if the server agrees.
 //!
 //! One connection from its request to its end: what messages mean, and whether to connect again, is the caller's. It
 //! owns no socket, clock or randomness: bytes are lent, the seed is an input, deadlines are the driver's.
@@ -24,6 +25,7 @@
 //! # Ok::<(), roomwire_core::ConfigError>(())
 //! ```
 
+mod compression;
 mod config;
 pub mod files;
 mod response;
@@ -35,14 +37,16 @@ use core::mem;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-pub use config::ClientConfig;
+pub use config::{ClientConfig, ClientDeflate};
 pub use response::ResponseError;
 
 use crate::ConfigError;
+use crate::websocket::deflate::negotiation::Accepted;
 use crate::websocket::{
-    CloseCode, Control, Data, DecodeError, Decoder, MAX_HEADER_BYTES, MessageLimits, OpCode, Role,
-    Step, put_close_payload, put_masked_frame,
+    CloseCode, Control, Data, DataKind, DecodeError, Decoder, MAX_HEADER_BYTES, MessageLimits,
+    OpCode, Role, Step, put_close_payload, put_masked_frame,
 };
+use compression::Compression;
 use response::{Answer, Response};
 
 /// What came. Whatever is lent is untrusted.
@@ -69,7 +73,8 @@ pub enum Event<'a> {
         /// For people, often empty.
         reason: &'a str,
     },
-    /// The server answered the handshake in HTTP, with another status than 101: the last event.
+    /// The server answered the handshake in HTTP, with another status than 101: the last event. Redirects are not
+    /// followed.
     Refused {
         /// The status: 300 to 599 if the server knows HTTP.
         status: u16,
@@ -77,6 +82,8 @@ pub enum Event<'a> {
         reason: &'a str,
         /// In how many seconds to try again, if the server says so.
         retry_after_s: Option<u64>,
+        /// Where a redirect (3xx) points to, as it stands in `Location`: a URL, or a part of one.
+        location: Option<&'a str>,
     },
     /// The answer to the handshake is none: the last event.
     BadResponse(ResponseError),
@@ -108,13 +115,17 @@ pub enum SendError {
 /// A driver connects a socket, writes what [`unsent`](Self::unsent) lends and reports it to [`sent`](Self::sent), hands
 /// what it reads to [`receive`](Self::receive) and the socket's end to [`ended`](Self::ended), until
 /// [`is_over`](Self::is_over). Of what comes it holds at most [`ClientConfig::max_head_bytes`] during the handshake and
-/// [`ClientConfig::max_message_bytes`] then; of what goes, the request or [`ClientConfig::max_unsent_bytes`], one pong
-/// and one close frame. Buffers grow by doubling.
+/// [`ClientConfig::max_message_bytes`] then, and as much again while it inflates a message; of what goes, the request or
+/// [`ClientConfig::max_unsent_bytes`], one pong and one close frame. Buffers grow by doubling. For what compression
+/// takes see [`ClientDeflate`].
 #[derive(Debug)]
 pub struct Client {
     phase: Phase,
     limits: MessageLimits,
     decoder: Decoder,
+    deflate: Option<ClientDeflate>,
+    /// Once the server has agreed to it.
+    compression: Option<Box<Compression>>,
     rng: ChaCha12Rng,
     out: Vec<u8>,
     /// How much of `out` has been written.
@@ -163,8 +174,15 @@ impl Client {
                 max_message_bytes: config.max_message_bytes,
             },
             max_unsent_bytes: config.max_unsent_bytes,
-            phase: Phase::Opening(Response::new(&key, config.protocols, config.max_head_bytes)),
+            phase: Phase::Opening(Response::new(
+                &key,
+                config.protocols,
+                config.deflate.map(|deflate| deflate.offer()),
+                config.max_head_bytes,
+            )),
             decoder: Decoder::new(Role::Client),
+            deflate: config.deflate,
+            compression: None,
             rng,
             out,
             written_bytes: 0,
@@ -174,24 +192,21 @@ impl Client {
 
     /// Takes what was read, all of it, and tells what it amounts to. How it is cut changes nothing. O(`bytes`).
     pub fn receive(&mut self, bytes: &mut [u8], mut on_event: impl FnMut(Event<'_>)) {
-        let Some(rest) = self.read_response(bytes, &mut on_event) else {
-            return;
-        };
         let mut at = 0;
-        while matches!(self.phase, Phase::Open | Phase::Closing) {
-            let unread = rest.get_mut(at..).unwrap_or_default();
-            match self.decoder.decode(unread, &self.limits) {
-                Ok((Step::NeedMore, _)) => return,
-                Ok((step, consumed)) => {
-                    at += consumed;
-                    self.take_step(&step, &mut on_event);
-                }
-                Err(error) => {
-                    on_event(Event::Violation(error));
-                    self.say_goodbye(error.close_code(), "");
-                    self.phase = Phase::Over;
-                }
-            }
+        while at < bytes.len() {
+            let unread = bytes.get_mut(at..).unwrap_or_default();
+            at += self.receive_next(unread, &mut on_event);
+        }
+    }
+
+    /// Takes what was read up to the end of the next event, and tells it; all of it, if it comes to none. Gives how
+    /// many bytes that were, at least one if there are any: for those who answer an event before a close frame
+    /// behind it is read, after which nothing may be sent. O(what it takes).
+    pub fn receive_next(&mut self, bytes: &mut [u8], on_event: impl FnOnce(Event<'_>)) -> usize {
+        match self.phase {
+            Phase::Opening(_) => self.read_response(bytes, on_event),
+            Phase::Open | Phase::Closing => self.read_frames(bytes, on_event),
+            Phase::Over => bytes.len(),
         }
     }
 
@@ -249,46 +264,101 @@ impl Client {
         self.answer_ping();
     }
 
+    /// Whether the server has agreed to compress messages ([`ClientConfig::deflate`]). O(1).
+    pub const fn is_compressing(&self) -> bool {
+        self.compression.is_some()
+    }
+
     /// Nothing comes any more and nothing waits to be written: the socket may be closed. O(1).
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over) && self.unsent().is_empty()
     }
 
-    /// Reads on in the response, if it is still awaited; gives what belongs to frames, if any may follow.
-    fn read_response<'b>(
-        &mut self,
-        bytes: &'b mut [u8],
-        on_event: &mut impl FnMut(Event<'_>),
-    ) -> Option<&'b mut [u8]> {
+    /// Reads on in the response; gives how many bytes belong to it.
+    fn read_response(&mut self, bytes: &[u8], on_event: impl FnOnce(Event<'_>)) -> usize {
         let Phase::Opening(response) = &mut self.phase else {
-            return Some(bytes);
+            return bytes.len();
         };
-        let (consumed, answer) = response.read(bytes)?;
-        let opens = matches!(answer, Answer::Open { .. });
-        on_event(match &answer {
-            Answer::Open { protocol } => Event::Open {
-                protocol: protocol.as_deref(),
-            },
+        let Some((consumed, answer)) = response.read(bytes) else {
+            return bytes.len();
+        };
+        match answer {
+            Answer::Open { protocol, deflate } => {
+                self.phase = Phase::Open;
+                self.agree(deflate);
+                let protocol = protocol.as_deref();
+                on_event(Event::Open { protocol });
+                return consumed;
+            }
             Answer::Refused {
                 status,
                 reason,
                 retry_after_s,
-            } => Event::Refused {
-                status: *status,
-                reason,
-                retry_after_s: *retry_after_s,
-            },
-            Answer::Bad(error) => Event::BadResponse(*error),
-        });
-        if !opens {
-            self.end_now();
-            return None;
+                location,
+            } => on_event(Event::Refused {
+                status,
+                reason: &reason,
+                retry_after_s,
+                location: location.as_deref(),
+            }),
+            Answer::Bad(error) => on_event(Event::BadResponse(error)),
         }
-        self.phase = Phase::Open;
-        bytes.get_mut(consumed..)
+        self.end_now();
+        bytes.len()
     }
 
-    fn take_step(&mut self, step: &Step<'_>, on_event: &mut impl FnMut(Event<'_>)) {
+    /// From here on messages may be compressed, if the server accepted that.
+    fn agree(&mut self, accepted: Option<Accepted>) {
+        if let (Some(deflate), Some(accepted)) = (self.deflate, accepted) {
+            self.decoder = Decoder::new(Role::Client).allow_rsv1();
+            self.compression = Some(Box::new(Compression::new(deflate, accepted)));
+        }
+    }
+
+    /// Reads frames up to the end of the next message or control frame.
+    fn read_frames(&mut self, bytes: &mut [u8], on_event: impl FnOnce(Event<'_>)) -> usize {
+        let given = bytes.len();
+        match self.decoder.decode(bytes, &self.limits) {
+            Ok((Step::Compressed { kind, payload }, consumed)) => {
+                self.take_compressed(kind, &payload, on_event);
+                consumed
+            }
+            Ok((step, consumed)) => {
+                self.take_step(&step, on_event);
+                consumed
+            }
+            Err(error) => {
+                self.break_off(error, on_event);
+                given
+            }
+        }
+    }
+
+    fn take_compressed(
+        &mut self,
+        kind: DataKind,
+        payload: &[u8],
+        on_event: impl FnOnce(Event<'_>),
+    ) {
+        // There is none only before the server has agreed, when the decoder lets no such message through.
+        let Some(mut compression) = self.compression.take() else {
+            return;
+        };
+        match compression.inflate(kind, payload, self.limits.max_message_bytes) {
+            Ok(event) => on_event(event),
+            Err(error) => self.break_off(error, on_event),
+        }
+        compression.shrink();
+        self.compression = Some(compression);
+    }
+
+    fn break_off(&mut self, error: DecodeError, on_event: impl FnOnce(Event<'_>)) {
+        on_event(Event::Violation(error));
+        self.say_goodbye(error.close_code(), "");
+        self.phase = Phase::Over;
+    }
+
+    fn take_step(&mut self, step: &Step<'_>, on_event: impl FnOnce(Event<'_>)) {
         match step {
             Step::Text(text) => on_event(Event::Text(text)),
             Step::Binary(bytes) => on_event(Event::Binary(bytes)),
@@ -312,7 +382,7 @@ impl Client {
                 self.say_goodbye(code.unwrap_or(CloseCode::Status), "");
                 self.phase = Phase::Over;
             }
-            // Not before an extension has been agreed on.
+            // Compressed messages have been inflated.
             Step::Compressed { .. } | Step::NeedMore => {}
         }
     }
@@ -323,11 +393,22 @@ impl Client {
             Phase::Open => {}
             Phase::Closing | Phase::Over => return Err(SendError::Closing),
         }
-        if !self.has_room(payload.len()) {
+        // What is too large as it is gets its one chance when nothing else waits, not each time it is tried.
+        if !self.has_room(payload.len()) && !self.unsent().is_empty() {
             return Err(SendError::Full);
         }
-        self.put(OpCode::Data(kind), payload);
-        Ok(())
+        let mut compression = self.compression.take();
+        let compressed = compression.as_mut().and_then(|it| it.compress(payload));
+        let (rsv1, payload) = compressed.map_or((false, payload), |bytes| (true, bytes));
+        let fits = self.has_room(payload.len());
+        if fits {
+            self.put(OpCode::Data(kind), rsv1, payload);
+        }
+        if let Some(compression) = &mut compression {
+            compression.shrink();
+        }
+        self.compression = compression;
+        if fits { Ok(()) } else { Err(SendError::Full) }
     }
 
     /// Whether a frame with so much payload stays within the bound, whatever its header takes.
@@ -339,7 +420,7 @@ impl Client {
     fn answer_ping(&mut self) {
         if let Some(payload) = self.ping.take() {
             if self.has_room(payload.len()) {
-                self.put(OpCode::Control(Control::Pong), &payload);
+                self.put(OpCode::Control(Control::Pong), false, &payload);
             } else {
                 self.ping = Some(payload);
             }
@@ -353,17 +434,17 @@ impl Client {
         }
         let mut payload = Vec::new();
         put_close_payload(&mut payload, code, reason);
-        self.put(OpCode::Control(Control::Close), &payload);
+        self.put(OpCode::Control(Control::Close), false, &payload);
         self.ping = None;
     }
 
-    fn put(&mut self, opcode: OpCode, payload: &[u8]) {
+    fn put(&mut self, opcode: OpCode, rsv1: bool, payload: &[u8]) {
         // Each byte is moved no more than once on average, as at least as many have left.
         if self.written_bytes > self.out.len() / 2 {
             self.out.drain(..mem::take(&mut self.written_bytes));
         }
         let mask = self.rng.next_u32().to_be_bytes();
-        put_masked_frame(&mut self.out, opcode, true, false, payload, mask);
+        put_masked_frame(&mut self.out, opcode, true, rsv1, payload, mask);
     }
 
     fn end_now(&mut self) {

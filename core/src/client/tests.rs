@@ -1,5 +1,6 @@
 //! A client over bytes: to the byte, cut in every way, and against the server of this crate.
 
+mod compression;
 mod round_trip;
 
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ fn config() -> ClientConfig {
         target: "/chat".to_owned(),
         origin: Some("http://example.com".to_owned()),
         protocols: vec!["chat".to_owned(), "superchat".to_owned()],
+        deflate: None,
         max_message_bytes: 1_000,
         ..ClientConfig::new("server.example.com")
     }
@@ -209,10 +211,10 @@ fn broken_rules_are_answered() {
 #[test]
 fn bad_responses_end_it() {
     for (bytes, event) in [
-        (&b"SSH-2.0"[..], "BadResponse(NotHttp)"),
+        (&b"SSH-2.0"[..], "BadResponse(NotHttp(\"\\\"S\\\"\"))"),
         (
             b"HTTP/1.1 403 Forbidden\r\n\r\nNo.",
-            "Refused { status: 403, reason: \"Forbidden\", retry_after_s: None }",
+            "Refused { status: 403, reason: \"Forbidden\", retry_after_s: None, location: None }",
         ),
     ] {
         let mut client = client_with(config());

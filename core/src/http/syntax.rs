@@ -49,3 +49,12 @@ pub(crate) fn default_port(scheme: &str) -> Option<u16> {
         None
     }
 }
+
+/// Untrusted bytes as they may stand in an error: in quotes, escaped, cut after 100. O(1).
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    let shown = bytes.get(..MOST_QUOTED_BYTES).unwrap_or(bytes);
+    let more = if shown.len() < bytes.len() { "..." } else { "" };
+    format!("\"{}{more}\"", shown.escape_ascii())
+}
+
+const MOST_QUOTED_BYTES: usize = 100;

@@ -184,7 +184,14 @@ fn a_handshake_that_fails_is_exit_1_and_says_why() {
             "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\n\r\n",
             "tried again in 7 s",
         ),
-        ("SSH-2.0-OpenSSH_9.2\r\n", "not HTTP/1.1: is the port right"),
+        (
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: wss://b.example/ws\r\n\r\n",
+            "the server is elsewhere: at wss://b.example/ws",
+        ),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "not HTTP/1.1: it begins with \"S\": is the port right",
+        ),
         (
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",

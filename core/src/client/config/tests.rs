@@ -13,13 +13,16 @@ fn a_plain_request_to_the_byte() {
     assert_eq!(
         request(&config),
         "GET / HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         client_max_window_bits\r\n\r\n"
     );
 }
 
 #[test]
 fn everything_that_can_be_asked_for_has_its_place() {
     let config = ClientConfig {
+        deflate: None,
         target: "/chat?room=a%20b".to_owned(),
         origin: Some("http://example.com".to_owned()),
         headers: vec![

@@ -1,6 +1,11 @@
-//! Which offer of a client is accepted, and how that is answered (RFC 7692 sections 5 and 7.1).
+//! Which offer of a client is accepted, and how that is answered (RFC 7692 sections 5 and 7.1); what a client offers,
+//! and which answers it takes.
+
+mod answer;
 
 use core::fmt;
+
+pub use answer::{Accepted, AnswerError, ClientOffer};
 
 use super::Window;
 use crate::websocket::handshake::extension::Offer;

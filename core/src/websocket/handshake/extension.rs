@@ -57,6 +57,16 @@ impl<'a> Iterator for Offers<'a> {
     }
 }
 
+/// The elements of one header field in order; `None` if it is malformed or has none. O(`value`).
+pub(crate) fn elements(value: &[u8]) -> Option<Vec<Offer<'_>>> {
+    let mut cursor = Cursor::new(value)?;
+    let mut found = Vec::new();
+    while cursor.skip_commas() {
+        found.push(cursor.offer()?);
+    }
+    (!found.is_empty()).then_some(found)
+}
+
 /// One extension and its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer<'a> {

@@ -16,7 +16,7 @@ mod wire;
 
 use std::io::{self, IsTerminal};
 
-use roomwire_core::client::{Client, ClientConfig};
+use roomwire_core::client::{Client, ClientConfig, ClientDeflate};
 
 use super::{FAILURE, USAGE, complain};
 use crate::seed;
@@ -58,7 +58,7 @@ pub(super) fn tap(name: &str, asked: &Tap) -> u8 {
 }
 
 fn begin(name: &str, server: &Server, protocols: &[String], plan: Plan) -> u8 {
-    let client = match client(server, protocols) {
+    let client = match client(server, protocols, Some(ClientDeflate::DEFAULT)) {
         Ok(client) => client,
         Err(error) => {
             complain(name, &error.what);
@@ -82,13 +82,19 @@ fn begin(name: &str, server: &Server, protocols: &[String], plan: Plan) -> u8 {
     }
 }
 
-/// The core's client for a connection that is about to be made.
-fn client(server: &Server, protocols: &[String]) -> Result<Client, NoConnection> {
+/// The core's client for a connection that is about to be made. Pieces of files are not compressed: most files are.
+fn client(
+    server: &Server,
+    protocols: &[String],
+    deflate: Option<ClientDeflate>,
+) -> Result<Client, NoConnection> {
     let seed = seed::from_system().map_err(|error| NoConnection {
         what: error.to_string(),
         code: FAILURE,
     })?;
-    Client::new(config(server, protocols), seed).map_err(|error| {
+    let mut config = config(server, protocols);
+    config.deflate = deflate;
+    Client::new(config, seed).map_err(|error| {
         let flag = match error.key.as_str() {
             "origin" => "--origin",
             "headers" => "--header",

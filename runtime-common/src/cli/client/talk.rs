@@ -196,10 +196,13 @@ impl Talk {
                 "{}: the connection ended without a goodbye: the server may have failed, or the network",
                 self.url
             )),
-            Event::Refused { status, reason, retry_after_s } => {
+            Event::Refused { status, reason, retry_after_s, location } => {
                 let reason = show::one_line(reason);
-                let advice = match status {
-                    400 if self.is_plain() => ": does the server speak TLS there (wss://)?".to_owned(),
+                let advice = match (status, location) {
+                    (_, Some(location)) => {
+                        format!(": the server is elsewhere: at {}", show::one_line(location))
+                    }
+                    (400, _) if self.is_plain() => ": does the server speak TLS there (wss://)?".to_owned(),
                     _ => advice(status, retry_after_s),
                 };
                 self.give_up(format!(
@@ -207,12 +210,12 @@ impl Talk {
                     self.url
                 ));
             }
-            Event::BadResponse(error) => {
+            Event::BadResponse(ref error) => {
                 let advice = match error {
-                    ResponseError::NotHttp if self.is_plain() => {
+                    ResponseError::NotHttp(_) if self.is_plain() => {
                         ": is the port right, and does it speak TLS (wss://)?"
                     }
-                    ResponseError::NotHttp => ": is the port right?",
+                    ResponseError::NotHttp(_) => ": is the port right?",
                     _ => ": is there a WebSocket server behind this URL?",
                 };
                 self.give_up(format!("{}: {error}{advice}", self.url));

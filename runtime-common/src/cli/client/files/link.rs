@@ -46,7 +46,7 @@ pub(super) struct End {
 impl<'a> Link<'a> {
     /// Connects, which may take as long as the timeout.
     pub(super) fn open(server: &'a Server) -> Result<Self, NoConnection> {
-        let client = super::super::client(server, &[PROTOCOL.to_owned()])?;
+        let client = super::super::client(server, &[PROTOCOL.to_owned()], None)?;
         let wire = connecting::connect(server)?;
         Ok(Self {
             server,
@@ -241,14 +241,21 @@ fn take(server: &Server, event: &Event<'_>, heard: &mut dyn FnMut(&Told<'_>)) ->
             )
         }
         Event::Lost => ended(true, format!("{url}: the connection was lost")),
-        Event::Refused { status, reason, .. } => {
+        Event::Refused {
+            status,
+            reason,
+            location,
+            ..
+        } => {
             let reason = one_line(reason);
+            let to = location.map(|to| format!(": the server is elsewhere: at {}", one_line(to)));
+            let to = to.unwrap_or_default();
             ended(
                 status >= 500,
-                format!("{url}: refused with {status} {reason}, where 101 was expected"),
+                format!("{url}: refused with {status} {reason}, where 101 was expected{to}"),
             )
         }
-        Event::BadResponse(error) => ended(
+        Event::BadResponse(ref error) => ended(
             false,
             format!("{url}: {error}: is there a WebSocket server behind this URL?"),
         ),

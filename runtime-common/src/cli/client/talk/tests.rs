@@ -297,6 +297,7 @@ fn what_ends_it_early_is_explained() {
         status,
         reason: "Why",
         retry_after_s,
+        location: None,
     };
     for (event, part) in [
         (Event::Lost, "ended without a goodbye"),
@@ -329,15 +330,24 @@ fn what_ends_it_early_is_explained() {
         (refused(400, None), "(wss://)"),
         (refused(401, None), "--header"),
         (refused(302, None), "elsewhere"),
+        (
+            Event::Refused {
+                status: 302,
+                reason: "Found",
+                retry_after_s: None,
+                location: Some("wss://b.example/\n"),
+            },
+            "refused with 302 Found, where 101 was expected: the server is elsewhere: at wss://b.example/",
+        ),
         (refused(503, Some(3)), "tried again in 3 s"),
         (refused(200, None), "is there a WebSocket server"),
         (
-            Event::BadResponse(ResponseError::NotHttp),
+            Event::BadResponse(ResponseError::NotHttp("\"S\"".to_owned())),
             "does it speak TLS (wss://)?",
         ),
         (
-            Event::BadResponse(ResponseError::Accept),
-            "Sec-WebSocket-Accept",
+            Event::BadResponse(ResponseError::Upgrade("none".to_owned())),
+            "expected Upgrade: websocket in the response, got none: is there",
         ),
         (
             Event::Violation(DecodeError::MaskedFrame),

@@ -1,9 +1,11 @@
-"""Runs Autobahn's cases against the echo of a server and says how it did.
+"""Runs Autobahn's cases against the echo of a server, or of a client, and says how it did.
 
     python cases.py [--fast] SERVER
+    python cases.py [--fast] --client CLIENT
 
-SERVER is the program to run. The cases are Autobahn's own files, driven by `kosoku`. Nothing but strict passes is good
-enough. Run by tests/conformance, which installs what this needs.
+SERVER is the program to run; CLIENT one that is given the address of the cases, and echoes what each sends. The cases
+are Autobahn's own files, driven by `kosoku`. Nothing but strict passes is good enough. Run by tests/conformance, which
+installs what this needs.
 """
 
 import argparse
@@ -14,7 +16,7 @@ import socket
 import subprocess
 import sys
 
-from kosoku import FailureError, run_fuzzingclient
+from kosoku import FailureError, run_fuzzingclient, run_fuzzingserver
 from kosoku.cases import CASES
 
 # Cases that come to no verdict, whatever a server does: data after a close, and close codes that nobody may send but
@@ -25,6 +27,9 @@ PLAIN, COMPRESSED = 301, 216
 # The largest message has 16 MiB, the most fragments are 65,536.
 FLAGS = ["--listen", "127.0.0.1:0", "--echo", "--max-message-bytes", "16777216", "--log-level", "warn"]
 MOST_S = 1_200
+BASIC = [f"{n}.*" for n in (*range(1, 8), 9, 10)]
+DEFLATE = ["12.*", "13.*"]
+FEW = ["12.1.1", "12.2.4", "13.3.4", "13.7.1"]
 
 
 class Server:
@@ -92,6 +97,23 @@ async def results(address, cases):
         return failure.results
 
 
+async def client_results(binary, cases):
+    """The client runs all cases of one server, and must leave by itself."""
+    async with run_fuzzingserver(cases, None, port=0) as server:
+        client = await asyncio.create_subprocess_exec(binary, f"{server.address}:{server.port}")
+        try:
+            code = await asyncio.wait_for(client.wait(), MOST_S)
+        except asyncio.TimeoutError:
+            client.kill()
+            sys.exit(f"the client was not through after {MOST_S} s")
+        if code != 0:
+            sys.exit(f"the client ended with {code}: expected 0, after all cases")
+        try:
+            return await asyncio.wait_for(server.get_result(), 60)
+        except FailureError as failure:
+            return failure.results
+
+
 def verdict(result):
     """strict, open, non-strict or failed."""
     both = (result.behavior.value, result.behavior_close.value)
@@ -104,10 +126,10 @@ def verdict(result):
     return "failed"
 
 
-def report(address, name, cases, expected):
+def report(run, name, expected):
     """Runs cases, says how they went; true if all of them were as they should be."""
     found = {"strict": [], "open": [], "non-strict": [], "failed": []}
-    for result in asyncio.run(results(address, cases)):
+    for result in asyncio.run(run):
         kind = verdict(result)
         found[kind].append(result.case_id)
         if kind in ("non-strict", "failed"):
@@ -124,25 +146,40 @@ def report(address, name, cases, expected):
     return good == count > 0
 
 
-def main():
-    options = argparse.ArgumentParser()
-    options.add_argument("server")
-    options.add_argument("--fast", action="store_true", help="only a few cases of compression")
-    options = options.parse_args()
-    name = os.path.basename(options.server)
-    for case_id, case in CASES.items():
-        if case_id.startswith(("12.", "13.")):
-            mend(case)
-    with Server(options.server) as address:
-        good = report(address, f"{name}, 1 to 10", [f"{n}.*" for n in (*range(1, 8), 9, 10)], PLAIN)
+def server_is_good(binary, fast):
+    name = os.path.basename(binary)
+    with Server(binary) as address:
+        good = report(results(address, BASIC), f"{name}, 1 to 10", PLAIN)
         compressed = f"{name}, 12 and 13 (permessage-deflate)"
         if not negotiates(address):
             print(f"{compressed}: not negotiated, none of {COMPRESSED} was run")
-        elif options.fast:
-            good &= report(address, f"{compressed}, a few", ["12.1.1", "12.2.4", "13.3.4", "13.7.1"], None)
+        elif fast:
+            good &= report(results(address, FEW), f"{compressed}, a few", None)
         else:
-            good &= report(address, compressed, ["12.*", "13.*"], COMPRESSED)
-    return 0 if good else 1
+            good &= report(results(address, DEFLATE), compressed, COMPRESSED)
+    return good
+
+
+def client_is_good(binary, fast):
+    name = os.path.basename(binary)
+    good = report(client_results(binary, BASIC), f"{name}, 1 to 10", PLAIN)
+    compressed = f"{name}, 12 and 13 (permessage-deflate)"
+    if fast:
+        return good & report(client_results(binary, FEW), f"{compressed}, a few", None)
+    return good & report(client_results(binary, DEFLATE), compressed, COMPRESSED)
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("program")
+    options.add_argument("--client", action="store_true", help="the program is a client")
+    options.add_argument("--fast", action="store_true", help="only a few cases of compression")
+    options = options.parse_args()
+    for case_id, case in CASES.items():
+        if case_id.startswith(("12.", "13.")):
+            mend(case)
+    is_good = client_is_good if options.client else server_is_good
+    return 0 if is_good(options.program, options.fast) else 1
 
 
 if __name__ == "__main__":

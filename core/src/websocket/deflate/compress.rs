@@ -71,15 +71,9 @@ impl Compressors {
         let context = self.contexts.get_mut(window.index())?;
         let context = context.get_or_insert_with(|| new_context(window, self.effort));
         let into = self.buffer.get_mut(..room)?;
-        let outcome = context.compress(message, into, DeflateFlush::SyncFlush);
-        let (read, written) = (context.total_in(), context.total_out());
+        let written = write_all(context, message, into, piece_bytes(self.effort));
         context.reset();
-        outcome.ok()?;
-        // Where there is no room left there may be more to come.
-        if read < message.len() as u64 || written >= room as u64 {
-            return None;
-        }
-        self.buffer.get(..written as usize)?.strip_suffix(&TAIL)
+        self.buffer.get(..written?)?.strip_suffix(&TAIL)
     }
 
     /// Gives back what an unusually large message took: a buffer of more than 64 KiB. O(1).
@@ -104,6 +98,48 @@ impl fmt::Debug for Compressors {
             .finish_non_exhaustive()
     }
 }
+
+/// Compresses all of a message; how many bytes that came to, unless there is no room for them.
+///
+/// Piece by piece, each a block of its own, with fewer bytes than the table of symbols has places: zlib-rs 0.6.8 panics
+/// where it puts in three symbols and there was a place for one, or stores a block that its buffer has no room for.
+fn write_all(
+    context: &mut Deflate,
+    message: &[u8],
+    into: &mut [u8],
+    piece_bytes: usize,
+) -> Option<usize> {
+    let mut written = 0;
+    let mut pieces = message.chunks(piece_bytes).peekable();
+    loop {
+        let piece = pieces.next().unwrap_or_default();
+        let is_last = pieces.peek().is_none();
+        let flush = if is_last {
+            DeflateFlush::SyncFlush
+        } else {
+            DeflateFlush::Block
+        };
+        let read_before = context.total_in();
+        context
+            .compress(piece, into.get_mut(written..)?, flush)
+            .ok()?;
+        written = context.total_out() as usize;
+        // Where there is no room left there may be more to come.
+        if context.total_in() - read_before < piece.len() as u64 || written >= into.len() {
+            return None;
+        }
+        if is_last {
+            return Some(written);
+        }
+    }
+}
+
+/// Fewer than a table of symbols has places.
+fn piece_bytes(effort: Effort) -> usize {
+    (1 << (effort.memory_level + 6)) - SPARE_SYMBOLS
+}
+
+const SPARE_SYMBOLS: usize = 16;
 
 fn new_context(window: Window, effort: Effort) -> Deflate {
     Deflate::new_with_config(DeflateConfig {

@@ -62,8 +62,9 @@ impl Compressors {
     /// The payload that stands for `message`, for a receiver whose window is at least `window`: of one frame with RSV1,
     /// or of the fragments of one. `None` if it would not be shorter than the message. O(message).
     pub fn compress(&mut self, window: Window, message: &[u8]) -> Option<&[u8]> {
-        // One byte too few for a payload that is as long as the message.
-        let room = (message.len() + TAIL.len()).saturating_sub(1);
+        // For whatever a message comes to: a context that ran out of room is not to be trusted any more.
+        let pieces = message.len() / piece_bytes(self.effort) + 1;
+        let room = message.len() + pieces * BLOCK_BYTES;
         if self.buffer.len() < room {
             self.buffer.reserve_exact(room - self.buffer.len());
             self.buffer.resize(room, 0);
@@ -72,8 +73,13 @@ impl Compressors {
         let context = context.get_or_insert_with(|| new_context(window, self.effort));
         let into = self.buffer.get_mut(..room)?;
         let written = write_all(context, message, into, piece_bytes(self.effort));
+        let Some(written) = written else {
+            self.contexts[window.index()] = None;
+            return None;
+        };
         context.reset();
-        self.buffer.get(..written?)?.strip_suffix(&TAIL)
+        let payload = self.buffer.get(..written)?.strip_suffix(&TAIL)?;
+        (payload.len() < message.len()).then_some(payload)
     }
 
     /// Gives back what an unusually large message took: a buffer of more than 64 KiB. O(1).
@@ -140,6 +146,9 @@ fn piece_bytes(effort: Effort) -> usize {
 }
 
 const SPARE_SYMBOLS: usize = 16;
+
+/// More than a block takes beyond its bytes where it is stored, and the end of a message.
+const BLOCK_BYTES: usize = 32;
 
 fn new_context(window: Window, effort: Effort) -> Deflate {
     Deflate::new_with_config(DeflateConfig {

@@ -111,9 +111,7 @@ impl<'a> RequestHead<'a> {
         &self,
         name: &'n str,
     ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
-        self.headers
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.headers.values(name)
     }
 
     /// The elements of a comma-separated list that may be spread over several fields called `name`; empty ones
@@ -209,17 +207,48 @@ pub struct Headers<'a> {
     block: &'a [u8],
 }
 
-impl<'a> Iterator for Headers<'a> {
-    type Item = (&'a str, &'a [u8]);
+impl<'a> Headers<'a> {
+    /// Those of no head.
+    pub(crate) const NONE: Self = Self { block: &[] };
 
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Nothing is left to walk. O(1).
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.block.is_empty()
+    }
+
+    /// See [`RequestHead::values`].
+    pub(crate) fn values<'n>(
+        mut self,
+        name: &'n str,
+    ) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        core::iter::from_fn(move || {
+            loop {
+                let (field, value) = self.next_field()?;
+                if field.eq_ignore_ascii_case(name.as_bytes()) {
+                    return Some(value);
+                }
+            }
+        })
+    }
+
+    /// The next one, with a name that is not looked at: it was when the head was checked.
+    #[inline]
+    pub(crate) fn next_field(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let line_end = memchr::memchr(b'\n', self.block)?;
         let (line, rest) = self.block.split_at_checked(line_end + 1)?;
         self.block = rest;
         let line = line.strip_suffix(b"\r\n")?;
         let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
-        let name = core::str::from_utf8(name).ok()?;
         Some((name, trim_ows(value.get(1..)?)))
+    }
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.next_field()?;
+        Some((core::str::from_utf8(name).ok()?, value))
     }
 }
 
@@ -355,7 +384,7 @@ struct Facts<'a> {
 
 /// A header that may be there once.
 #[derive(Clone, Copy, Default)]
-enum Seen<'a> {
+pub(crate) enum Seen<'a> {
     #[default]
     Never,
     Once(&'a [u8]),
@@ -363,7 +392,8 @@ enum Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn note(&mut self, value: &'a [u8]) {
+    /// Takes account of one with this value.
+    pub(crate) fn note(&mut self, value: &'a [u8]) {
         *self = match self {
             Self::Never => Self::Once(value),
             _ => Self::Again,

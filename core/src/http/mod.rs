@@ -34,7 +34,7 @@
 mod authority;
 mod body;
 mod forwarded;
-mod head;
+pub(crate) mod head;
 pub(crate) mod proxy_protocol;
 mod request_target;
 mod response;

@@ -2,9 +2,21 @@
 
 /// Whether `byte` may stand in a token (RFC 9110 5.6.2). O(1).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    TOKEN_BYTES[byte as usize]
 }
+
+/// Every handshake asks of a hundred bytes: looking up is several times as fast as comparing with ranges.
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let it = byte as u8;
+        table[byte] = it.is_ascii_alphanumeric()
+            || matches!(it, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 /// Whether `bytes` is a token: not empty, nothing but token bytes.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {

@@ -8,11 +8,14 @@ mod tests;
 
 pub mod extension;
 
+use std::borrow::Cow;
+
 use tungstenite::handshake::derive_accept_key;
 
 use super::deflate::negotiation::{self, Agreement};
-use crate::http::syntax::is_token;
-use crate::http::{Method, Refusal, RequestHead, Version};
+use crate::http::head::Seen;
+use crate::http::syntax::{elements, is_token};
+use crate::http::{Headers, Method, Refusal, RequestHead, Version};
 
 /// A handshake that may be answered with `101`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +25,7 @@ pub struct Upgrade<'s> {
     protocol: Option<&'s str>,
     deflate: Option<Agreement>,
     /// The answer to the client's offers.
-    extensions: Option<String>,
+    extensions: Option<Cow<'static, str>>,
 }
 
 /// Checks a handshake. `supported` names the subprotocols that are served on this path; the first of the
@@ -46,7 +49,8 @@ pub fn check<'s>(
     if head.method != Method::Get {
         return Err(Refusal::method_not_allowed("GET"));
     }
-    if !head.has_token("upgrade", "websocket") {
+    let fields = Fields::gather(head.headers());
+    if !fields.upgrade_lists_websocket {
         return Err(Refusal::upgrade_required());
     }
     if head.version != Version::Http11 {
@@ -57,22 +61,69 @@ pub fn check<'s>(
             "A WebSocket handshake must not have a body",
         ));
     }
-    if !head.has_token("connection", "upgrade") {
+    if !fields.connection_lists_upgrade {
         return Err(Refusal::bad_request(
             "The Connection header must list Upgrade",
         ));
     }
-    check_version(head)?;
-    let key = key(head)?;
-    let protocol = choose_protocol(head, supported)?;
-    let offers = extension::Offers::of(head)?;
-    let deflate = deflate.then(|| negotiation::accept(offers)).flatten();
+    check_version(fields.version)?;
+    let key = check_key(fields.key)?;
+    let protocol = choose_protocol(fields.protocols, supported)?;
+    let deflate = choose_deflate(fields.extensions, deflate)?;
     Ok(Upgrade {
         accept: derive_accept_key(key),
         protocol,
         deflate,
-        extensions: deflate.map(|agreement| agreement.to_string()),
+        extensions: deflate.map(|agreement| agreement.header_value()),
     })
+}
+
+/// The header fields that make a handshake, from one walk: walking again for each is most of what a handshake costs.
+struct Fields<'a> {
+    upgrade_lists_websocket: bool,
+    connection_lists_upgrade: bool,
+    version: Seen<'a>,
+    key: Seen<'a>,
+    /// The fields from the first of its name on; none if there is none.
+    protocols: Headers<'a>,
+    extensions: Headers<'a>,
+}
+
+impl<'a> Fields<'a> {
+    fn gather(mut headers: Headers<'a>) -> Self {
+        let mut fields = Self {
+            upgrade_lists_websocket: false,
+            connection_lists_upgrade: false,
+            version: Seen::Never,
+            key: Seen::Never,
+            protocols: Headers::NONE,
+            extensions: Headers::NONE,
+        };
+        let mut rest = headers;
+        while let Some((name, value)) = headers.next_field() {
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            if is("upgrade") {
+                fields.upgrade_lists_websocket |= lists(value, b"websocket");
+            } else if is("connection") {
+                fields.connection_lists_upgrade |= lists(value, b"upgrade");
+            } else if is("sec-websocket-version") {
+                fields.version.note(value);
+            } else if is("sec-websocket-key") {
+                fields.key.note(value);
+            } else if is(PROTOCOL) && fields.protocols.is_empty() {
+                fields.protocols = rest;
+            } else if is(extension::NAME) && fields.extensions.is_empty() {
+                fields.extensions = rest;
+            }
+            rest = headers;
+        }
+        fields
+    }
+}
+
+/// Whether a comma-separated list names `token`, in any case.
+fn lists(value: &[u8], token: &[u8]) -> bool {
+    elements(value).any(|element| element.eq_ignore_ascii_case(token))
 }
 
 impl<'s> Upgrade<'s> {
@@ -112,11 +163,10 @@ impl<'s> Upgrade<'s> {
     }
 }
 
-fn check_version(head: &RequestHead<'_>) -> Result<(), Refusal> {
-    let mut versions = head.values("sec-websocket-version");
-    match (versions.next(), versions.next()) {
-        (Some(b"13"), None) => Ok(()),
-        (Some(_), Some(_)) => Err(Refusal::bad_request(
+fn check_version(version: Seen<'_>) -> Result<(), Refusal> {
+    match version {
+        Seen::Once(b"13") => Ok(()),
+        Seen::Again => Err(Refusal::bad_request(
             "Exactly one Sec-WebSocket-Version header is needed",
         )),
         _ => Err(Refusal::upgrade_required()),
@@ -125,9 +175,8 @@ fn check_version(head: &RequestHead<'_>) -> Result<(), Refusal> {
 
 /// The client's key as it was sent. That it decodes to 16 bytes can be seen from its text: 22 characters of the
 /// alphabet and two of padding. Stray bits in the last character are let pass, as most decoders do.
-fn key<'a>(head: &RequestHead<'a>) -> Result<&'a [u8], Refusal> {
-    let mut keys = head.values("sec-websocket-key");
-    let (Some(key), None) = (keys.next(), keys.next()) else {
+fn check_key(key: Seen<'_>) -> Result<&[u8], Refusal> {
+    let Seen::Once(key) = key else {
         return Err(Refusal::bad_request(
             "Exactly one Sec-WebSocket-Key header is needed",
         ));
@@ -144,11 +193,11 @@ fn key<'a>(head: &RequestHead<'a>) -> Result<&'a [u8], Refusal> {
 /// The first offer that is supported. Names are case-sensitive. Every offer is checked, also those after the
 /// chosen one.
 fn choose_protocol<'s>(
-    head: &RequestHead<'_>,
+    fields: Headers<'_>,
     supported: &[&'s str],
 ) -> Result<Option<&'s str>, Refusal> {
-    let mut offers = head.elements(PROTOCOL).peekable();
-    let none_named = offers.peek().is_none() && head.values(PROTOCOL).next().is_some();
+    let mut offers = fields.values(PROTOCOL).flat_map(elements).peekable();
+    let none_named = offers.peek().is_none() && !fields.is_empty();
     if none_named || !offers.clone().all(is_token) {
         return Err(Refusal::bad_request(
             "The Sec-WebSocket-Protocol header is malformed",
@@ -160,6 +209,17 @@ fn choose_protocol<'s>(
             .copied()
             .find(|name| name.as_bytes() == offer)
     }))
+}
+
+/// The first offer of compression that can be accepted, if it is `wanted`. Every offer is checked.
+fn choose_deflate(fields: Headers<'_>, wanted: bool) -> Result<Option<Agreement>, Refusal> {
+    let mut agreement = None;
+    extension::each_offer(fields, |offer| {
+        if wanted && agreement.is_none() {
+            agreement = negotiation::accept([offer]);
+        }
+    })?;
+    Ok(agreement)
 }
 
 /// Appends one header field.

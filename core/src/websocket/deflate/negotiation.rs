@@ -4,6 +4,7 @@
 mod answer;
 
 use core::fmt;
+use std::borrow::Cow;
 
 pub use answer::{Accepted, AnswerError, ClientOffer};
 
@@ -25,13 +26,22 @@ impl Agreement {
     pub fn server_window(&self) -> Window {
         self.server_window.unwrap_or(Window::MAX)
     }
+
+    /// The value of the response's `Sec-WebSocket-Extensions`. Allocates where the client gave a window a size, which
+    /// browsers do not.
+    pub fn header_value(&self) -> Cow<'static, str> {
+        match (self.server_window, self.client_window_bits) {
+            (None, None) => Cow::Borrowed(ANSWER),
+            _ => Cow::Owned(self.to_string()),
+        }
+    }
 }
 
 /// The value of the response's `Sec-WebSocket-Extensions`: no context takeover, and the windows that the client
 /// gave a size.
 impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{NAME}; {SERVER_FORGETS}; {CLIENT_FORGETS}")?;
+        f.write_str(ANSWER)?;
         if let Some(window) = self.server_window {
             write!(f, "; {SERVER_WINDOW}={}", window.bits())?;
         }
@@ -92,6 +102,9 @@ fn window_bits(value: &str) -> Option<u8> {
         _ => None,
     }
 }
+
+/// What every answer begins with.
+const ANSWER: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
 
 const SERVER_FORGETS: &str = "server_no_context_takeover";
 const CLIENT_FORGETS: &str = "client_no_context_takeover";

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::http::syntax::{is_ows, is_token, is_token_byte};
+use crate::http::syntax::{is_token, is_token_byte};
 use crate::http::{Headers, Refusal, RequestHead};
 
 /// The extensions that a client offers, in its order of preference, from all header fields; the syntax has been
@@ -23,24 +23,38 @@ impl<'a> Offers<'a> {
     ///
     /// 400 if one is malformed.
     pub fn of(head: &RequestHead<'a>) -> Result<Self, Refusal> {
-        const MALFORMED: Refusal =
-            Refusal::bad_request("The Sec-WebSocket-Extensions header is malformed");
-        for value in head.values(NAME) {
-            let mut cursor = Cursor::new(value).ok_or(MALFORMED)?;
-            let mut count = 0_usize;
-            while cursor.skip_commas() {
-                cursor.offer().ok_or(MALFORMED)?;
-                count += 1;
-            }
-            if count == 0 {
-                return Err(MALFORMED);
-            }
-        }
+        let fields = head.headers();
+        each_offer(fields, |_| ())?;
         Ok(Self {
-            fields: head.headers(),
+            fields,
             cursor: Cursor { rest: "" },
         })
     }
+}
+
+/// Hands over each offer in some of a request's header fields while their syntax is checked. O(fields).
+///
+/// # Errors
+///
+/// 400 if one is malformed, also after those that were handed over.
+pub(super) fn each_offer<'a>(
+    fields: Headers<'a>,
+    mut take: impl FnMut(Offer<'a>),
+) -> Result<(), Refusal> {
+    const MALFORMED: Refusal =
+        Refusal::bad_request("The Sec-WebSocket-Extensions header is malformed");
+    for value in fields.values(NAME) {
+        let mut cursor = Cursor::new(value).ok_or(MALFORMED)?;
+        let mut is_empty = true;
+        while cursor.skip_commas() {
+            take(cursor.offer().ok_or(MALFORMED)?);
+            is_empty = false;
+        }
+        if is_empty {
+            return Err(MALFORMED);
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Iterator for Offers<'a> {
@@ -138,8 +152,9 @@ impl<'a> Cursor<'a> {
 
     fn token(&mut self) -> Option<&'a str> {
         self.skip_spaces();
-        let is_end = |c: char| !u8::try_from(c).is_ok_and(is_token_byte);
-        let end = self.rest.find(is_end).unwrap_or(self.rest.len());
+        let mut bytes = self.rest.bytes();
+        let end = bytes.position(|byte| !is_token_byte(byte));
+        let end = end.unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         (!token.is_empty()).then_some(token)
@@ -173,9 +188,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip_spaces(&mut self) {
-        self.rest = self
-            .rest
-            .trim_start_matches(|c| u8::try_from(c).is_ok_and(is_ows));
+        while let Some(rest) = self.rest.strip_prefix([' ', '\t']) {
+            self.rest = rest;
+        }
     }
 }
 
@@ -192,4 +207,5 @@ fn unescape(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(plain))
 }
 
-const NAME: &str = "sec-websocket-extensions";
+/// The header field that lists them.
+pub(super) const NAME: &str = "sec-websocket-extensions";

@@ -1,8 +1,9 @@
-//! A message whose payload does not lie in one piece: gathered, already unmasked, as it arrives.
+//! A message whose payload does not lie in one piece: unmasked and gathered as it arrives.
 //!
 //! Text is kept as a `String`: each piece is checked once, when it comes, and never again. Capacity follows
 //! what has arrived, doubling up to a bound which the caller names. Knows nothing of frames.
 
+use super::mask::{apply_mask, push_unmasked};
 use super::utf8::{InvalidUtf8, Utf8Validator};
 
 /// The part of a message that has arrived. Holds no heap before the first byte.
@@ -51,12 +52,18 @@ impl Assembly {
         }
     }
 
-    /// Adds a piece. `bound_bytes` is the most that the message can come to: capacity never exceeds it.
-    /// Amortised O(`piece`).
-    pub(super) fn push(&mut self, piece: &[u8], bound_bytes: usize) -> Result<(), InvalidUtf8> {
+    /// Adds a piece that is masked with `key`; what is left in it is garbage. `bound_bytes` is the most that the message
+    /// can come to: capacity never exceeds it. Amortised O(`piece`).
+    pub(super) fn push(
+        &mut self,
+        piece: &mut [u8],
+        key: [u8; 4],
+        bound_bytes: usize,
+    ) -> Result<(), InvalidUtf8> {
         match self {
             Self::Idle => {}
             Self::Text { text, validator } => {
+                apply_mask(piece, key);
                 let valid = validator.push(piece)?;
                 let completed_bytes = valid.completed.map_or(0, char::len_utf8);
                 let adding = completed_bytes + valid.text.len();
@@ -67,7 +74,7 @@ impl Assembly {
             Self::Bytes { bytes, .. } => {
                 let adding = piece.len();
                 bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), adding, bound_bytes));
-                bytes.extend_from_slice(piece);
+                push_unmasked(bytes, piece, key);
             }
         }
         Ok(())
@@ -92,14 +99,14 @@ impl Assembly {
     }
 }
 
-/// How many bytes to reserve beyond `len` before `adding` more: none while they fit, else as many as double
-/// the capacity, within `bound`.
+/// How many bytes to reserve beyond `len` before `adding` more: none while they fit, else as many again
+/// as there are then, within `bound`.
 fn growth(len: usize, capacity: usize, adding: usize, bound: usize) -> usize {
     let needed = len.saturating_add(adding);
     if needed <= capacity {
         return 0;
     }
-    let doubled = capacity.saturating_mul(2).max(SMALLEST_BYTES).min(bound);
+    let doubled = needed.saturating_mul(2).max(SMALLEST_BYTES).min(bound);
     doubled.max(needed) - len
 }
 

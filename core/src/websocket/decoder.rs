@@ -405,13 +405,13 @@ impl Decoder {
         part: &mut [u8],
         limits: &MessageLimits,
     ) -> Result<Option<Step<'static>>, DecodeError> {
-        apply_mask(part, frame.key);
-        frame.key = rotate_mask(frame.key, part.len());
         if frame.kind.is_control() {
+            apply_mask(part, frame.key);
             self.gather_control(frame, part)?;
         } else {
             self.gather_data(frame, part, limits)?;
         }
+        frame.key = rotate_mask(frame.key, part.len());
         frame.remaining -= part.len();
         if frame.remaining > 0 {
             self.phase = Phase::Payload(frame);
@@ -443,7 +443,7 @@ impl Decoder {
     fn gather_data(
         &mut self,
         frame: Frame,
-        part: &[u8],
+        part: &mut [u8],
         limits: &MessageLimits,
     ) -> Result<(), DecodeError> {
         let bound_bytes = if frame.fin {
@@ -452,7 +452,7 @@ impl Decoder {
             limits.max_message_bytes
         };
         self.assembly
-            .push(part, bound_bytes)
+            .push(part, frame.key, bound_bytes)
             .map_err(|_| DecodeError::InvalidUtf8)
     }
 

@@ -23,6 +23,25 @@ pub const fn rotate_mask(key: [u8; 4], offset: usize) -> [u8; 4] {
     u32::from_be_bytes(key).rotate_left(by).to_be_bytes()
 }
 
+/// Appends what `masked` stands for to `out`, in one pass. O(`masked`).
+pub(super) fn push_unmasked(out: &mut Vec<u8>, masked: &[u8], key: [u8; 4]) {
+    if key == [0; 4] {
+        return out.extend_from_slice(masked);
+    }
+    let word = repeat(key);
+    let (blocks, tail) = masked.as_chunks::<BLOCK_BYTES>();
+    for block in blocks {
+        let mut block = *block;
+        mask_block(&mut block, word);
+        out.extend_from_slice(&block);
+    }
+    let mut block = [0; BLOCK_BYTES];
+    let (plain, _) = block.split_at_mut(tail.len());
+    plain.copy_from_slice(tail);
+    mask_words(plain, key);
+    out.extend_from_slice(plain);
+}
+
 /// Goes byte by byte up to an aligned address, as headers leave payloads anywhere, then in unrolled blocks.
 fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
     let unaligned = bytes
@@ -35,12 +54,17 @@ fn mask_long(bytes: &mut [u8], key: [u8; 4]) {
     let word = repeat(key);
     let (blocks, tail) = bytes.as_chunks_mut::<BLOCK_BYTES>();
     for block in blocks {
-        let (words, _) = block.as_chunks_mut::<8>();
-        for chunk in words {
-            *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
-        }
+        mask_block(block, word);
     }
     mask_words(tail, key);
+}
+
+#[inline]
+fn mask_block(block: &mut [u8; BLOCK_BYTES], word: u64) {
+    let (words, _) = block.as_chunks_mut::<8>();
+    for chunk in words {
+        *chunk = (u64::from_ne_bytes(*chunk) ^ word).to_ne_bytes();
+    }
 }
 
 #[inline]

@@ -123,6 +123,14 @@ impl Shards {
         }
     }
 
+    /// A shard has failed, and says goodbye to its clients.
+    pub fn abandon(&mut self, shard: ShardId) {
+        let now = self.now;
+        let failed = &mut self.shards[usize::from(shard.0)];
+        failed.idle = None;
+        let _ = failed.server.handle(now, Input::Command(Command::Abandon));
+    }
+
     /// The clock goes on. All shards begin with the first input.
     fn advance(&mut self, now: Now) {
         self.now = now;

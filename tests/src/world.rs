@@ -175,6 +175,12 @@ impl World {
         self.settle();
     }
 
+    /// A shard has failed, and says goodbye to its clients.
+    pub fn abandon(&mut self, shard: ShardId) {
+        self.driver.machine_mut().abandon(shard);
+        self.settle();
+    }
+
     /// The client finishes writing.
     pub fn finish(&mut self, peer: Peer) {
         self.driver.finish(self.connection(peer));

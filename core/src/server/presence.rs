@@ -49,8 +49,11 @@ impl Server {
 
     /// Tells a room that someone has left.
     pub(super) fn tell_left(&mut self, room: u32, client: ClientId, reason: LeaveReason) {
-        // While everyone is leaving nobody is told of each: that would be a message per pair.
-        if self.drain == Drain::No && !self.sums_up(room, 0, 1) {
+        // While everyone is leaving nobody is told of each: that would be a message per pair. Who can come back, into
+        // the room of a shard that fails, is told of: it would be announced twice.
+        let is_over = matches!(reason, LeaveReason::Disconnected | LeaveReason::Timeout);
+        let silent = self.drain != Drain::No && is_over;
+        if !silent && !self.sums_up(room, 0, 1) {
             self.tell(room, None, Told::Left(client, reason));
         }
     }

@@ -148,3 +148,26 @@ fn a_failure_is_heard_of_by_who_fails_next() {
     assert_eq!(world.expect(bob, "joined_room")["total"], 2);
     assert_eq!(world.stats().relay_timeouts, 0);
 }
+
+/// Who leaves a room whose home is saying goodbye, and comes back, is not announced twice.
+#[test]
+fn while_it_says_goodbye_its_rooms_hear_who_leaves() {
+    let mut world = World::of_shards(quiet(), 3);
+    let room = room_at(&world, ShardId(2));
+    let (ada, bob) = (world.connect(), world.connect());
+    for client in [ada, bob] {
+        assert_ne!(world.shard(client), ShardId(2));
+        world.join(client, &room);
+    }
+    world.forget();
+    // Somebody there does not read: it waits for that one.
+    let deaf = world.connect();
+    assert_eq!(world.shard(deaf), ShardId(2));
+    world.stall(deaf);
+    world.abandon(ShardId(2));
+    let leave = json!({"type": "leave", "room": room});
+    assert_eq!(world.request(bob, &leave)["type"], "left_room");
+    assert_eq!(world.expect(ada, "member_left")["reason"], "left");
+    world.join(bob, &room);
+    world.expect(ada, "member_joined");
+}

@@ -49,6 +49,12 @@ install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
+# The browser that tests/clients/web drives. It is large: only the part that needs it asks for it.
+ensure_browser() {
+  command -v chromium-headless-shell >/dev/null || install chromium-headless-shell
+  chromium-headless-shell --version
+}
+
 # Everything that a fresh machine may lack.
 ensure_tools() {
   command -v git >/dev/null || install git

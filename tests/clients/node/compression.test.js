@@ -6,11 +6,12 @@ const crypto = require('node:crypto');
 const net = require('node:net');
 const { after, before, describe, test } = require('node:test');
 const WebSocket = require('ws');
+const { ANSWER, COUNT, SEED, checkEcho } = require('../web/checks');
+const { wireTo } = require('../web/wire');
 const { connect, connectMany, open } = require('./client');
 const { startServer } = require('./server');
 
 const TEST_MS = { timeout: 30_000 };
-const ANSWER = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover';
 
 let server;
 before(async () => {
@@ -104,49 +105,52 @@ describe('permessage-deflate', () => {
   });
 
   test('thousands of mixed messages come back byte for byte', { timeout: 120_000 }, async (t) => {
-    const socket = new WebSocket(`${server.url.replace(/\/$/, '')}/echo`, { perMessageDeflate: { threshold: 0 } });
+    const { mixed, same } = await import('../web/mixed.mjs');
+    const wire = await wireTo(server.port);
+    t.after(() => wire.stop());
+    const url = `ws://127.0.0.1:${wire.port}/echo`;
+    const socket = new WebSocket(url, { perMessageDeflate: { threshold: 0 } });
     t.after(() => socket.terminate());
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-    assert.equal(socket.extensions, 'permessage-deflate');
-    const count = 10_000;
     const sent = [];
-    let checked = 0;
+    const back = { extensions: socket.extensions, messages: 0, text: 0, bytes: 0 };
     const all = new Promise((resolve, reject) => {
       socket.on('close', (code, reason) => reject(new Error(`closed: ${code} ${reason}`)));
       socket.on('message', (data, isBinary) => {
-        const { message, binary } = sent[checked];
-        if (isBinary !== binary || !Buffer.from(data).equals(Buffer.from(message))) {
-          reject(new Error(`message ${checked} of ${Buffer.byteLength(message)} bytes came back otherwise`));
+        const message = sent.shift();
+        if (!message || !same(message, isBinary ? data : data.toString())) {
+          reject(new Error(`message ${back.messages} of seed ${SEED} came back otherwise`));
+          return;
         }
-        sent[checked] = undefined;
-        checked += 1;
-        if (checked === count) {
+        back.messages += 1;
+        back.text += isBinary ? 0 : 1;
+        back.bytes += data.length;
+        if (back.messages === COUNT) {
           resolve();
         }
       });
     });
-    for (let number = 0; number < count; number += 1) {
-      // Many small ones, some that are large.
-      const length = Math.floor(2 ** (crypto.randomInt(1_500) / 100)) - 1;
-      const binary = number % 2 === 1;
-      const message = binary ? crypto.randomBytes(length) : prose(length);
-      sent.push({ message, binary });
+    let number = 0;
+    for (const message of mixed(SEED, COUNT)) {
+      sent.push(message);
+      const binary = typeof message.data !== 'string';
       // Some in fragments, some not compressed.
       const compress = number % 5 !== 0;
       if (number % 7 === 0) {
-        const bytes = Buffer.from(message);
-        const middle = Math.floor(bytes.length / 2);
-        socket.send(bytes.subarray(0, middle), { binary, compress, fin: false });
+        const middle = Math.floor(message.bytes.length / 2);
+        socket.send(message.bytes.subarray(0, middle), { binary, compress, fin: false });
         socket.ping();
-        socket.send(bytes.subarray(middle), { binary, compress, fin: true });
+        socket.send(message.bytes.subarray(middle), { binary, compress, fin: true });
       } else {
-        socket.send(message, { binary, compress });
+        socket.send(message.data, { binary, compress });
       }
       if (number % 100 === 0) {
         await new Promise((resolve) => setImmediate(resolve));
       }
+      number += 1;
     }
     await all;
+    await checkEcho(t, back, wire.passed[0]);
   });
 
   test('a bomb is refused with 1009', TEST_MS, async (t) => {

@@ -40,6 +40,7 @@ fn main() {
         from,
         data: data.payload(),
         timestamp: 1_760_000_000_000,
+        offset: None,
     };
     let mut out = Vec::with_capacity(4096);
 
@@ -60,6 +61,7 @@ fn main() {
                 from,
                 data: data.payload(),
                 timestamp: 1_760_000_000_000,
+                offset: None,
             };
             encode(&reply, None, &mut out);
         }

@@ -17,6 +17,8 @@ pub enum ErrorCode {
     Internal,
     /// The room's name is empty, too long or holds characters that are not allowed.
     InvalidRoom,
+    /// The room keeps no messages.
+    NoHistory,
     /// There is no such room.
     NoSuchRoom,
     /// The caller is not in the room.
@@ -51,12 +53,13 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that the server sends, in alphabetical order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::BadJson,
         Self::BadMessage,
         Self::Forbidden,
         Self::Internal,
         Self::InvalidRoom,
+        Self::NoHistory,
         Self::NoSuchRoom,
         Self::NotMember,
         Self::RateLimited,
@@ -82,6 +85,7 @@ impl ErrorCode {
             Self::Forbidden => "forbidden",
             Self::Internal => "internal",
             Self::InvalidRoom => "invalid_room",
+            Self::NoHistory => "no_history",
             Self::NoSuchRoom => "no_such_room",
             Self::NotMember => "not_member",
             Self::RateLimited => "rate_limited",

@@ -115,8 +115,9 @@ pub use machine::{
     Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
 };
 pub use message::{
-    Asked, ClientClock, ClientMessage, Data, Destination, FileHash, FileNotice, FileRequest,
-    LeaveReason, Messages, Named, Payload, Request, ServerMessage, TransferId, Welcome,
+    Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileHash, FileNotice, FileRequest,
+    Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
+    TransferId, Welcome,
 };
 pub use server::Server;
 pub use stats::{Counting, Stats};

@@ -5,11 +5,13 @@
 //! Everything borrows where it can; nothing here allocates.
 
 mod files;
+mod history;
 
 use core::num::NonZeroU32;
 use std::borrow::Cow;
 
 pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
+pub use history::{Epoch, Gap, PastMessage, Position};
 
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -191,6 +193,19 @@ pub enum ClientMessage<'a> {
         /// With each member's metadata.
         metadata: bool,
     },
+    /// Messages of a room that are kept. With neither `after` nor `before`: the last ones.
+    History {
+        /// The room's name.
+        room: Cow<'a, str>,
+        /// The epoch that the offsets are of.
+        epoch: Option<Epoch>,
+        /// Only those with a larger offset, the first of them.
+        after: Option<u64>,
+        /// Only those with a smaller offset, the last of them.
+        before: Option<u64>,
+        /// At most this many; the server's own cap applies.
+        limit: Option<u32>,
+    },
     /// The client is typing in a room.
     TypingStart {
         /// The room's name.
@@ -287,6 +302,8 @@ pub enum ServerMessage<'a> {
         members: Cow<'a, [ClientId]>,
         /// How many there are.
         total: usize,
+        /// Where its log stands, if its messages are kept.
+        history: Option<Position>,
     },
     /// The answer to a leave.
     LeftRoom {
@@ -333,6 +350,28 @@ pub enum ServerMessage<'a> {
         /// More follow after the last one here.
         more: bool,
     },
+    /// Messages that were kept.
+    History {
+        /// The room.
+        room: &'a str,
+        /// Where its log stands.
+        position: Position,
+        /// In the order of their offsets.
+        messages: Cow<'a, [PastMessage<'a>]>,
+        /// There are more, after the last one or, where the last ones were asked for, before the first.
+        more: bool,
+        /// What was asked for and is not kept any more.
+        gap: Option<Gap>,
+        /// The offsets that were asked for are of another epoch: this begins with what there is.
+        reset: bool,
+    },
+    /// A room's log has begun anew.
+    Reset {
+        /// The room.
+        room: &'a str,
+        /// Where it stands now.
+        position: Position,
+    },
     /// Data from one client for all.
     Broadcast {
         /// The sender.
@@ -352,6 +391,8 @@ pub enum ServerMessage<'a> {
         data: Payload<'a>,
         /// The server's wall clock, ms.
         timestamp: u64,
+        /// Its place in the room's log, if there is one.
+        offset: Option<u64>,
     },
     /// Data from one client for this one.
     PrivateMessage {

@@ -14,6 +14,8 @@ pub struct Stats {
     pub rooms: usize,
     /// Memory of all queues and unfinished messages, in bytes.
     pub buffered_bytes: usize,
+    /// Memory of the messages that rooms keep, in bytes.
+    pub history_bytes: usize,
 
     // ---- connections
     /// Connections accepted.
@@ -79,6 +81,8 @@ pub struct Stats {
     pub direct: u64,
     /// Messages dropped by a slow-reader policy.
     pub dropped: u64,
+    /// Messages that rooms kept and lost because all rooms together kept too much.
+    pub history_evicted: u64,
     /// Messages that were queued when their connection closed.
     pub discarded: u64,
     /// Pongs replaced by a later one while a connection was blocked.
@@ -149,6 +153,7 @@ impl core::ops::AddAssign for Stats {
             clients,
             rooms,
             buffered_bytes,
+            history_bytes,
             accepted,
             refused_connections,
             refused_addresses,
@@ -177,6 +182,7 @@ impl core::ops::AddAssign for Stats {
             deliveries,
             direct,
             dropped,
+            history_evicted,
             discarded,
             coalesced_pongs,
             bad_messages,
@@ -206,6 +212,7 @@ impl core::ops::AddAssign for Stats {
         self.clients += clients;
         self.rooms += rooms;
         self.buffered_bytes += buffered_bytes;
+        self.history_bytes += history_bytes;
         self.accepted += accepted;
         self.refused_connections += refused_connections;
         self.refused_addresses += refused_addresses;
@@ -234,6 +241,7 @@ impl core::ops::AddAssign for Stats {
         self.deliveries += deliveries;
         self.direct += direct;
         self.dropped += dropped;
+        self.history_evicted += history_evicted;
         self.discarded += discarded;
         self.coalesced_pongs += coalesced_pongs;
         self.bad_messages += bad_messages;

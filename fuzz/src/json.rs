@@ -12,9 +12,9 @@ use roomwire_core::dialect::json::{
     is_server_type,
 };
 use roomwire_core::{
-    Asked, ClientClock, ClientId, ClientMessage, Data, Destination, ErrorCode, FileHash,
-    FileNotice, FileRequest, LeaveReason, Messages, Named, Payload, Request, ServerMessage,
-    TransferId, Welcome,
+    Asked, ClientClock, ClientId, ClientMessage, Data, Destination, Epoch, ErrorCode, FileHash,
+    FileNotice, FileRequest, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position,
+    Request, ServerMessage, TransferId, Welcome,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -172,6 +172,7 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 room,
                 members: Cow::Borrowed(&members),
                 total: 1,
+                history: None,
             };
             check_encoded(&joined, id, "joined_room");
         }
@@ -194,13 +195,17 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             kind("room_message");
             text_field("room", room);
             data_field(data);
-            let message = ServerMessage::RoomMessage {
-                room,
-                from: client(),
-                data: data.payload(),
-                timestamp: 1,
-            };
-            check_encoded(&message, None, "room_message");
+            for offset in [None, Some(u64::MAX)] {
+                let message = ServerMessage::RoomMessage {
+                    room,
+                    from: client(),
+                    data: data.payload(),
+                    timestamp: 1,
+                    offset,
+                };
+                check_encoded(&message, None, "room_message");
+            }
+            check_page(room, data, id);
         }
         ClientMessage::PrivateMessage { to, data } => {
             kind("private_message");
@@ -255,6 +260,29 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             check_members(tree, room, after.as_deref(), *limit, *metadata);
             text_field("room", room);
         }
+        ClientMessage::History {
+            room,
+            epoch,
+            after,
+            before,
+            limit,
+        } => {
+            kind("history");
+            text_field("room", room);
+            let present = |name: &str| {
+                let tree = tree?.as_object()?;
+                tree.get(name).filter(|value| !value.is_null())
+            };
+            if tree.is_some() {
+                let number = |name: &str| present(name).map(|it| it.as_u64().unwrap_or(u64::MAX));
+                assert_eq!((*after, *before), (number("after"), number("before")));
+                let cut = |it| u32::try_from(it).unwrap_or(u32::MAX);
+                assert_eq!(*limit, number("limit").map(cut));
+                let told = epoch.map(|epoch| epoch.to_string());
+                assert_eq!(present("epoch").and_then(Value::as_str), told.as_deref());
+            }
+            assert!(after.is_none() || before.is_none());
+        }
         ClientMessage::TypingStart { room } => {
             kind("typing_start");
             text_field("room", room);
@@ -274,6 +302,30 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
         ClientMessage::File(request) => check_file(tree, request),
         _ => {}
     }
+}
+
+/// A page of a room's log holds the data as it came.
+fn check_page(room: &str, data: &Data<'_>, id: Option<&str>) {
+    let past = |offset| PastMessage {
+        offset,
+        from: client(),
+        data: data.payload(),
+        timestamp: 1,
+    };
+    let messages = [past(1), past(u64::MAX)];
+    let position = Position {
+        epoch: Epoch(7),
+        last: u64::MAX,
+    };
+    let page = ServerMessage::History {
+        room,
+        position,
+        messages: Cow::Borrowed(&messages),
+        more: true,
+        gap: Some(Gap { from: 1, to: 2 }),
+        reset: true,
+    };
+    check_encoded(&page, id, "history");
 }
 
 /// What was read about a file is what stands in the tree.
@@ -479,6 +531,7 @@ fn check_every_message(room: &str, data: &str) {
             from,
             data,
             timestamp,
+            offset: None,
         };
         check_encoded(&message, None, "room_message");
     }

@@ -235,7 +235,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn json() -> Vec<(&'static str, Vec<u8>)> {
-    let texts: [(&str, &str); 27] = [
+    let texts: [(&str, &str); 29] = [
         ("ping", r#"{"type":"ping","timestamp":1e3,"id":"a"}"#),
         ("join", r#"{"id":7,"type":"join","room":"caf\u00e9"}"#),
         ("leave", r#"{"type":"leave","room":"a","room":"b"}"#),
@@ -256,6 +256,14 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
         (
             "members",
             r#"{"type":"members","room":"a","after":"x","limit":5,"metadata":true}"#,
+        ),
+        (
+            "history",
+            r#"{"type":"history","room":"a","epoch":"00000000000000ab","after":5,"limit":7}"#,
+        ),
+        (
+            "history-before",
+            r#"{"type":"history","room":"a","epoch":null,"before":18446744073709551616}"#,
         ),
         ("typing", r#"{"\u0074ype":"typing_start","room":"a"}"#),
         ("stop", r#"{"type":"typing_stop","room":"a"}"#),

@@ -185,6 +185,7 @@ fn json() -> Box<dyn FnMut() -> bool> {
                 from,
                 data: data.payload(),
                 timestamp: 1_760_000_000_000,
+                offset: None,
             };
             encode(&reply, None, &mut out);
         }

@@ -9,7 +9,9 @@ use roomwire_core::config::{Config, ListenerConfig, RoomRule};
 use roomwire_core::dialect::json::is_reserved_type;
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
 use roomwire_core::{ClientId, ErrorCode};
-use roomwire_tests::{Driver, Message, Opcode, Peer, Shards, Upgrade, World, masked};
+use roomwire_tests::{
+    Driver, Message, Opcode, Peer, Shards, Upgrade, World, masked, shards_of_tests,
+};
 use serde_json::Value;
 
 const PROTOCOL: &str = include_str!("../../core/PROTOCOL.md");
@@ -57,6 +59,8 @@ fn every_handshake_is_what_happens() {
 #[derive(Default)]
 struct Scene {
     config: Config,
+    /// How many threads it has, where that is told.
+    shards: Option<u8>,
     world: Option<World>,
     clients: BTreeMap<String, Actor>,
     requests: VecDeque<RequestToken>,
@@ -124,6 +128,13 @@ impl Scene {
                 let ms = ms.parse().expect("a number");
                 self.world().advance_ms(ms);
             }
+            ["the", "server", "has", count, "threads"] => {
+                self.shards = Some(count.parse().expect("a number"));
+            }
+            ["the", "thread", "with", "the", "books", "of", room, "fails"] => {
+                let home = self.world().machine().home_of(room);
+                self.world().restart(home);
+            }
             ["the", "program", "kicks", name, "from", room] => {
                 let peer = self.peer(name);
                 let connection = self.world().connection(peer);
@@ -164,8 +175,9 @@ impl Scene {
     /// The server, made when it is first needed.
     fn world(&mut self) -> &mut World {
         let config = &self.config;
+        let shards = self.shards.unwrap_or_else(shards_of_tests);
         self.world.get_or_insert_with(|| {
-            let mut world = World::new(config.clone());
+            let mut world = World::of_shards(config.clone(), shards);
             // Whoever reads nothing has not even one message in its socket.
             let driver: &mut Driver<Shards> = world.driver();
             driver.set_capacity(64);

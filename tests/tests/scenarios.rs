@@ -59,6 +59,7 @@ fn all_that_the_protocol_names_is_heard() {
         "file_offered",
         "file_progress",
         "file_wanted",
+        "history",
         "joined_room",
         "left_room",
         "member_joined",

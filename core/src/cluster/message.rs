@@ -10,7 +10,8 @@ use std::sync::Arc;
 use super::files::{FileAsked, FileTold, Offer};
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{LeaveReason, Payload, TransferId};
+use crate::message::{LeaveReason, Payload, Position, TransferId};
+use crate::room::history::{self, Wanted};
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
@@ -93,6 +94,13 @@ pub(crate) enum Request {
         room: Box<str>,
         page: Page,
     },
+    /// Answered by [`Answer::History`] or [`Answer::Refused`].
+    History {
+        to: ConnectionId,
+        ticket: u64,
+        room: Box<str>,
+        wanted: Wanted,
+    },
     /// Answered by [`Answer::Sent`] or [`Answer::Refused`].
     Private {
         from: Who,
@@ -164,6 +172,11 @@ pub(crate) enum Answer {
         room: Box<str>,
         members: Vec<ClientId>,
         total: usize,
+        history: Option<Position>,
+    },
+    History {
+        room: Box<str>,
+        found: history::Found,
     },
     Members {
         room: Box<str>,
@@ -199,6 +212,8 @@ pub(crate) struct Delivery {
     pub(crate) except: Option<ConnectionId>,
     /// The home's clock, ms.
     pub(crate) timestamp: u64,
+    /// Its place in the room's log, if there is one.
+    pub(crate) offset: Option<u64>,
     pub(crate) said: Said,
 }
 
@@ -248,6 +263,8 @@ pub(crate) enum Said {
         client: ClientId,
         metadata: Arc<str>,
     },
+    /// The room's log has begun anew.
+    Reset(Position),
 }
 
 /// The same, borrowed.
@@ -274,6 +291,7 @@ pub(crate) enum Told<'a> {
         client: ClientId,
         metadata: &'a str,
     },
+    Reset(Position),
 }
 
 /// What a shard holds.
@@ -319,7 +337,9 @@ impl Item {
         let owned = match self {
             Self::Request(request) => match request {
                 Request::Join { room, metadata, .. } => room.len() + text(metadata),
-                Request::Leave { room, .. } | Request::Find { room, .. } => room.len(),
+                Request::Leave { room, .. }
+                | Request::Find { room, .. }
+                | Request::History { room, .. } => room.len(),
                 Request::Say { room, said, .. } => room.len() + said.text_bytes(),
                 Request::Members { room, page, .. } => room.len() + text(&page.after),
                 Request::Private { data, rooms, .. } => {
@@ -353,6 +373,7 @@ impl Item {
                         + page.members.capacity() * size_of::<ClientId>()
                         + each.sum::<usize>()
                 }
+                Answer::History { room, found } => room.len() + found.heap_bytes(),
                 Answer::Sent | Answer::Resumed { .. } | Answer::Refused { .. } => 0,
             },
             Self::Delivery(delivery) => delivery.said.text_bytes(),
@@ -397,6 +418,7 @@ impl Said {
                 client: *client,
                 metadata,
             },
+            Self::Reset(position) => Told::Reset(*position),
         }
     }
 }
@@ -419,6 +441,7 @@ impl From<Told<'_>> for Said {
                 client,
                 metadata: metadata.into(),
             },
+            Told::Reset(position) => Self::Reset(position),
         }
     }
 }

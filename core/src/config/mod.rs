@@ -144,6 +144,10 @@ pub struct Limits {
     pub max_rooms: u32,
     /// Client ids in a `joined_room` reply or one `members` page. Default 100; `total` tells the rest.
     pub max_members_listed: u32,
+    /// Messages in one `history` reply. Default 100; `more` tells of the rest.
+    pub max_history_listed: u32,
+    /// Memory of all messages that rooms keep. Default 64 MiB; over it rooms lose their oldest, each in its turn.
+    pub max_history_bytes: usize,
     /// A client's metadata as JSON. Default 4 KiB, then `too_large`.
     pub max_metadata_bytes: usize,
     /// Keys of a client's metadata. Default 32, then `too_large`.
@@ -193,6 +197,8 @@ impl Default for Limits {
             max_members_per_room: 100_000,
             max_rooms: 1_000_000,
             max_members_listed: 100,
+            max_history_listed: 100,
+            max_history_bytes: 64 * 1024 * 1024,
             max_metadata_bytes: 4 * 1024,
             max_metadata_keys: 32,
             max_user_bytes: 256,
@@ -560,6 +566,13 @@ pub struct RoomRule {
     pub notice_interval_ms: u64,
     /// Members are told when a member's metadata changes. Default `true`.
     pub metadata_notices: bool,
+    /// The most messages of such a room that are kept, for `history`. Default 0: none. They go with the room, which
+    /// `linger_ms` keeps.
+    pub history_messages: u32,
+    /// What they may take in memory, some 100 bytes each besides the data. Default 1 MiB.
+    pub history_bytes: usize,
+    /// How long they are kept. Default 3,600,000.
+    pub history_ms: u64,
 }
 
 impl Default for RoomRule {
@@ -571,6 +584,9 @@ impl Default for RoomRule {
             notice_members: 1_000,
             notice_interval_ms: 1_000,
             metadata_notices: true,
+            history_messages: 0,
+            history_bytes: 1024 * 1024,
+            history_ms: 3_600_000,
         }
     }
 }

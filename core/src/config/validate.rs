@@ -158,6 +158,8 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         max_members_per_room,
         max_rooms,
         max_members_listed,
+        max_history_listed,
+        max_history_bytes,
         max_metadata_bytes,
         max_metadata_keys,
         max_user_bytes,
@@ -211,6 +213,12 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     )?;
     within("limits.max_rooms", max_rooms, 1..=MAX_ENTRIES)?;
     within("limits.max_members_listed", max_members_listed, 1..=10_000)?;
+    within("limits.max_history_listed", max_history_listed, 1..=10_000)?;
+    within(
+        "limits.max_history_bytes",
+        max_history_bytes,
+        0..=MAX_BUFFERED_BYTES,
+    )?;
     within("limits.max_metadata_bytes", max_metadata_bytes, 2..=MIB)?;
     within("limits.max_metadata_keys", max_metadata_keys, 1..=10_000)?;
     within("limits.max_user_bytes", max_user_bytes, 1..=65_536)?;
@@ -498,6 +506,17 @@ fn check_rooms(rooms: &[RoomRule]) -> Result<(), ConfigError> {
             rule.notice_interval_ms,
             1..=MAX_MS,
         )?;
+        within(
+            key("history_messages"),
+            rule.history_messages,
+            0..=MAX_ENTRIES,
+        )?;
+        within(
+            key("history_bytes"),
+            rule.history_bytes,
+            0..=MAX_BUFFERED_BYTES,
+        )?;
+        within(key("history_ms"), rule.history_ms, 1..=MAX_MS)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod tests;
 
 pub(crate) mod audience;
 pub(crate) mod guests;
+pub(crate) mod history;
 pub(crate) mod registry;
 
 use core::time::Duration;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use audience::Audience;
 use guests::Guests;
+use history::{History, Keeps};
 use smallvec::SmallVec;
 
 use crate::cluster::files::Offer;
@@ -81,6 +83,8 @@ pub(crate) struct Room {
     pub(crate) offers: Vec<Arc<Offer>>,
     /// When the empty room goes.
     pub(crate) linger_due: Option<Instant>,
+    /// At its home: what is kept, where anything is.
+    pub(crate) history: Option<Box<History>>,
 }
 
 /// The members of one variant.
@@ -111,6 +115,7 @@ pub(crate) struct Rule {
     pub(crate) notice_members: usize,
     pub(crate) notice_interval: Duration,
     pub(crate) metadata_notices: bool,
+    pub(crate) keeps: Keeps,
 }
 
 /// A client's place in a room.
@@ -135,6 +140,7 @@ impl Room {
             notice_due: None,
             linger_due: None,
             offers: Vec::new(),
+            history: None,
         }
     }
 

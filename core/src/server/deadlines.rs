@@ -13,6 +13,8 @@ pub(super) enum Deadline {
     Typing(u32, u32),
     /// A large room's summed-up notice.
     RoomNotice(u32),
+    /// The oldest message that a room keeps is too old.
+    RoomHistory(u32),
     /// An empty room goes.
     RoomLinger(u32),
     /// An application request was not answered.

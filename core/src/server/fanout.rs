@@ -115,8 +115,12 @@ impl Server {
     pub(super) fn tell(&mut self, room: u32, except: Option<ConnectionId>, told: Told<'_>) {
         self.stats.published += 1;
         let timestamp = self.now.unix_ms;
-        self.tell_here(room, except, told, timestamp);
-        self.tell_elsewhere(room, except, told, timestamp);
+        let offset = match told {
+            Told::Data { from, data } => self.keep_in_log(room, from, data),
+            _ => None,
+        };
+        self.tell_here(room, except, told, timestamp, offset);
+        self.tell_elsewhere(room, except, told, timestamp, offset);
     }
 
     /// Tells the members that are connected to this shard.
@@ -126,10 +130,14 @@ impl Server {
         except: Option<ConnectionId>,
         told: Told<'_>,
         timestamp: u64,
+        offset: Option<u64>,
     ) {
         let except = except.and_then(|connection| self.connections.resolve(connection));
         match told {
-            Told::Data { from, data } => self.publish_data(room, except, from, data, timestamp),
+            Told::Data { from, data } => {
+                let sent = Sent { timestamp, offset };
+                self.publish_data(room, except, from, data, sent);
+            }
             Told::Application(message) => self.publish_application(room, message),
             told => self.publish_notice(room, except, told),
         }
@@ -142,7 +150,7 @@ impl Server {
         except: Publisher,
         from: ClientId,
         data: Payload<'_>,
-        timestamp: u64,
+        Sent { timestamp, offset }: Sent,
     ) {
         let mut scratch = core::mem::take(&mut self.scratch);
         let mut places = Places::new();
@@ -172,6 +180,7 @@ impl Server {
                         from,
                         data,
                         timestamp,
+                        offset,
                     },
                 };
                 dialect.encode(&message, timestamp, &mut scratch);
@@ -387,6 +396,13 @@ impl Server {
     }
 }
 
+/// When something was said, and where it stands in the room's log.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    timestamp: u64,
+    offset: Option<u64>,
+}
+
 /// What a room is told, as a message; data is told in other ways.
 fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> {
     match told {
@@ -409,6 +425,7 @@ fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> 
             client,
             metadata,
         },
+        Told::Reset(position) => ServerMessage::Reset { room, position },
         Told::Application(message) => ServerMessage::Application { message },
         Told::Offered(offer) => ServerMessage::File(offer.notice()),
         Told::Data { .. } => ServerMessage::Ack,

@@ -13,6 +13,7 @@ use crate::id::ClientId;
 use crate::machine::ShardId;
 use crate::message::{Asked, LeaveReason, ServerMessage};
 use crate::room::guests::Guests;
+use crate::room::history::{History, Keeps};
 use crate::room::registry::Registry;
 use crate::room::{self, LOBBY, LOBBY_SERIAL, Membership, Room, Rule, SERIALS, Variant};
 use crate::session::connection::Session;
@@ -72,7 +73,11 @@ impl Server {
             serial => serial,
         };
         self.mirrors += usize::from(home != self.shard);
-        let room = Room::new(self.rule(name), self.last_room, home);
+        let mut room = Room::new(self.rule(name), self.last_room, home);
+        if home == self.shard && room.rule.keeps.messages > 0 {
+            let epoch = self.epoch_of(room.serial);
+            room.history = Some(Box::new(History::new(room.rule.keeps, epoch)));
+        }
         self.rooms.insert(name, room)
     }
 
@@ -278,6 +283,9 @@ impl Server {
         };
         self.input_bytes -= removed.kept_bytes();
         self.mirrors -= usize::from(removed.home != self.shard);
+        if let Some(history) = removed.history.take() {
+            self.forget_history(room, &history);
+        }
         for group in removed.groups() {
             group.audience.clear(&mut self.outboxes);
         }
@@ -297,6 +305,7 @@ impl Server {
             room: name,
             members: members.into(),
             total,
+            history: self.position_of(room),
         };
         self.send(index, &reply, asked);
     }
@@ -388,6 +397,11 @@ fn resolve(rule: &RoomRule) -> Rule {
         notice_members: rule.notice_members as usize,
         notice_interval: Duration::from_millis(rule.notice_interval_ms),
         metadata_notices: rule.metadata_notices,
+        keeps: Keeps {
+            messages: rule.history_messages as usize,
+            bytes: rule.history_bytes,
+            age: Duration::from_millis(rule.history_ms),
+        },
     }
 }
 

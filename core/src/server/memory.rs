@@ -40,6 +40,8 @@ pub struct Memory {
     pub rooms: usize,
     /// Who is in each room.
     pub members: usize,
+    /// Messages that rooms keep for later.
+    pub history: usize,
     /// Room names and the table that finds them.
     pub names: usize,
     /// Events and connections that wait for a poll.
@@ -59,7 +61,7 @@ impl Memory {
     }
 
     /// Each part by its field's name.
-    pub fn parts(&self) -> [(&'static str, usize); 19] {
+    pub fn parts(&self) -> [(&'static str, usize); 20] {
         [
             ("slots", self.slots),
             ("sessions", self.sessions),
@@ -75,6 +77,7 @@ impl Memory {
             ("addresses", self.addresses),
             ("rooms", self.rooms),
             ("members", self.members),
+            ("history", self.history),
             ("names", self.names),
             ("news", self.news),
             ("relay", self.relay),
@@ -122,6 +125,8 @@ impl Memory {
         self.names += name.len();
         self.members += room.member_bytes();
         self.buffers += room.kept_bytes();
+        let history = room.history.as_deref();
+        self.history += history.map_or(0, |it| size_of_val(it) + it.heap_bytes());
     }
 }
 
@@ -148,6 +153,7 @@ impl Server {
             news: self.news.capacity() * size_of::<News>()
                 + self.refusals.heap_bytes()
                 + self.backlog.capacity() * size_of::<u32>(),
+            history: self.histories.heap_bytes(),
             relay: self.links.heap_bytes(),
             files: self.files.heap_bytes(),
             compression: self.compression.heap_bytes(),

@@ -14,6 +14,7 @@ use crate::dialect::{Refusal, binary};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{Asked, ClientClock, ClientMessage, Heard, Payload, Request, ServerMessage};
+use crate::room::history::Which;
 use crate::room::{LOBBY, Variant};
 use crate::session::connection::CloseCause;
 use crate::session::facts::Fact;
@@ -203,6 +204,20 @@ impl Server {
                 limit,
                 metadata,
             } => self.members(index, room, after.as_deref(), *limit, *metadata, asked),
+            ClientMessage::History {
+                room,
+                epoch,
+                after,
+                before,
+                limit,
+            } => {
+                let which = match (*after, *before) {
+                    (Some(after), _) => Which::After(after),
+                    (None, Some(before)) => Which::Before(before),
+                    (None, None) => Which::Last,
+                };
+                self.history(index, room, *epoch, which, *limit, asked)
+            }
             ClientMessage::TypingStart { room } => self.typing(index, room, true),
             ClientMessage::TypingStop { room } => self.typing(index, room, false),
             ClientMessage::File(request) => self.file(index, request, asked),

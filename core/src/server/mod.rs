@@ -16,6 +16,7 @@ mod event;
 mod explain;
 mod fanout;
 mod files;
+mod history;
 mod identity;
 mod input;
 mod membership;
@@ -71,6 +72,7 @@ pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
 use files::Files;
 pub(crate) use files::NextBinary;
+use history::Histories;
 pub use memory::Memory;
 use refusals::Refusals;
 pub use refusals::Refused;
@@ -116,6 +118,8 @@ pub struct Server {
 
     rooms: Registry<Room>,
     files: Files,
+    /// What rooms keep of what is said in them.
+    histories: Histories,
     /// The serial of the room that was made last.
     last_room: u32,
     /// Rooms that have their home on another shard.
@@ -249,6 +253,7 @@ impl Server {
             refusals: Refusals::default(),
             rooms,
             files: Files::new(&config, u64::from(restarts) << 29),
+            histories: Histories::default(),
             last_room: LOBBY_SERIAL,
             mirrors: 0,
             last_ticket: u64::from(restarts) << 48,
@@ -288,6 +293,7 @@ impl Server {
             clients: self.clients,
             rooms: self.rooms_held(),
             buffered_bytes: self.buffered_bytes(),
+            history_bytes: self.histories.bytes(),
             discarded: self.outboxes.discarded_messages,
             coalesced_pongs: self.outboxes.coalesced_pongs,
             ..self.stats

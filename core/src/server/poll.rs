@@ -209,6 +209,7 @@ impl Server {
         match deadline {
             Deadline::Typing(index, room) => self.typing_expired(index, room),
             Deadline::RoomNotice(room) => self.room_notice(room),
+            Deadline::RoomHistory(room) => self.history_is_due(room),
             Deadline::RoomLinger(room) => self.remove_room(room),
             Deadline::Reply(token) => self.reply_overdue(token),
             Deadline::Throttle(index) => self.throttled_long_enough(index),

@@ -143,6 +143,8 @@ fn room_rules() -> Vec<RoomRule> {
     vec![
         RoomRule {
             slow_reader: SlowReader::DropOldest,
+            history_messages: 3,
+            history_ms: 30,
             ..rule("old*")
         },
         RoomRule {
@@ -155,6 +157,8 @@ fn room_rules() -> Vec<RoomRule> {
         },
         RoomRule {
             linger_ms: 50,
+            history_messages: 100,
+            history_bytes: 400,
             ..rule("linger")
         },
         RoomRule {

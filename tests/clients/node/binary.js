@@ -126,6 +126,7 @@ function toJson({ name, timestamp, fields }, from) {
   const set = (bit) => Boolean((flags >> bit) & 1);
   if (name === 'application') return { id: rest.id, ...rest.message };
   if (message.data?.bytes) Object.assign(message, { data: base64(message.data.bytes), encoding: 'base64' });
+  if (message.epoch !== undefined) message.epoch = message.epoch.toString(16).padStart(16, '0');
   if (name === 'batch') message.messages = message.messages.map((inner) => toJson(inner, from));
   if (from === 'client') {
     if (name === 'hello') message.batch = set(0);
@@ -147,6 +148,19 @@ function toJson({ name, timestamp, fields }, from) {
     if (message.metadata) {
       message.metadata = Object.fromEntries(message.members.map((id, index) => [id, message.metadata[index]]));
     }
+  }
+  if (name === 'joined_room' && message.epoch) {
+    const { epoch, last, ...others } = message;
+    return { ...others, history: { epoch, last } };
+  }
+  if (name === 'history') {
+    const { gapFrom, gapTo, ...others } = message;
+    const messages = message.messages.map((past) => {
+      const { type, room, ...kept } = toJson(past, from);
+      return kept;
+    });
+    const gap = set(2) && { gap: { from: gapFrom, to: gapTo } };
+    return { ...others, messages, more: set(0), ...gap, ...(set(1) && { reset: true }) };
   }
   if (name === 'member_left') message.reason = REASONS[message.reason];
   for (const after of ['retryAfterMs', 'reconnectAfterMs']) {

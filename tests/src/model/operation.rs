@@ -184,6 +184,7 @@ impl Setup {
             },
             notice_interval_ms: NOTICE_MS,
             metadata_notices: room != QUIET,
+            ..RoomRule::default()
         }
     }
 

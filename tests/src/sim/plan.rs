@@ -347,6 +347,11 @@ impl Plan {
         self.rule(room).notice_interval_ms * 1_000
     }
 
+    /// Whether a room keeps what is said in it.
+    pub(super) fn keeps(&self, room: usize) -> bool {
+        self.rule(room).history_messages > 0
+    }
+
     fn rule(&self, room: usize) -> RoomRule {
         let fits = |rule: &&RoomRule| room > 0 && matches(&rule.pattern, ROOMS[room]);
         let rule = self.config.rooms.iter().find(fits);

@@ -2,8 +2,8 @@
 //!
 //! What is replaced is looked at first: a time that is not now is no token, but stays what it is.
 
-use roomwire_core::PeerAddr;
 use roomwire_core::server::Event;
+use roomwire_core::{Epoch, PeerAddr};
 
 use super::ear::header;
 
@@ -33,7 +33,7 @@ impl Normal<'_> {
         });
         // Which shard has made it is left to chance.
         let text = number(&text, "\"transfer\":", "<file>", |transfer| transfer > 0);
-        let text = secret(&text);
+        let text = epoch(&secret(&text));
         if text.starts_with(r#"{"type":"joined_room""#) {
             return sort_members(&text);
         }
@@ -112,15 +112,31 @@ fn replace_line(lines: &mut [String], field: &str, value: &str) {
     *line.expect("the field") = format!("{field}{value}");
 }
 
-/// Puts a token in the place of the number after a key, if it is a right one.
+/// Puts a token in the place of each number after a key, if it is a right one.
 fn number(text: &str, key: &str, token: &str, is_right: impl Fn(u64) -> bool) -> String {
-    let Some((before, after)) = text.split_once(key) else {
-        return text.to_owned();
-    };
-    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
-    let digits = &after[..after.len() - rest.len()];
-    match digits.parse() {
-        Ok(number) if is_right(number) => format!("{before}{key}{token}{rest}"),
+    let mut parts = text.split(key);
+    let mut normal = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = &part[..part.len() - rest.len()];
+        normal += key;
+        match digits.parse() {
+            Ok(number) if is_right(number) => normal.extend([token, rest]),
+            _ => normal += part,
+        }
+    }
+    normal
+}
+
+/// Puts a token in the place of the name of a log.
+fn epoch(text: &str) -> String {
+    let key = "\"epoch\":\"";
+    let parts = text.split_once(key);
+    let parts = parts.and_then(|(before, after)| Some((before, after.split_once('"')?)));
+    match parts {
+        Some((before, (epoch, rest))) if Epoch::parse(epoch).is_some() => {
+            format!("{before}{key}<epoch>\"{rest}")
+        }
         _ => text.to_owned(),
     }
 }

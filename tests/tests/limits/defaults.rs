@@ -25,6 +25,8 @@ fn defaults_are_what_is_documented() {
     assert_eq!(limits.max_members_per_room, 100_000);
     assert_eq!(limits.max_rooms, 1_000_000);
     assert_eq!(limits.max_members_listed, 100);
+    assert_eq!(limits.max_history_listed, 100);
+    assert_eq!(limits.max_history_bytes, 64 * 1024 * 1024);
     assert_eq!(limits.max_metadata_bytes, 4_096);
     assert_eq!(limits.max_metadata_keys, 32);
     assert_eq!(limits.max_user_bytes, 256);
@@ -81,6 +83,9 @@ fn defaults_are_what_is_documented() {
     assert_eq!(rule.notice_members, 1_000);
     assert_eq!(rule.notice_interval_ms, 1_000);
     assert!(rule.metadata_notices);
+    assert_eq!(rule.history_messages, 0);
+    assert_eq!(rule.history_bytes, 1024 * 1024);
+    assert_eq!(rule.history_ms, 3_600_000);
 
     let listener = ListenerConfig::default();
     assert!(!listener.raw_payloads);

@@ -31,6 +31,8 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             max_members_per_room: 1 << 24,
             max_rooms: 1 << 24,
             max_members_listed: 10_000,
+            max_history_listed: 10_000,
+            max_history_bytes: 1 << 30,
             max_metadata_bytes: 1024 * 1024,
             max_metadata_keys: 10_000,
             max_user_bytes: 65_536,

@@ -1,12 +1,12 @@
 //! Limits on rooms.
 
 use roomwire_core::config::RoomRule;
-use roomwire_tests::World;
-use serde_json::json;
+use roomwire_tests::{Peer, World};
+use serde_json::{Value, json};
 
 use crate::only;
 
-fn join(room: &str) -> serde_json::Value {
+fn join(room: &str) -> Value {
     json!({"type": "join", "room": room})
 }
 
@@ -153,4 +153,100 @@ fn many_rooms_that_have_lingered_go_together() {
     assert_eq!(world.stats().rooms, 700);
     world.advance_ms(1);
     assert_eq!(world.stats().rooms, 0);
+}
+
+fn history_of(world: &mut World, peer: Peer, asked: Value) -> Value {
+    let mut request = asked;
+    request["type"] = "history".into();
+    request["room"] = "tea".into();
+    world.request(peer, &request)
+}
+
+fn counted(page: &Value) -> usize {
+    page["messages"].as_array().map_or(0, Vec::len)
+}
+
+fn say_in_tea(world: &mut World, peer: Peer) {
+    let message = json!({"type": "room_message", "room": "tea", "data": "0123456789", "id": 1});
+    assert_eq!(world.request(peer, &message)["type"], "ack");
+}
+
+// covers A3-10: room.history_messages, room.history_ms
+#[test]
+fn messages_that_are_kept_and_for_how_long() {
+    for limit in [1, 7] {
+        let mut world = World::new(only(|config| {
+            config.rooms = vec![RoomRule {
+                history_messages: limit,
+                history_ms: 1_000,
+                ..RoomRule::default()
+            }];
+        }));
+        let client = world.connect();
+        world.join(client, "tea");
+        for said in 1..=limit + 1 {
+            say_in_tea(&mut world, client);
+            let page = history_of(&mut world, client, json!({}));
+            assert_eq!(counted(&page), said.min(limit) as usize);
+        }
+        world.advance_ms(999);
+        let page = history_of(&mut world, client, json!({}));
+        assert_eq!(counted(&page), limit as usize);
+        world.advance_ms(1);
+        let page = history_of(&mut world, client, json!({}));
+        assert_eq!(counted(&page), 0);
+    }
+}
+
+// covers A3-10: room.history_bytes, limits.max_history_bytes
+#[test]
+fn memory_of_messages_that_are_kept() {
+    let kept = |room_bytes: usize, all_bytes: usize| {
+        let mut world = World::alone(only(|config| {
+            config.rooms = vec![RoomRule {
+                history_messages: 100,
+                history_bytes: room_bytes,
+                ..RoomRule::default()
+            }];
+            config.limits.max_history_bytes = all_bytes;
+        }));
+        let client = world.connect();
+        world.join(client, "tea");
+        for _ in 0..3 {
+            say_in_tea(&mut world, client);
+        }
+        let page = history_of(&mut world, client, json!({}));
+        (counted(&page), world.stats().history_bytes)
+    };
+    let (count, bytes) = kept(1 << 20, 1 << 20);
+    assert_eq!(count, 3);
+    assert_eq!(kept(bytes, 1 << 20), (3, bytes));
+    assert_eq!(kept(bytes - 1, 1 << 20), (2, bytes / 3 * 2));
+    assert_eq!(kept(1 << 20, bytes), (3, bytes));
+    assert_eq!(kept(1 << 20, bytes - 1), (2, bytes / 3 * 2));
+    assert_eq!(kept(0, 1 << 20), (0, 0));
+}
+
+// covers A3-10: limits.max_history_listed
+#[test]
+fn messages_in_a_page() {
+    for limit in [1, 5] {
+        let mut world = World::new(only(|config| {
+            config.rooms = vec![RoomRule {
+                history_messages: 100,
+                ..RoomRule::default()
+            }];
+            config.limits.max_history_listed = limit;
+        }));
+        let client = world.connect();
+        world.join(client, "tea");
+        for _ in 0..=limit {
+            say_in_tea(&mut world, client);
+        }
+        for asked in [json!({}), json!({"limit": limit + 1}), json!({"after": 0})] {
+            let page = history_of(&mut world, client, asked);
+            assert_eq!(counted(&page), limit as usize);
+            assert_eq!(page["more"], true);
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl Got {
 }
 
 /// A client that is told everything in binary frames, and its id's bytes.
-fn binary_client(world: &mut World) -> (Peer, Vec<u8>) {
+pub(crate) fn binary_client(world: &mut World) -> (Peer, Vec<u8>) {
     client_with(world, "/", "Sec-WebSocket-Protocol: roomwire.binary.v1\r\n")
 }
 

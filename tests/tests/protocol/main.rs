@@ -10,6 +10,7 @@ mod compression;
 mod counters;
 mod data;
 mod files;
+mod history;
 mod http;
 mod leaving;
 mod liveness;

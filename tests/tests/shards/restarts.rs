@@ -1,6 +1,7 @@
 //! A shard that fails and begins anew: the others go on, and in the end everybody knows the same.
 
 use roomwire_core::ShardId;
+use roomwire_core::config::RoomRule;
 use roomwire_tests::{Lag, Rng, World};
 use serde_json::json;
 
@@ -170,4 +171,41 @@ fn while_it_says_goodbye_its_rooms_hear_who_leaves() {
     assert_eq!(world.expect(ada, "member_left")["reason"], "left");
     world.join(bob, &room);
     world.expect(ada, "member_joined");
+}
+
+/// What its rooms kept is gone, and their members know.
+#[test]
+fn logs_begin_anew() {
+    let mut config = quiet();
+    config.rooms = vec![RoomRule {
+        history_messages: 9,
+        ..RoomRule::default()
+    }];
+    let mut world = World::of_shards(config, 3);
+    let room = room_at(&world, ShardId(2));
+    let clients = [world.connect(), world.connect()];
+    let mut epoch = json!(null);
+    for client in clients {
+        assert_ne!(world.shard(client), ShardId(2));
+        epoch = world.join(client, &room)["history"]["epoch"].clone();
+    }
+    let [ada, bob] = clients;
+    world.request(ada, &say(&room, 1));
+    world.forget();
+    world.restart(ShardId(2));
+    let told: Vec<_> = clients.map(|client| world.all(client)).concat();
+    let resets: Vec<_> = told.iter().filter(|it| it["type"] == "reset").collect();
+    assert!(resets.len() >= 2, "{told:?}");
+    let last = *resets.last().expect("one at least");
+    assert_ne!(last["epoch"], epoch);
+    assert_eq!((&last["room"], &last["last"]), (&json!(room), &json!(0)));
+    world.request(ada, &say(&room, 2));
+    assert_eq!(world.expect(bob, "room_message")["offset"], 1);
+    let history = json!({"type": "history", "room": room, "epoch": epoch, "after": 1});
+    let page = world.request(bob, &history);
+    assert_eq!(
+        (&page["reset"], &page["epoch"]),
+        (&json!(true), &last["epoch"])
+    );
+    assert_eq!(page["messages"][0]["data"], 2);
 }

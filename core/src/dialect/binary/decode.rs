@@ -11,7 +11,7 @@ use super::{BinaryLimits, registry};
 use crate::dialect::json::{for_each_field, is_string, string};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
-use crate::message::{Asked, ClientClock, ClientMessage, Messages, Request};
+use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Messages, Request};
 
 /// Reads one frame, `bytes` being all of it. `is_application_type` tells which types an embedding program
 /// registered.
@@ -79,6 +79,7 @@ fn message<'a>(
             room: payload.text()?.into(),
         },
         registry::MEMBERS => members(payload)?,
+        registry::HISTORY => history(payload)?,
         registry::TYPING_START => ClientMessage::TypingStart {
             room: payload.text()?.into(),
         },
@@ -124,6 +125,25 @@ fn members<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {
         after: after.map(|client| client.as_str().to_owned().into()),
         limit: flags.if_set(bits::MEMBERS_LIMIT, || payload.u32())?,
         metadata: flags.has(bits::MEMBERS_METADATA),
+    })
+}
+
+fn history<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {
+    let room = payload.text()?.into();
+    let ends = bits::HISTORY_AFTER | bits::HISTORY_BEFORE;
+    let flags = payload.flags(bits::HISTORY_EPOCH | ends | bits::HISTORY_LIMIT)?;
+    if flags.has(bits::HISTORY_AFTER) && flags.has(bits::HISTORY_BEFORE) {
+        return Err(Refusal::bad_message(
+            "`after` and `before` do not go together",
+        ));
+    }
+    let epoch = flags.if_set(bits::HISTORY_EPOCH, || payload.u64())?;
+    Ok(ClientMessage::History {
+        room,
+        epoch: epoch.map(Epoch),
+        after: flags.if_set(bits::HISTORY_AFTER, || payload.u64())?,
+        before: flags.if_set(bits::HISTORY_BEFORE, || payload.u64())?,
+        limit: flags.if_set(bits::HISTORY_LIMIT, || payload.u32())?,
     })
 }
 

@@ -17,7 +17,9 @@ use super::pieces::{
 };
 use super::{NOT_TOLD, PROTOCOL, registry};
 use crate::id::ClientId;
-use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Welcome};
+use crate::message::{
+    ClientClock, LeaveReason, PastMessage, Payload, Position, ServerMessage, Welcome,
+};
 
 /// Appends `message` to `out` as one frame, answering the request `number` if there is one and the type has a
 /// place for it. `now_ms` is the server's wall clock, for messages that have no time of their own.
@@ -47,14 +49,18 @@ const fn kind(message: &ServerMessage<'_>) -> u8 {
     match message {
         ServerMessage::Welcome(_) => registry::WELCOME,
         ServerMessage::Pong { .. } => registry::PONG,
-        ServerMessage::JoinedRoom { .. } => registry::JOINED_ROOM,
+        ServerMessage::JoinedRoom { history: None, .. } => registry::JOINED_ROOM,
+        ServerMessage::JoinedRoom { .. } => registry::JOINED_KEPT_ROOM,
+        ServerMessage::History { .. } => registry::HISTORY_PAGE,
+        ServerMessage::Reset { .. } => registry::RESET,
         ServerMessage::LeftRoom { .. } => registry::LEFT_ROOM,
         ServerMessage::MemberJoined { .. } => registry::MEMBER_JOINED,
         ServerMessage::MemberLeft { .. } => registry::MEMBER_LEFT,
         ServerMessage::MembersChanged { .. } => registry::MEMBERS_CHANGED,
         ServerMessage::Members { .. } => registry::MEMBERS_PAGE,
         ServerMessage::Broadcast { .. } => registry::BROADCAST,
-        ServerMessage::RoomMessage { .. } => registry::ROOM_MESSAGE,
+        ServerMessage::RoomMessage { offset: None, .. } => registry::ROOM_MESSAGE,
+        ServerMessage::RoomMessage { .. } => registry::KEPT_MESSAGE,
         ServerMessage::PrivateMessage { .. } => registry::PRIVATE_MESSAGE,
         ServerMessage::MetadataUpdated { .. } => registry::METADATA_UPDATED,
         ServerMessage::MemberUpdated { .. } => registry::MEMBER_UPDATED,
@@ -94,11 +100,43 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             room,
             ref members,
             total,
+            history,
         } => {
             put_number(out, number);
             put_text(out, room);
             put_u32(out, saturated(total));
+            if let Some(position) = history {
+                write_position(out, position);
+            }
             ids(out, members);
+        }
+        ServerMessage::History {
+            room,
+            position,
+            ref messages,
+            more,
+            gap,
+            reset,
+        } => {
+            put_number(out, number);
+            put_text(out, room);
+            write_position(out, position);
+            out.push(
+                flag(bits::HISTORY_MORE, more)
+                    | flag(bits::HISTORY_RESET, reset)
+                    | flag(bits::HISTORY_GAP, gap.is_some()),
+            );
+            if let Some(gap) = gap {
+                put_u64(out, gap.from);
+                put_u64(out, gap.to);
+            }
+            for past in messages.iter() {
+                write_past(out, room, past);
+            }
+        }
+        ServerMessage::Reset { room, position } => {
+            put_text(out, room);
+            write_position(out, position);
         }
         ServerMessage::LeftRoom { room } => {
             put_number(out, number);
@@ -151,8 +189,17 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
         ServerMessage::Broadcast { from, data, .. }
         | ServerMessage::PrivateMessage { from, data, .. } => envelope(out, from, None, data),
         ServerMessage::RoomMessage {
-            room, from, data, ..
-        } => envelope(out, from, Some(room), data),
+            room,
+            from,
+            data,
+            offset,
+            ..
+        } => {
+            if let Some(offset) = offset {
+                put_u64(out, offset);
+            }
+            envelope(out, from, Some(room), data);
+        }
         ServerMessage::MetadataUpdated { metadata } => {
             put_number(out, number);
             put_str(out, metadata);
@@ -213,6 +260,23 @@ fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {
     put_u16(out, max_name.unwrap_or(u16::MAX));
     put_u32(out, rate.unwrap_or(0));
     put_u32(out, rate.map_or(0, |_| saturated(welcome.rate_per_ms)));
+}
+
+fn write_position(out: &mut Vec<u8>, position: Position) {
+    put_u64(out, position.epoch.0);
+    put_u64(out, position.last);
+}
+
+/// A message that was kept, as a frame of its own.
+fn write_past(out: &mut Vec<u8>, room: &str, past: &PastMessage<'_>) {
+    let message = ServerMessage::RoomMessage {
+        room,
+        from: past.from,
+        data: past.data,
+        timestamp: past.timestamp,
+        offset: Some(past.offset),
+    };
+    encode(&message, None, past.timestamp, out);
 }
 
 fn envelope(out: &mut Vec<u8>, from: ClientId, room: Option<&str>, data: Payload<'_>) {

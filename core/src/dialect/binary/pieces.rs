@@ -273,6 +273,13 @@ pub(crate) mod bits {
     pub(crate) const MEMBERS_LIMIT: u8 = 4;
     pub(crate) const PAGE_MORE: u8 = 1;
     pub(crate) const PAGE_METADATA: u8 = 2;
+    pub(crate) const HISTORY_EPOCH: u8 = 1;
+    pub(crate) const HISTORY_AFTER: u8 = 2;
+    pub(crate) const HISTORY_BEFORE: u8 = 4;
+    pub(crate) const HISTORY_LIMIT: u8 = 8;
+    pub(crate) const HISTORY_MORE: u8 = 1;
+    pub(crate) const HISTORY_RESET: u8 = 2;
+    pub(crate) const HISTORY_GAP: u8 = 4;
     pub(crate) const START_NAME: u8 = 1;
     pub(crate) const START_HASH: u8 = 2;
     pub(crate) const START_SECRET: u8 = 4;

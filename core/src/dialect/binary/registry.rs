@@ -70,10 +70,20 @@ pub const USER_TYPING: u8 = 0x2B;
 pub const USER_STOPPED_TYPING: u8 = 0x2C;
 /// A member's metadata.
 pub const MEMBER_UPDATED: u8 = 0x2D;
+/// Asks for messages that are kept.
+pub const HISTORY: u8 = 0x2E;
+/// The page.
+pub const HISTORY_PAGE: u8 = 0x2F;
+/// The answer to a join where messages are kept.
+pub const JOINED_KEPT_ROOM: u8 = 0x30;
+/// A room's log has begun anew.
+pub const RESET: u8 = 0x31;
 /// Data for a room.
 pub const ROOM_MESSAGE: u8 = 0x40;
 /// Data for everyone.
 pub const BROADCAST: u8 = 0x41;
+/// Data from a room that keeps it.
+pub const KEPT_MESSAGE: u8 = 0x42;
 /// Data for one client.
 pub const PRIVATE_MESSAGE: u8 = 0x50;
 /// The sender has a file.
@@ -164,7 +174,7 @@ pub fn name_of(kind: u8) -> Option<&'static str> {
 }
 
 /// Every type in use, in ascending order.
-pub const REGISTRY: [Entry; 41] = [
+pub const REGISTRY: [Entry; 46] = [
     server(
         WELCOME,
         "welcome",
@@ -281,6 +291,25 @@ pub const REGISTRY: [Entry; 41] = [
         "text room, client clientId, rest json metadata",
         "an object",
     ),
+    client(
+        HISTORY,
+        "history",
+        "number, text room, u8 flags, [bit 0: u64 epoch], [bit 1: u64 after], [bit 2: u64 before], [bit 3: u32 limit]",
+        "not both of bits 1 and 2",
+    ),
+    server(
+        HISTORY_PAGE,
+        "history",
+        "number, text room, u64 epoch, u64 last, u8 flags, [bit 2: u64 gapFrom], [bit 2: u64 gapTo], rest frames messages",
+        "bit 0: there are more; bit 1: reset; the frames are of type 0x42",
+    ),
+    server(
+        JOINED_KEPT_ROOM,
+        "joined_room",
+        "number, text room, u32 total, u64 epoch, u64 last, u16 count, count × client members",
+        "instead of 0x21, of a room that keeps messages",
+    ),
+    server(RESET, "reset", "text room, u64 epoch, u64 last", ""),
     both(
         ROOM_MESSAGE,
         "room_message",
@@ -294,6 +323,12 @@ pub const REGISTRY: [Entry; 41] = [
         "number, u8 kind, rest data",
         "u8 kind, client from, rest data",
         "",
+    ),
+    server(
+        KEPT_MESSAGE,
+        "room_message",
+        "u64 offset, u8 kind, client from, text room, rest data",
+        "instead of 0x40, of a room that keeps messages",
     ),
     both(
         PRIVATE_MESSAGE,

@@ -19,7 +19,7 @@ use super::{JsonLimits, NOT_JSON};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, ClientClock, ClientMessage, Data, Messages, Request};
+use crate::message::{Asked, ClientClock, ClientMessage, Data, Epoch, Messages, Request};
 pub(super) use files::SHA_256;
 
 /// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
@@ -71,6 +71,8 @@ struct Fields<'a> {
     metadata: Option<&'a str>,
     user: Option<&'a str>,
     after: Option<&'a str>,
+    before: Option<&'a str>,
+    epoch: Option<&'a str>,
     limit: Option<&'a str>,
     batch: Option<&'a str>,
     messages: Option<&'a str>,
@@ -115,6 +117,8 @@ impl<'a> Fields<'a> {
             "metadata" => &mut self.metadata,
             "user" => &mut self.user,
             "after" => &mut self.after,
+            "before" => &mut self.before,
+            "epoch" => &mut self.epoch,
             "limit" => &mut self.limit,
             "batch" => &mut self.batch,
             "messages" => &mut self.messages,
@@ -184,6 +188,7 @@ impl<'a> Fields<'a> {
                 batch: flag(self.batch, "`batch` must be true or false")?,
             },
             "members" => self.members()?,
+            "history" => self.history()?,
             "typing_start" => ClientMessage::TypingStart { room: self.room()? },
             "typing_stop" => ClientMessage::TypingStop { room: self.room()? },
             "batch" => ClientMessage::Batch {
@@ -246,16 +251,7 @@ impl<'a> Fields<'a> {
         let after = present(self.after)
             .map(|raw| text_field(Some(raw), "`after` must be a string"))
             .transpose()?;
-        let limit = match present(self.limit) {
-            None => None,
-            // More digits than fit are as good as the largest number: the server has its own cap.
-            Some(raw) if is_whole(raw) => Some(raw.parse().unwrap_or(u32::MAX)),
-            Some(_) => {
-                return Err(Refusal::bad_message(
-                    "`limit` must be a whole number from 0 on",
-                ));
-            }
-        };
+        let limit = self.limit()?;
         let metadata = flag(self.metadata, "`metadata` must be true or false")?.unwrap_or(false);
         Ok(ClientMessage::Members {
             room: self.room()?,
@@ -263,6 +259,45 @@ impl<'a> Fields<'a> {
             limit,
             metadata,
         })
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn limit(&self) -> Result<Option<u32>, Refusal> {
+        let limit = whole(self.limit, "`limit` must be a whole number from 0 on")?;
+        Ok(limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))
+    }
+
+    fn history(&self) -> Result<ClientMessage<'a>, Refusal> {
+        let epoch = present(self.epoch).map(|raw| string(raw).and_then(|it| Epoch::parse(&it)));
+        if epoch == Some(None) {
+            return Err(Refusal::bad_message(
+                "`epoch` must be one that the server has told",
+            ));
+        }
+        let after = whole(self.after, "`after` must be a whole number from 0 on")?;
+        let before = whole(self.before, "`before` must be a whole number from 0 on")?;
+        if after.is_some() && before.is_some() {
+            return Err(Refusal::bad_message(
+                "`after` and `before` do not go together",
+            ));
+        }
+        Ok(ClientMessage::History {
+            room: self.room()?,
+            epoch: epoch.flatten(),
+            after,
+            before,
+            limit: self.limit()?,
+        })
+    }
+}
+
+/// A whole number from 0 on. More digits than fit are as good as the largest one.
+fn whole(raw: Option<&str>, wrong: &'static str) -> Result<Option<u64>, Refusal> {
+    match present(raw) {
+        None => Ok(None),
+        Some(raw) if is_whole(raw) => Ok(Some(raw.parse().unwrap_or(u64::MAX))),
+        Some(_) => Err(Refusal::bad_message(wrong)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! answers a request, then the rest. Raw values are copied as they are.
 
 mod files;
+mod history;
 
 #[cfg(test)]
 mod tests;
@@ -45,11 +46,15 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
             room,
             ref members,
             total,
+            history,
         } => {
             begin(out, "joined_room", id);
             string(out, ROOM, room);
             ids(out, members);
             number(out, TOTAL, wide(total));
+            if let Some(position) = history {
+                history::joined(out, position);
+            }
         }
         ServerMessage::LeftRoom { room } => {
             begin(out, "left_room", id);
@@ -94,6 +99,11 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
                 metadata_by_id(out, members, metadata);
             }
         }
+        ServerMessage::History { .. } => history::write(out, message, id),
+        ServerMessage::Reset { room, position } => {
+            begin(out, "reset", id);
+            history::at(out, room, position);
+        }
         ServerMessage::Broadcast {
             from,
             data,
@@ -107,10 +117,14 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
             from,
             data,
             timestamp,
+            offset,
         } => {
             begin(out, "room_message", id);
             string(out, ROOM, room);
             envelope(out, from, data, timestamp);
+            if let Some(offset) = offset {
+                number(out, history::OFFSET, offset);
+            }
         }
         ServerMessage::PrivateMessage {
             from,

@@ -114,8 +114,8 @@ pub(super) enum Field {
 impl Field {
     fn of(key: &[u8]) -> Self {
         match key {
-            b"type" | b"room" | b"to" | b"id" | b"after" | b"limit" | b"timestamp"
-            | b"transferId" | b"transferSecret" => Self::Kept,
+            b"type" | b"room" | b"to" | b"id" | b"after" | b"before" | b"epoch" | b"limit"
+            | b"timestamp" | b"transferId" | b"transferSecret" => Self::Kept,
             b"transfer" | b"offset" | b"size" | b"window" => Self::Number,
             b"data" => Self::Data,
             b"encoding" => Self::Encoding,

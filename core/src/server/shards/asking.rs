@@ -19,6 +19,7 @@ use crate::message::{
     ServerMessage, TransferId,
 };
 use crate::room::LOBBY;
+use crate::room::history::Wanted;
 use crate::session::connection::Session;
 use crate::time::Instant;
 
@@ -44,6 +45,7 @@ enum For {
         again: bool,
     },
     Members,
+    History,
     Private,
     /// For why it is refused.
     Refusal,
@@ -76,7 +78,12 @@ impl Waiting {
             For::Join { room, .. } => room.len(),
             For::Link { message, .. } => message.heap_bytes(),
             For::Resume { name, secret, .. } => name.len() + secret.len(),
-            For::Members | For::Private | For::Refusal | For::Offer(_) | For::File(_) => 0,
+            For::Members
+            | For::History
+            | For::Private
+            | For::Refusal
+            | For::Offer(_)
+            | For::File(_) => 0,
         };
         text + self.asked.heap_bytes()
     }
@@ -132,6 +139,28 @@ impl Server {
             ticket,
             room,
             page,
+        };
+        self.ask(home, request);
+    }
+
+    pub(in crate::server) fn ask_history(
+        &mut self,
+        index: u32,
+        room: u32,
+        wanted: Wanted,
+        asked: Asked<'_>,
+    ) {
+        let Some(Who { connection: to, .. }) = self.who(index) else {
+            return;
+        };
+        let room: Box<str> = self.rooms.name(room).into();
+        let home = self.home(&room);
+        let ticket = self.wait(index, asked, home, For::History);
+        let request = Request::History {
+            to,
+            ticket,
+            room,
+            wanted,
         };
         self.ask(home, request);
     }
@@ -469,15 +498,18 @@ impl Server {
                 room,
                 members,
                 total,
+                history,
             } => {
                 self.let_in(index, &room, total);
                 let reply = ServerMessage::JoinedRoom {
                     room: &room,
                     members: members.into(),
                     total,
+                    history,
                 };
                 self.send(index, &reply, asked);
             }
+            Answer::History { room, found } => self.reply_history(index, &room, &found, asked),
             Answer::Members { room, page, total } => {
                 self.reply_members(index, &room, &page, total, asked);
             }
@@ -637,6 +669,7 @@ pub(in crate::server) fn room_of<'a>(message: &'a ClientMessage<'_>) -> Option<&
         | ClientMessage::Leave { room }
         | ClientMessage::RoomMessage { room, .. }
         | ClientMessage::Members { room, .. }
+        | ClientMessage::History { room, .. }
         | ClientMessage::TypingStart { room }
         | ClientMessage::TypingStop { room } => Some(room),
         ClientMessage::File(FileRequest::Start {

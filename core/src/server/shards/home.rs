@@ -1,6 +1,7 @@
 //! What other shards ask of this one: to be the home of its rooms, and to find its clients.
 
 use super::super::Server;
+use super::super::history::no_history;
 use super::super::membership::{no_such_room, not_member};
 use crate::cluster::message::{Answer, Request, Said, Who};
 use crate::id::ConnectionId;
@@ -52,6 +53,20 @@ impl Server {
                         room,
                     },
                     None => no_such_room().into(),
+                };
+                self.reply_over(to, ticket, answer);
+            }
+            Request::History {
+                to,
+                ticket,
+                room,
+                wanted,
+            } => {
+                let number = self.rooms.find(&room).filter(|&room| self.is_home(room));
+                let answer = match number.map(|number| self.find_history(number, &wanted)) {
+                    None => no_such_room().into(),
+                    Some(None) => no_history().into(),
+                    Some(Some(found)) => Answer::History { room, found },
                 };
                 self.reply_over(to, ticket, answer);
             }
@@ -121,6 +136,7 @@ impl Server {
         Answer::Joined {
             members: self.list_members(room, who.client),
             total: self.room_len(room),
+            history: self.position_of(room),
             room: name,
         }
     }

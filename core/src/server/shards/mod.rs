@@ -137,6 +137,7 @@ impl Server {
         except: Option<ConnectionId>,
         told: Told<'_>,
         timestamp: u64,
+        offset: Option<u64>,
     ) {
         if self.links.is_empty() {
             return;
@@ -169,6 +170,7 @@ impl Server {
                 total,
                 except,
                 timestamp,
+                offset,
                 said: said.clone(),
             };
             self.links.push(shard, Item::Delivery(delivery));
@@ -246,9 +248,12 @@ impl Server {
             entry.total = u32::try_from(delivery.total).unwrap_or(u32::MAX);
         }
         let Delivery {
-            except, timestamp, ..
+            except,
+            timestamp,
+            offset,
+            ..
         } = *delivery;
-        self.tell_here(room, except, delivery.said.told(), timestamp);
+        self.tell_here(room, except, delivery.said.told(), timestamp, offset);
     }
 
     fn reply_over(&mut self, to: ConnectionId, ticket: u64, answer: Answer) {

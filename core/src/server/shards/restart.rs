@@ -90,5 +90,8 @@ impl Server {
         let left = total.saturating_sub(self.room_len(room)) as u64;
         let joined = 0;
         self.tell(room, None, Told::Changed { joined, left });
+        if let Some(position) = self.position_of(room) {
+            self.tell(room, None, Told::Reset(position));
+        }
     }
 }

@@ -116,8 +116,15 @@ fn rooms(rng: &mut Rng) -> Vec<RoomRule> {
         ..RoomRule::default()
     };
     let mut rules = vec![
-        rule("old*", SlowReader::DropOldest),
-        rule("new", SlowReader::DropNewest),
+        RoomRule {
+            history_messages: 3,
+            history_ms: 700,
+            ..rule("old*", SlowReader::DropOldest)
+        },
+        RoomRule {
+            history_messages: 100,
+            ..rule("new", SlowReader::DropNewest)
+        },
         rule("last", SlowReader::Latest),
         RoomRule {
             linger_ms: between(rng, 100, 5_000),

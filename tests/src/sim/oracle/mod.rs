@@ -9,6 +9,7 @@
 
 mod bounds;
 mod files;
+mod logs;
 mod order;
 mod quiet;
 mod replies;
@@ -41,6 +42,10 @@ use shards::{Life, Loss};
 pub struct Oracle {
     config: Config,
     policies: Vec<SlowReader>,
+    /// Whether rooms keep what is said in them.
+    keeps: Vec<bool>,
+    /// Which message has which offset of which epoch.
+    log: BTreeMap<(usize, String, u64), Key>,
     notices: Vec<usize>,
     /// Over how long comings and goings are summed up, in microseconds.
     notice_us: Vec<u64>,
@@ -138,6 +143,8 @@ impl Oracle {
         Self {
             config: plan.config.clone(),
             policies: rooms.clone().map(|room| plan.policy(room)).collect(),
+            keeps: rooms.clone().map(|room| plan.keeps(room)).collect(),
+            log: BTreeMap::new(),
             notices: rooms
                 .clone()
                 .map(|room| plan.notice_members(room))

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Oracle;
+use super::logs::position;
 use super::rooms::members_of;
 use super::session::{Ask, Kind, Outcome, When};
 use super::shards::{can_be_asked_elsewhere, is_done_at_home};
@@ -92,11 +93,13 @@ impl Oracle {
         let whole = total == listed.len() as u64;
         let right = named && listed.contains(&client) && (whole || listed.len() == limit);
         self.check(right, || format!("{number}: a wrong list: {text}"));
+        self.log_stands(number, room, &value["history"], text);
         if self.sessions[number].is_in(room) {
             self.listed(number, room, when, value, text);
         } else {
             self.enter(number, room, when, Some(listed), whole);
             if let Some(stay) = self.sessions[number].stay(room) {
+                stay.kept = position(&value["history"]);
                 stay.count = total;
             }
         }

@@ -36,6 +36,7 @@ impl Oracle {
             audited: 0,
             unsettled: Vec::new(),
             missing: 0,
+            kept: None,
         };
         self.sessions[number].stays.push(stay);
         self.room_changed(room);

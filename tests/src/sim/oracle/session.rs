@@ -174,6 +174,8 @@ pub(super) struct Stay {
     pub(super) unsettled: Vec<Key>,
     /// Messages that should have come and did not.
     pub(super) missing: u64,
+    /// Where messages are kept: the epoch and the offset of the latest that came.
+    pub(super) kept: Option<(String, u64)>,
 }
 
 /// How far the bytes from the server have come.

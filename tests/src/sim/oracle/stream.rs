@@ -139,6 +139,7 @@ impl Oracle {
             | "members_changed" => {
                 self.notice(number, kind, &value, text);
             }
+            "reset" => self.log_begins_anew(number, &value, text),
             "messages_dropped" => self.dropped(number, &value, text),
             "closing" => {
                 let code = value["code"].as_u64().and_then(|code| code.try_into().ok());
@@ -196,6 +197,7 @@ impl Oracle {
         let stamp = stamp_of(value);
         self.check(stamp.is_some(), || format!("{number}: no time: {text}"));
         self.delivered(number, room, key, &value["data"], stamp, text);
+        self.has_its_offset(number, room, key, value, text);
     }
 
     fn private(&mut self, number: usize, value: &Value, text: &str) {

@@ -25,6 +25,13 @@ list! {
             ..Default::default()
         }];
     }),
+    a_room_keeps_what_is_said: || with(|config| {
+        config.rooms = vec![roomwire_core::config::RoomRule {
+            pattern: "tea".to_owned(),
+            history_messages: 2,
+            ..Default::default()
+        }];
+    }),
     members_are_told_sums: || with(|config| {
         config.rooms = vec![roomwire_core::config::RoomRule {
             notice_members: 2,
@@ -284,4 +291,34 @@ fn members_are_told_sums(play: &mut Play<'_>) {
     play.close(ada, 1000, "");
     play.pass(200);
     play.hears(bob, r#""joined":0,"left":1,"total":2"#);
+}
+
+fn a_room_keeps_what_is_said(play: &mut Play<'_>) {
+    let (ada, bob) = (play.connect("ada"), play.connect("bob"));
+    play.join(ada, "tea");
+    play.hears(ada, r#""total":1,"history":{"epoch":"<epoch>","last":0}"#);
+    play.join(bob, "tea");
+    for number in 1..=3 {
+        let message = format!(r#"{{"type":"room_message","room":"tea","data":[{number}]}}"#);
+        play.say(ada, &message);
+        play.hears(bob, &format!(r#""timestamp":<now>,"offset":{number}"#));
+    }
+    play.say(bob, r#"{"type":"history","room":"tea","after":0,"id":7}"#);
+    play.hears(
+        bob,
+        concat!(
+            r#"{"type":"history","id":7,"room":"tea","epoch":"<epoch>","last":3,"messages":["#,
+            r#"{"offset":2,"from":"<ada>","data":[2],"timestamp":<now>},"#,
+            r#"{"offset":3,"from":"<ada>","data":[3],"timestamp":<now>}],"#,
+            r#""more":false,"gap":{"from":1,"to":1}}"#,
+        ),
+    );
+    play.say(bob, r#"{"type":"history","room":"tea","before":3}"#);
+    play.hears(bob, r#""messages":[{"offset":2,"#);
+    let other = r#"{"type":"history","room":"tea","epoch":"0123456789abcdef","after":3}"#;
+    play.say(ada, other);
+    play.hears(ada, r#""more":false,"reset":true"#);
+    play.join(ada, "milk");
+    play.say(ada, r#"{"type":"history","room":"milk"}"#);
+    play.hears(ada, r#""code":"no_history""#);
 }

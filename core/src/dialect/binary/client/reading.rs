@@ -8,7 +8,9 @@ use super::super::pieces::{Reader, bits};
 use super::super::{NOT_TOLD, PROTOCOL, registry};
 use crate::dialect::Refusal;
 use crate::error::ErrorCode;
-use crate::message::{ClientClock, FileNotice, LeaveReason, ServerMessage, Welcome};
+use crate::message::{
+    ClientClock, Epoch, FileNotice, Gap, LeaveReason, PastMessage, Position, ServerMessage, Welcome,
+};
 
 /// What a server has said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +76,8 @@ const fn answers(kind: u8) -> bool {
             | registry::ERROR
             | registry::METADATA_UPDATED
             | registry::JOINED_ROOM
+            | registry::JOINED_KEPT_ROOM
+            | registry::HISTORY_PAGE
             | registry::LEFT_ROOM
             | registry::MEMBERS_PAGE
             | registry::FILE_ACCEPTED
@@ -113,15 +117,16 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
         registry::METADATA_UPDATED => ServerMessage::MetadataUpdated {
             metadata: payload.rest_object(u32::MAX)?,
         },
-        registry::ROOM_MESSAGE => {
-            let (kind, from) = (payload.kind()?, payload.client()?);
-            ServerMessage::RoomMessage {
-                room: payload.text()?,
-                from,
-                data: payload.data(kind, u32::MAX)?,
-                timestamp,
-            }
+        registry::ROOM_MESSAGE => room_message(timestamp, None, payload)?,
+        registry::KEPT_MESSAGE => {
+            let offset = payload.u64()?;
+            room_message(timestamp, Some(offset), payload)?
         }
+        registry::HISTORY_PAGE => history(payload)?,
+        registry::RESET => ServerMessage::Reset {
+            room: payload.text()?,
+            position: position(payload)?,
+        },
         registry::BROADCAST => {
             let (kind, from) = (payload.kind()?, payload.client()?);
             ServerMessage::Broadcast {
@@ -187,6 +192,17 @@ fn about_members<'a>(
                 room,
                 members: payload.clients(count)?.into(),
                 total: wide(total),
+                history: None,
+            }
+        }
+        registry::JOINED_KEPT_ROOM => {
+            let (room, total, position) = (payload.text()?, payload.u32()?, position(payload)?);
+            let count = payload.u16()?;
+            ServerMessage::JoinedRoom {
+                room,
+                members: payload.clients(count)?.into(),
+                total: wide(total),
+                history: Some(position),
             }
         }
         registry::LEFT_ROOM => ServerMessage::LeftRoom {
@@ -247,6 +263,82 @@ fn page<'a>(payload: &mut Reader<'a>) -> Result<ServerMessage<'a>, Refusal> {
         total: wide(total),
         more: flags.has(bits::PAGE_MORE),
     })
+}
+
+fn room_message<'a>(
+    timestamp: u64,
+    offset: Option<u64>,
+    payload: &mut Reader<'a>,
+) -> Result<ServerMessage<'a>, Refusal> {
+    let (kind, from) = (payload.kind()?, payload.client()?);
+    Ok(ServerMessage::RoomMessage {
+        room: payload.text()?,
+        from,
+        data: payload.data(kind, u32::MAX)?,
+        timestamp,
+        offset,
+    })
+}
+
+fn position(payload: &mut Reader<'_>) -> Result<Position, Refusal> {
+    Ok(Position {
+        epoch: Epoch(payload.u64()?),
+        last: payload.u64()?,
+    })
+}
+
+fn history<'a>(payload: &mut Reader<'a>) -> Result<ServerMessage<'a>, Refusal> {
+    let (room, position) = (payload.text()?, position(payload)?);
+    let flags = payload.flags(bits::HISTORY_MORE | bits::HISTORY_RESET | bits::HISTORY_GAP)?;
+    let gap = flags.if_set(bits::HISTORY_GAP, || {
+        let (from, to) = (payload.u64()?, payload.u64()?);
+        Ok(Gap { from, to })
+    })?;
+    Ok(ServerMessage::History {
+        room,
+        position,
+        messages: past(room, payload.rest())?.into(),
+        more: flags.has(bits::HISTORY_MORE),
+        gap,
+        reset: flags.has(bits::HISTORY_RESET),
+    })
+}
+
+/// The messages of a page: frames as they would have come, all of the same room.
+fn past<'a>(of: &str, bytes: &'a [u8]) -> Result<Vec<PastMessage<'a>>, Refusal> {
+    const WRONG: Refusal =
+        Refusal::bad_message("a page must hold messages of its room that are kept");
+    let mut frames = Frames::of(bytes);
+    let mut all = Vec::new();
+    for frame in &mut frames {
+        let frame = Frame::parse(frame).map_err(no_frame)?;
+        if frame.kind != registry::KEPT_MESSAGE {
+            return Err(WRONG);
+        }
+        let mut payload = Reader::of(frame.payload);
+        let offset = payload.u64()?;
+        let message = room_message(frame.timestamp, Some(offset), &mut payload)?;
+        payload.end()?;
+        match message {
+            ServerMessage::RoomMessage {
+                room,
+                from,
+                data,
+                timestamp,
+                ..
+            } if room == of => all.push(PastMessage {
+                offset,
+                from,
+                data,
+                timestamp,
+            }),
+            _ => return Err(WRONG),
+        }
+    }
+    if frames.left() > 0 {
+        return Err(WRONG);
+    }
+    Ok(all)
 }
 
 fn about_files<'a>(kind: u8, payload: &mut Reader<'a>) -> Result<FileNotice<'a>, Refusal> {

@@ -12,8 +12,9 @@ use crate::dialect::json::any_value;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
-    Asked, ClientClock, ClientMessage, Data, Destination, FileNotice, FileRequest, LeaveReason,
-    Messages, Named, Payload, Request, ServerMessage, TransferId, Welcome,
+    Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileNotice, FileRequest, Gap,
+    LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
+    TransferId, Welcome,
 };
 
 /// What messages are made of.
@@ -115,6 +116,13 @@ impl Parts {
                 limit: limited.then_some(self.shorts[0]),
                 metadata: with_metadata,
             },
+            ClientMessage::History {
+                room: self.room(),
+                epoch: further.then_some(Epoch(self.longs[0])),
+                after: (self.choice % 3 == 0).then_some(self.longs[1]),
+                before: (self.choice % 3 == 1).then_some(self.longs[1]),
+                limit: limited.then_some(self.shorts[0]),
+            },
             ClientMessage::TypingStart { room: self.room() },
             ClientMessage::TypingStop { room: self.room() },
             ClientMessage::Batch {
@@ -170,6 +178,17 @@ impl Parts {
         ]
     }
 
+    fn past(&self) -> Vec<PastMessage<'_>> {
+        let each = self.clients.iter().zip(self.longs);
+        let each = each.map(|(&from, offset)| PastMessage {
+            offset,
+            from,
+            data: self.payload(),
+            timestamp: self.longs[0],
+        });
+        each.collect()
+    }
+
     /// Every kind of message of a server, with numbers that fit their fields.
     fn messages<'a>(&'a self, metadata: &'a [Cow<'a, str>]) -> Vec<ServerMessage<'a>> {
         let (room, client) = (self.texts[0].as_str(), self.clients[0]);
@@ -178,6 +197,10 @@ impl Parts {
         let total = first as usize;
         let later = self.flags[0].then(|| u64::from(second.min(u32::MAX - 1)));
         let data = self.payload();
+        let position = Position {
+            epoch: Epoch(self.longs[0]),
+            last: self.longs[1],
+        };
         let code = ErrorCode::ALL[usize::from(self.choice) % ErrorCode::ALL.len()];
         let mut all = vec![
             ServerMessage::Welcome(Welcome {
@@ -200,7 +223,20 @@ impl Parts {
                 room,
                 members: self.clients.as_slice().into(),
                 total,
+                history: self.flags[1].then_some(position),
             },
+            ServerMessage::History {
+                room,
+                position,
+                messages: self.past().into(),
+                more: self.flags[1],
+                gap: self.flags[0].then_some(Gap {
+                    from: self.longs[1],
+                    to: self.longs[0],
+                }),
+                reset: self.flags[2],
+            },
+            ServerMessage::Reset { room, position },
             ServerMessage::LeftRoom { room },
             ServerMessage::MemberJoined { room, client },
             ServerMessage::MembersChanged {
@@ -226,6 +262,7 @@ impl Parts {
                 from: client,
                 data,
                 timestamp,
+                offset: self.flags[2].then_some(self.longs[1]),
             },
             ServerMessage::PrivateMessage {
                 from: client,

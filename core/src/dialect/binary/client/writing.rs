@@ -84,6 +84,7 @@ fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
         ClientMessage::SetMetadata { .. } => registry::SET_METADATA,
         ClientMessage::Hello { .. } => registry::HELLO,
         ClientMessage::Members { .. } => registry::MEMBERS,
+        ClientMessage::History { .. } => registry::HISTORY,
         ClientMessage::TypingStart { .. } => registry::TYPING_START,
         ClientMessage::TypingStop { .. } => registry::TYPING_STOP,
         ClientMessage::Batch { .. } => registry::BATCH,
@@ -142,6 +143,28 @@ fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
             );
             if let Some(after) = after {
                 client(out, ClientId::parse(after))?;
+            }
+            if let Some(limit) = limit {
+                put_u32(out, *limit);
+            }
+        }
+        ClientMessage::History {
+            room,
+            epoch,
+            after,
+            before,
+            limit,
+        } => {
+            text(out, room)?;
+            out.push(
+                flag(bits::HISTORY_EPOCH, epoch.is_some())
+                    | flag(bits::HISTORY_AFTER, after.is_some())
+                    | flag(bits::HISTORY_BEFORE, before.is_some())
+                    | flag(bits::HISTORY_LIMIT, limit.is_some()),
+            );
+            let epoch = epoch.map(|epoch| epoch.0);
+            for number in [epoch, *after, *before].into_iter().flatten() {
+                put_u64(out, number);
             }
             if let Some(limit) = limit {
                 put_u32(out, *limit);

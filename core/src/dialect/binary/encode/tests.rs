@@ -146,6 +146,7 @@ fn a_page_that_is_too_long_says_that_there_is_more() {
         room: "r",
         members: members.clone(),
         total: 65_536,
+        history: None,
     };
     let mut other = Vec::new();
     assert_eq!(read_back(&page, &mut other).message, page);

@@ -297,7 +297,7 @@ fn what_is_no_request_is_refused() {
         "welcome",
         "file_accepted",
         "file_",
-        "history",
+        "resume",
         "\\ud800",
         "__proto__",
     ] {

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::encode;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Welcome};
+use crate::message::{
+    ClientClock, Epoch, Gap, LeaveReason, PastMessage, Payload, Position, ServerMessage, Welcome,
+};
 
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
 const B: &str = "client_________________________";
@@ -106,6 +108,7 @@ fn replies() {
             room: "lobby",
             members: members.into(),
             total: 3,
+            history: None,
         }
     }
     golden(
@@ -228,6 +231,7 @@ fn envelopes_carry_data_byte_exact() {
             from,
             data,
             timestamp,
+            offset: None,
         },
         r#"{"type":"room_message","room":"r","from":"$A","data":{ "n" : 9007199254740993 },"timestamp":5}"#,
     );
@@ -257,6 +261,7 @@ fn bytes_are_base64_and_marked() {
                 from,
                 data,
                 timestamp,
+                offset: None,
             },
             &format!(r#"{{"type":"room_message","room":"r",{fields}}}"#),
         );
@@ -347,4 +352,76 @@ proptest! {
         prop_assert_eq!(tree["message"].as_str(), Some(message.as_str()));
         prop_assert_eq!(tree["id"].as_str(), Some("x"));
     }
+}
+
+#[test]
+fn what_is_kept_has_its_place() {
+    let (from, timestamp) = (a(), 5);
+    let position = Position {
+        epoch: Epoch(0xab),
+        last: 9,
+    };
+    golden(
+        &ServerMessage::JoinedRoom {
+            room: "r",
+            members: [from][..].into(),
+            total: 1,
+            history: Some(position),
+        },
+        r#"{"type":"joined_room","room":"r","members":["$A"],"total":1,"history":{"epoch":"00000000000000ab","last":9}}"#,
+    );
+    golden(
+        &ServerMessage::RoomMessage {
+            room: "r",
+            from,
+            data: Payload::Json("1"),
+            timestamp,
+            offset: Some(9),
+        },
+        r#"{"type":"room_message","room":"r","from":"$A","data":1,"timestamp":5,"offset":9}"#,
+    );
+    golden(
+        &ServerMessage::Reset {
+            room: "r",
+            position,
+        },
+        r#"{"type":"reset","room":"r","epoch":"00000000000000ab","last":9}"#,
+    );
+    let past = |offset, data| PastMessage {
+        offset,
+        from,
+        data,
+        timestamp,
+    };
+    let messages = [
+        past(8, Payload::Json("{}")),
+        past(9, Payload::Bytes(b"tea")),
+    ];
+    golden(
+        &ServerMessage::History {
+            room: "r",
+            position,
+            messages: [][..].into(),
+            more: false,
+            gap: None,
+            reset: false,
+        },
+        r#"{"type":"history","room":"r","epoch":"00000000000000ab","last":9,"messages":[],"more":false}"#,
+    );
+    golden(
+        &ServerMessage::History {
+            room: "r",
+            position,
+            messages: messages[..].into(),
+            more: true,
+            gap: Some(Gap { from: 5, to: 7 }),
+            reset: true,
+        },
+        concat!(
+            r#"{"type":"history","room":"r","epoch":"00000000000000ab","last":9,"messages":["#,
+            r#"{"offset":8,"from":"$A","data":{},"timestamp":5},"#,
+            r#"{"offset":9,"from":"$A","data":"dGVh","encoding":"base64","timestamp":5}],"#,
+            r#""more":true,"gap":{"from":5,"to":7},"reset":true}"#,
+        ),
+    );
 }

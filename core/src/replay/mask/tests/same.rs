@@ -255,7 +255,7 @@ fn value() -> impl Strategy<Value = String> {
 
 /// Fields that a message of this type needs, more often than not.
 fn message() -> impl Strategy<Value = String> {
-    const TYPES: [&str; 21] = [
+    const TYPES: [&str; 22] = [
         "broadcast",
         "room_message",
         "private_message",
@@ -272,6 +272,7 @@ fn message() -> impl Strategy<Value = String> {
         "hello",
         "set_metadata",
         "members",
+        "history",
         "roll",
         "ping",
         "image/png",

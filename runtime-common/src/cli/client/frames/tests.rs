@@ -15,6 +15,7 @@ fn said() -> Vec<u8> {
         from: ClientId::from_bytes(&[1; 18]),
         data: Payload::Bytes(b"hi"),
         timestamp: 9,
+        offset: None,
     };
     told(&message, 0)
 }

@@ -1,0 +1,59 @@
+//! What is said of messages that are kept.
+
+use super::{ROOM, begin, envelope, flag, number, put, string};
+use crate::message::{Position, ServerMessage};
+
+/// A page of a room's log; any other message is none of this module's.
+pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&str>) {
+    let ServerMessage::History {
+        room,
+        position,
+        ref messages,
+        more,
+        gap,
+        reset,
+    } = *message
+    else {
+        return;
+    };
+    begin(out, "history", id);
+    at(out, room, position);
+    put(out, r#","messages":["#);
+    for (index, past) in messages.iter().enumerate() {
+        let begin = if index == 0 {
+            r#"{"offset":"#
+        } else {
+            r#",{"offset":"#
+        };
+        number(out, begin, past.offset);
+        envelope(out, past.from, past.data, past.timestamp);
+        out.push(b'}');
+    }
+    out.push(b']');
+    flag(out, r#","more":"#, more);
+    if let Some(gap) = gap {
+        number(out, r#","gap":{"from":"#, gap.from);
+        number(out, r#","to":"#, gap.to);
+        out.push(b'}');
+    }
+    if reset {
+        flag(out, r#","reset":"#, true);
+    }
+}
+
+/// A room and where its log stands.
+pub(super) fn at(out: &mut Vec<u8>, room: &str, position: Position) {
+    string(out, ROOM, room);
+    string(out, r#","epoch":"#, &position.epoch.to_string());
+    number(out, LAST, position.last);
+}
+
+/// The same for somebody who has joined it.
+pub(super) fn joined(out: &mut Vec<u8>, position: Position) {
+    string(out, r#","history":{"epoch":"#, &position.epoch.to_string());
+    number(out, LAST, position.last);
+    out.push(b'}');
+}
+
+pub(super) const OFFSET: &str = r#","offset":"#;
+const LAST: &str = r#","last":"#;

@@ -1,0 +1,81 @@
+//! What rooms keep: all members hear the same message with the same offset, each of them in the order of the offsets.
+
+use serde_json::Value;
+
+use super::Oracle;
+use super::session::Key;
+use super::stream::room_of;
+
+impl Oracle {
+    /// Where a room's log stands, as told to somebody who joins, or joins again.
+    pub(super) fn log_stands(&mut self, number: usize, room: usize, told: &Value, text: &str) {
+        let keeps = self.keeps[room];
+        let told = position(told);
+        self.check(told.is_some() == keeps, || {
+            format!("{number}: kept or not: {text}")
+        });
+        if let Some((epoch, last)) = told
+            && self.sessions[number].is_in(room)
+            && let Some(stay) = self.sessions[number].stay(room)
+        {
+            let fits = stay.kept.as_ref().is_some_and(|(known, latest)| {
+                // With several shards the reply may overtake what tells of the failure.
+                *known != epoch || *latest <= last
+            });
+            self.check(fits, || format!("{number}: the log is shorter: {text}"));
+        }
+    }
+
+    /// A room's home has failed, and what it kept is lost.
+    pub(super) fn log_begins_anew(&mut self, number: usize, value: &Value, text: &str) {
+        let room = room_of(value).filter(|&room| self.sessions[number].is_in(room));
+        let Some(room) = room else {
+            return self.fail(|| format!("{number}: not a member: {text}"));
+        };
+        let right = self.keeps[room] && self.lost_its_home(room);
+        self.check(right, || format!("{number}: nothing was lost: {text}"));
+        self.coverage.edge("a log begins anew");
+        let position = position(value);
+        self.check(position.is_some(), || {
+            format!("{number}: no position: {text}")
+        });
+        if let Some(stay) = self.sessions[number].stay(room) {
+            stay.kept = position;
+        }
+    }
+
+    /// A message of a room has come.
+    pub(super) fn has_its_offset(
+        &mut self,
+        number: usize,
+        room: usize,
+        key: Key,
+        value: &Value,
+        text: &str,
+    ) {
+        let offset = value["offset"].as_u64();
+        let keeps = self.keeps[room];
+        self.check(offset.is_some() == keeps, || {
+            format!("{number}: an offset, or none: {text}")
+        });
+        let stay = self.sessions[number].stay(room);
+        let kept = stay.and_then(|stay| stay.kept.as_mut());
+        let Some((offset, (epoch, latest))) = offset.zip(kept) else {
+            return;
+        };
+        let later = offset > *latest;
+        *latest = offset;
+        let place = (room, epoch.clone(), offset);
+        let same = *self.log.entry(place).or_insert(key) == key;
+        self.check(later, || format!("{number}: an offset that was: {text}"));
+        self.check(same, || {
+            format!("{number}: another message has that offset: {text}")
+        });
+    }
+}
+
+/// An epoch, and the offset of the latest message.
+pub(super) fn position(value: &Value) -> Option<(String, u64)> {
+    let epoch = value["epoch"].as_str()?;
+    Some((epoch.to_owned(), value["last"].as_u64()?))
+}

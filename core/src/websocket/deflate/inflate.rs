@@ -55,9 +55,6 @@ impl Inflater {
         if open {
             return Err(DecodeError::CorruptDeflate);
         }
-        if len > max_bytes {
-            return Err(DecodeError::MessageTooLarge);
-        }
         Ok(self.buffer.get(..len).unwrap_or_default())
     }
 
@@ -100,19 +97,23 @@ impl Message<'_> {
     /// Reads a part of the stream. Each turn reads or writes something, or is the last.
     fn read(&mut self, mut input: &[u8]) -> Result<(), DecodeError> {
         while !input.is_empty() || self.may_have_more() {
-            self.make_room(input.len())?;
+            self.make_room(input.len());
             let end = self.room.min(self.buffer.len());
             let into = self.buffer.get_mut(self.len..end).unwrap_or_default();
             let (read, written) = (self.context.total_in(), self.context.total_out());
             let status = self
                 .context
-                .decompress(input, into, InflateFlush::SyncFlush)
-                .map_err(|_| DecodeError::CorruptDeflate)?;
+                .decompress(input, into, InflateFlush::SyncFlush);
             // Neither is more than what was lent.
             let read = (self.context.total_in() - read) as usize;
             let written = (self.context.total_out() - written) as usize;
             input = input.get(read..).unwrap_or_default();
             self.len += written;
+            // Whatever is wrong behind the byte that is too many.
+            if self.len >= self.room {
+                return Err(DecodeError::MessageTooLarge);
+            }
+            let status = status.map_err(|_| DecodeError::CorruptDeflate)?;
             self.open = status != Status::StreamEnd;
             if !self.open {
                 self.context.reset(false);
@@ -133,10 +134,7 @@ impl Message<'_> {
     }
 
     /// Makes room for at least one byte, for what so much input may come to.
-    fn make_room(&mut self, input_bytes: usize) -> Result<(), DecodeError> {
-        if self.len >= self.room {
-            return Err(DecodeError::MessageTooLarge);
-        }
+    fn make_room(&mut self, input_bytes: usize) {
         if self.len == self.buffer.len() {
             let likely = input_bytes.saturating_mul(4).max(SMALLEST_BYTES);
             let bytes = self
@@ -147,7 +145,6 @@ impl Message<'_> {
             self.buffer.reserve_exact(bytes - self.len);
             self.buffer.resize(bytes, 0);
         }
-        Ok(())
     }
 }
 

@@ -186,6 +186,20 @@ fn the_cap_is_the_last_byte() {
     );
 }
 
+/// One byte, one too many, and behind it a block of a reserved type.
+#[test]
+fn what_is_too_large_is_not_read_on() {
+    let payload = b"\x00\x02\x00\xfd\xffaa\x06";
+    for (cap, error) in [
+        (0, DecodeError::MessageTooLarge),
+        (1, DecodeError::MessageTooLarge),
+        (2, DecodeError::CorruptDeflate),
+    ] {
+        let mut inflater = Inflater::new();
+        assert_eq!(inflater.inflate(payload, cap), Err(error), "{cap}");
+    }
+}
+
 /// A thousand to one.
 #[test]
 fn a_bomb_takes_no_more_memory_than_the_cap() {

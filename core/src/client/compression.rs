@@ -49,6 +49,11 @@ impl Compression {
         }
     }
 
+    /// Memory of it, in bytes. O(1).
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.compressors.heap_bytes() + self.inflater.heap_bytes()
+    }
+
     /// Gives back what an unusually large message took. O(1).
     pub(super) fn shrink(&mut self) {
         self.compressors.shrink();

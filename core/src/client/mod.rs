@@ -274,6 +274,18 @@ impl Client {
         matches!(self.phase, Phase::Over) && self.unsent().is_empty()
     }
 
+    /// Memory of what it holds, in bytes: of what has arrived of a response, a message or a control frame, of what
+    /// waits to be written, and of compression. O(1).
+    pub fn heap_bytes(&self) -> usize {
+        let head = match &self.phase {
+            Phase::Opening(response) => response.buffered_bytes(),
+            Phase::Open | Phase::Closing | Phase::Over => 0,
+        };
+        let ping = self.ping.as_ref().map_or(0, Vec::capacity);
+        let compression = self.compression.as_ref().map_or(0, |it| it.heap_bytes());
+        head + self.decoder.buffered_bytes() + self.out.capacity() + ping + compression
+    }
+
     /// Reads on in the response; gives how many bytes belong to it.
     fn read_response(&mut self, bytes: &[u8], on_event: impl FnOnce(Event<'_>)) -> usize {
         let Phase::Opening(response) = &mut self.phase else {

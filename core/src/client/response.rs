@@ -148,6 +148,11 @@ impl Response {
         None
     }
 
+    /// Memory of what has arrived, in bytes. O(1).
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.head.capacity()
+    }
+
     /// What is wrong where a line end is.
     fn broken(&self) -> ResponseError {
         if self.head.starts_with(START) {

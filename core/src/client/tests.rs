@@ -387,3 +387,23 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
         },
     )
 }
+
+#[test]
+fn it_says_what_it_holds() {
+    let mut client = client_with(config());
+    let request = client.heap_bytes();
+    assert!(request >= client.unsent().len());
+    // A head that is not whole is held, and given back when it is.
+    let (head, rest) = RESPONSE.split_at(100);
+    receive(&mut client, head);
+    assert!((100..=200).contains(&(client.heap_bytes() - request)));
+    receive(&mut client, rest);
+    assert_eq!(client.heap_bytes(), request);
+    // So is a message.
+    receive(&mut client, b"\x82\x7e\x03\xe8first");
+    assert!((5..=1_000).contains(&(client.heap_bytes() - request)));
+    receive(&mut client, &[b'a'; 995]);
+    assert_eq!(client.heap_bytes(), request);
+    client.ended(|_| {});
+    assert_eq!(client.heap_bytes(), 0);
+}

@@ -175,3 +175,16 @@ fn nothing_is_compressed_that_was_not_agreed_on() {
     let seen = receive(&mut client, &compressed(1, &[b'a'; 500]));
     assert_eq!(seen, ["Violation(ReservedBits)"]);
 }
+
+#[test]
+fn what_it_compresses_with_is_held_from_the_first_message_on() {
+    let mut client = open_compressing();
+    let before = client.heap_bytes();
+    let mut frames = compressed(2, &[b'a'; 1_000]);
+    client.receive(&mut frames, |_| {});
+    let inflating = client.heap_bytes() - before;
+    assert!((48_000..56_000).contains(&inflating), "{inflating}");
+    client.send_binary(&[b'a'; 2_000]).expect("room");
+    let compressing = client.heap_bytes() - before - inflating;
+    assert!((320_000..330_000).contains(&compressing), "{compressing}");
+}

@@ -4,6 +4,8 @@
 //! `fuzz_targets/` hand over what libFuzzer invents, `tests/replay.rs` what is checked in under `corpus/`.
 
 pub mod binary;
+pub mod client;
+pub mod deflate;
 pub mod forwarded;
 pub mod frames;
 pub mod heartbeat;
@@ -13,6 +15,7 @@ pub mod input;
 pub mod json;
 pub mod limiter;
 pub mod mask;
+pub mod negotiation;
 pub mod proxy_protocol;
 pub mod replay;
 pub mod seeds;
@@ -22,8 +25,10 @@ pub mod server;
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("binary", binary::target),
+    ("client", client::target),
+    ("deflate", deflate::target),
     ("forwarded", forwarded::target),
     ("frames", frames::target),
     ("heartbeat", heartbeat::target),
@@ -32,6 +37,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("json", json::target),
     ("limiter", limiter::target),
     ("mask", mask::target),
+    ("negotiation", negotiation::target),
     ("proxy_protocol", proxy_protocol::target),
     ("replay", replay::target),
     ("server", server::target),

@@ -2,10 +2,14 @@
 //!
 //! `cargo run --example seeds` writes them into the corpora as `seed-<name>`.
 
+mod connection;
+
 /// Names and bytes of a target's seeds; empty for a target that is not known.
 pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
     match target {
         "binary" => binary(),
+        "client" => connection::client(),
+        "deflate" => connection::deflate(),
         "forwarded" => forwarded(),
         "frames" => frames(),
         "heartbeat" => heartbeat(),
@@ -14,6 +18,7 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "json" => json(),
         "limiter" => limiter(),
         "mask" => mask(),
+        "negotiation" => connection::negotiation(),
         "proxy_protocol" => proxy_protocol(),
         "replay" => replay(),
         "server" => server(),

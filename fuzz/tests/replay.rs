@@ -11,6 +11,16 @@ fn binary() {
 }
 
 #[test]
+fn client() {
+    replay("client");
+}
+
+#[test]
+fn deflate() {
+    replay("deflate");
+}
+
+#[test]
 fn forwarded() {
     replay("forwarded");
 }
@@ -48,6 +58,11 @@ fn limiter() {
 #[test]
 fn mask() {
     replay("mask");
+}
+
+#[test]
+fn negotiation() {
+    replay("negotiation");
 }
 
 #[test]

@@ -64,7 +64,10 @@ impl Compressors {
     pub fn compress(&mut self, window: Window, message: &[u8]) -> Option<&[u8]> {
         // For whatever a message comes to: a context that ran out of room is not to be trusted any more.
         let pieces = message.len() / piece_bytes(self.effort) + 1;
-        let room = message.len() + pieces * BLOCK_BYTES;
+        // Some of the fixed codes take nine bits for a byte; level 1 stores nothing, and no level what lies farther back
+        // than its window.
+        let codes = message.len() / 8;
+        let room = message.len() + codes + pieces * BLOCK_BYTES;
         if self.buffer.len() < room {
             self.buffer.reserve_exact(room - self.buffer.len());
             self.buffer.resize(room, 0);

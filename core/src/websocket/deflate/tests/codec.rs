@@ -280,6 +280,28 @@ fn noise_of_any_kind_and_length_is_compressed_or_not() {
     }
 }
 
+/// Of bytes that have the longest of the fixed codes, too: a context that ran out of room would be thrown away.
+#[test]
+fn noise_finds_room_at_every_effort() {
+    let high: Vec<u8> = noise(100_000).iter().map(|byte| byte | 0x90).collect();
+    for level in 1..=9 {
+        for memory_level in 1..=9 {
+            let mut compressors = Compressors::new(Effort {
+                level,
+                memory_level,
+            });
+            for window in [Window::Bits9, Window::MAX] {
+                for message in [&high[..1_000], &high] {
+                    compressors.compress(window, message);
+                }
+            }
+            compressors.shrink();
+            let held = compressors.heap_bytes();
+            assert!(held > 390_000, "{level} {memory_level}: {held}");
+        }
+    }
+}
+
 #[test]
 fn no_message_shows_in_another() {
     let (one, other) = (b"one message ".repeat(50), b"another message ".repeat(50));

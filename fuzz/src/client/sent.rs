@@ -54,7 +54,7 @@ pub(super) fn check(outcome: &Outcome, is_whole: bool) {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(decoder.buffered_bytes(), 0);
+    assert!(decoder.buffered_bytes() == 0 || !is_whole, "half a frame");
     let queued = outcome.tried.iter().filter(|tried| tried.is_ok()).count();
     assert!(messages == queued || (messages < queued && !is_whole));
 }

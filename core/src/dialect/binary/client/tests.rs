@@ -119,8 +119,8 @@ impl Parts {
             ClientMessage::History {
                 room: self.room(),
                 epoch: further.then_some(Epoch(self.longs[0])),
-                after: (self.choice % 3 == 0).then_some(self.longs[1]),
-                before: (self.choice % 3 == 1).then_some(self.longs[1]),
+                after: further.then_some(self.longs[1]),
+                before: (limited && !further).then_some(self.longs[1]),
                 limit: limited.then_some(self.shorts[0]),
             },
             ClientMessage::TypingStart { room: self.room() },

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use audience::Audience;
 use guests::Guests;
-use history::{History, Keeps};
+use history::History;
 use smallvec::SmallVec;
 
 use crate::cluster::files::Offer;
@@ -115,7 +115,6 @@ pub(crate) struct Rule {
     pub(crate) notice_members: usize,
     pub(crate) notice_interval: Duration,
     pub(crate) metadata_notices: bool,
-    pub(crate) keeps: Keeps,
 }
 
 /// A client's place in a room.

@@ -14,11 +14,6 @@ fn room(slow_reader: SlowReader) -> Room {
         notice_members: 10,
         notice_interval: Duration::ZERO,
         metadata_notices: true,
-        keeps: Keeps {
-            messages: 0,
-            bytes: 0,
-            age: Duration::ZERO,
-        },
     };
     Room::new(rule, 7, ShardId(0))
 }

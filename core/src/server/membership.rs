@@ -73,10 +73,11 @@ impl Server {
             serial => serial,
         };
         self.mirrors += usize::from(home != self.shard);
-        let mut room = Room::new(self.rule(name), self.last_room, home);
-        if home == self.shard && room.rule.keeps.messages > 0 {
+        let (rule, keeps) = self.rule(name);
+        let mut room = Room::new(rule, self.last_room, home);
+        if home == self.shard && keeps.messages > 0 {
             let epoch = self.epoch_of(room.serial);
-            room.history = Some(Box::new(History::new(room.rule.keeps, epoch)));
+            room.history = Some(Box::new(History::new(keeps, epoch)));
         }
         self.rooms.insert(name, room)
     }
@@ -371,12 +372,13 @@ impl Server {
         false
     }
 
-    fn rule(&self, name: &str) -> Rule {
+    /// What holds for a room, and what it keeps; that is not for every room to remember.
+    fn rule(&self, name: &str) -> (Rule, Keeps) {
         self.steps.many(self.config.rooms.len());
         let mut rules = self.config.rooms.iter();
         match rules.find(|rule| room::matches(&rule.pattern, name)) {
-            Some(rule) => resolve(rule),
-            None => resolve(&RoomRule::default()),
+            Some(rule) => (resolve(rule), keeps(rule)),
+            None => (resolve(&RoomRule::default()), keeps(&RoomRule::default())),
         }
     }
 }
@@ -397,11 +399,14 @@ fn resolve(rule: &RoomRule) -> Rule {
         notice_members: rule.notice_members as usize,
         notice_interval: Duration::from_millis(rule.notice_interval_ms),
         metadata_notices: rule.metadata_notices,
-        keeps: Keeps {
-            messages: rule.history_messages as usize,
-            bytes: rule.history_bytes,
-            age: Duration::from_millis(rule.history_ms),
-        },
+    }
+}
+
+const fn keeps(rule: &RoomRule) -> Keeps {
+    Keeps {
+        messages: rule.history_messages as usize,
+        bytes: rule.history_bytes,
+        age: Duration::from_millis(rule.history_ms),
     }
 }
 

@@ -308,6 +308,11 @@ fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> 
         2 => format!("\"leave\",\"room\":{}", room()),
         3 => format!("\"typing_start\",\"room\":{}", room()),
         4 => format!("\"typing_stop\",\"room\":{}", room()),
+        5 if choice & 4 == 4 => format!(
+            "\"history\",\"room\":{},\"after\":{},\"limit\":2",
+            room(),
+            choice >> 3
+        ),
         5 => format!(
             "\"members\",\"room\":{},\"metadata\":true,\"limit\":1",
             room()

@@ -4,6 +4,7 @@
 //! servers are tungstenite's, or plain sockets, on a thread of the test.
 #![cfg(feature = "cli")]
 
+mod bombs;
 mod peer;
 mod process;
 #[cfg(feature = "tls")]

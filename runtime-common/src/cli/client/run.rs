@@ -3,6 +3,7 @@
 mod input;
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use roomwire_core::client::{Client, SendError};
@@ -19,6 +20,8 @@ use input::{Input, Line};
 /// Reads of the socket before anything else has its turn.
 const READS_PER_TURN: u32 = 16;
 const BUFFER_BYTES: usize = 64 * 1024;
+/// No more is taken while so much waits to be printed: a few bytes may stand for many that were compressed.
+const ENOUGH_UNPRINTED_BYTES: usize = 64 * 1024;
 /// What is said in the closing handshake, for people.
 const GOODBYE: &str = "Client closing connection";
 
@@ -39,6 +42,7 @@ pub(super) fn run(
         input: Input::default(),
         clock: ClockBase::new(),
         buffer: vec![0; BUFFER_BYTES],
+        untaken: 0..0,
         is_heard: true,
     };
     let (mut stage, mut since) = (Stage::Opening, Instant::now());
@@ -80,6 +84,8 @@ struct Session<'a> {
     input: Input,
     clock: ClockBase,
     buffer: Vec<u8>,
+    /// Where in the buffer what has been read and not taken lies.
+    untaken: Range<usize>,
     /// Somebody reads stdout.
     is_heard: bool,
 }
@@ -133,12 +139,11 @@ impl Session<'_> {
             if self.client.is_over() {
                 return false;
             }
+            if !self.take() {
+                return true;
+            }
             match self.wire.read(&mut self.buffer) {
-                Ok(Arrived::Bytes(count)) => {
-                    let bytes = self.buffer.get_mut(..count).unwrap_or_default();
-                    let (talk, now) = (&mut self.talk, self.clock.now().unix_ms);
-                    self.client.receive(bytes, |event| talk.take(now, &event));
-                }
+                Ok(Arrived::Bytes(count)) => self.untaken = 0..count,
                 Ok(Arrived::Nothing) => return false,
                 Ok(Arrived::End) => {
                     let (talk, now) = (&mut self.talk, self.clock.now().unix_ms);
@@ -150,6 +155,23 @@ impl Session<'_> {
                     return false;
                 }
             }
+        }
+        true
+    }
+
+    /// Takes what has been read; `false` where first something has to be printed.
+    fn take(&mut self) -> bool {
+        while let Some(bytes) = self.buffer.get_mut(self.untaken.clone())
+            && !bytes.is_empty()
+        {
+            if self.talk.unprinted_bytes() >= ENOUGH_UNPRINTED_BYTES {
+                return false;
+            }
+            let (talk, now) = (&mut self.talk, self.clock.now().unix_ms);
+            let taken = self
+                .client
+                .receive_next(bytes, |event| talk.take(now, &event));
+            self.untaken.start += taken;
         }
         true
     }

@@ -158,6 +158,12 @@ impl Talk {
         self.go_on();
     }
 
+    /// How much there is to print.
+    pub(super) fn unprinted_bytes(&self) -> usize {
+        let complaints = self.complaints.iter().map(String::len);
+        self.lines.len() + complaints.sum::<usize>()
+    }
+
     /// The lines that are to be written.
     pub(super) fn take_lines(&mut self) -> String {
         std::mem::take(&mut self.lines)

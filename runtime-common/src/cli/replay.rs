@@ -146,6 +146,7 @@ impl Show<'_> {
             let progress = replayer.step().map_err(Failed::Replay)?;
             if let Some(header) = replayer.header().filter(|_| !told) {
                 told = true;
+                self.views.keep_to(&header.config);
                 self.header(header).map_err(Failed::Write)?;
             }
             match progress {

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use roomwire_core::config::ListenerConfig;
 use roomwire_core::replay::{Options, Recorder};
+use roomwire_core::websocket::deflate::{Compressors, Effort, Window};
+use roomwire_core::websocket::{Data, OpCode, put_masked_frame};
 use roomwire_core::{Config, Input, ListenerId, Machine as _, Now, PeerAddr};
 
 use super::*;
@@ -28,9 +30,13 @@ fn file(name: &str) -> PathBuf {
 
 /// A recording of one client that sends these bytes, in a file of its own.
 fn recording(name: &str, config: Config, received: &[&[u8]]) -> PathBuf {
+    recording_with(name, config, Options::default(), received)
+}
+
+fn recording_with(name: &str, config: Config, options: Options, received: &[&[u8]]) -> PathBuf {
     let mut bytes = Vec::new();
     let config = config.validate().expect("valid");
-    let mut recorder = Recorder::new(config, [1; 32], Options::default(), &mut bytes);
+    let mut recorder = Recorder::new(config, [1; 32], options, &mut bytes);
     let now = Now::default();
     let id = recorder.accept(now, PeerAddr::Local, ListenerId(0));
     let connection = id.expect("a place");
@@ -143,5 +149,41 @@ fn what_a_proxy_says_first_is_shown_and_decides_the_same() {
             text.contains(shown) && text.contains("> http GET / HTTP/1.1\n"),
             "{text}"
         );
+    }
+}
+
+/// A message that was too large for the server is not inflated any further to be shown.
+#[test]
+fn what_was_too_large_is_not_inflated() {
+    let upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    let max_bytes = Config::default().limits.max_message_bytes;
+    let ping = r#"{"type":"ping"}"#;
+    for (name, bytes, shown) in [
+        ("fitting", max_bytes, r#"> text {"type":"ping"}"#),
+        (
+            "too-large",
+            max_bytes + 1,
+            "> broken a message over the size limit",
+        ),
+    ] {
+        let message = ping.to_owned() + &" ".repeat(bytes - ping.len());
+        let mut compressors = Compressors::new(Effort::DEFAULT);
+        let payload = compressors.compress(Window::MAX, message.as_bytes());
+        let payload = payload.expect("it is worth while");
+        let mut frame = Vec::new();
+        let text = OpCode::Data(Data::Text);
+        put_masked_frame(&mut frame, text, true, true, payload, [1, 2, 3, 4]);
+        let options = Options {
+            masked: false,
+            ..Options::default()
+        };
+        let path = recording_with(name, Config::default(), options, &[upgrade, &frame]);
+        let mut out = Vec::new();
+        assert_eq!(run(&asked(path.clone()), &mut out), Ok(true), "{name}");
+        std::fs::remove_file(path).expect("there");
+        let out = String::from_utf8(out).expect("text");
+        assert!(out.contains(shown), "{name}: {out}");
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use roomwire_core::ConnectionId;
 use roomwire_core::http::ProxyHeader;
 use roomwire_core::websocket::deflate::Inflater;
 use roomwire_core::websocket::{DataKind, Decoder, MessageLimits, Role, Step};
+use roomwire_core::{Config, ConnectionId};
 use serde_json::{Value, json};
 
 /// Something that was said.
@@ -77,7 +77,15 @@ pub(super) struct Views {
     /// The last owner of each slot.
     owners: BTreeMap<u32, ConnectionId>,
     /// Of whichever connection is looked at.
+    inflating: Inflating,
+}
+
+/// What compressed messages are read with.
+#[derive(Default)]
+struct Inflating {
     inflater: Inflater,
+    /// What would be larger was refused, and is not worth the memory.
+    max_bytes: usize,
 }
 
 struct View {
@@ -86,6 +94,12 @@ struct View {
 }
 
 impl Views {
+    /// What the server ran with: it took no larger messages from clients, and compressed none for them.
+    pub(super) fn keep_to(&mut self, config: &Config) {
+        let received = config.limits.max_message_bytes;
+        self.inflating.max_bytes = received.max(config.compression.max_bytes);
+    }
+
     pub(super) fn open(&mut self, connection: ConnectionId) {
         let view = View {
             received: Direction {
@@ -113,14 +127,14 @@ impl Views {
 
     pub(super) fn received(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
         let view = self.alive.get_mut(&connection);
-        let inflater = &mut self.inflater;
-        view.map_or_else(Vec::new, |view| view.received.take(bytes, inflater))
+        let inflating = &mut self.inflating;
+        view.map_or_else(Vec::new, |view| view.received.take(bytes, inflating))
     }
 
     pub(super) fn sent(&mut self, connection: ConnectionId, bytes: Vec<u8>) -> Vec<Message> {
         let view = self.alive.get_mut(&connection);
-        let inflater = &mut self.inflater;
-        view.map_or_else(Vec::new, |view| view.sent.take(bytes, inflater))
+        let inflating = &mut self.inflating;
+        view.map_or_else(Vec::new, |view| view.sent.take(bytes, inflating))
     }
 }
 
@@ -144,7 +158,7 @@ enum Stage {
 }
 
 impl Direction {
-    fn take(&mut self, mut bytes: Vec<u8>, inflater: &mut Inflater) -> Vec<Message> {
+    fn take(&mut self, mut bytes: Vec<u8>, inflating: &mut Inflating) -> Vec<Message> {
         let mut messages = Vec::new();
         while let Some(&first) = bytes.first() {
             match &mut self.stage {
@@ -179,7 +193,7 @@ impl Direction {
                     };
                 }
                 Stage::Frames(decoder) => {
-                    let read = read_frames(decoder, inflater, &mut bytes, &mut messages);
+                    let read = read_frames(decoder, inflating, &mut bytes, &mut messages);
                     if !read {
                         self.stage = Stage::Over;
                     }
@@ -243,7 +257,7 @@ fn after_head(head: &[u8], bytes: &mut Vec<u8>) -> Stage {
 /// `false` once nothing more can be read.
 fn read_frames(
     decoder: &mut Decoder,
-    inflater: &mut Inflater,
+    inflating: &mut Inflating,
     bytes: &mut [u8],
     messages: &mut Vec<Message>,
 ) -> bool {
@@ -273,7 +287,7 @@ fn read_frames(
                         ));
                         return false;
                     }
-                    Step::Compressed { kind, payload } => inflated(inflater, kind, &payload),
+                    Step::Compressed { kind, payload } => inflated(inflating, kind, &payload),
                     _ => Message::new("frame", 0, ""),
                 }
             }
@@ -287,13 +301,16 @@ fn read_frames(
 }
 
 /// A compressed message as it was before.
-fn inflated(inflater: &mut Inflater, kind: DataKind, payload: &[u8]) -> Message {
-    match (kind, inflater.inflate(payload, MAX_INFLATED_BYTES)) {
+fn inflated(inflating: &mut Inflating, kind: DataKind, payload: &[u8]) -> Message {
+    let Inflating {
+        inflater,
+        max_bytes,
+    } = inflating;
+    let message = match (kind, inflater.inflate(payload, *max_bytes)) {
         (DataKind::Text, Ok(text)) => Message::text(&String::from_utf8_lossy(text)),
         (DataKind::Binary, Ok(bytes)) => Message::new("binary", bytes.len(), ""),
         (_, Err(error)) => Message::new("broken", payload.len(), &error.to_string()),
-    }
+    };
+    inflater.shrink();
+    message
 }
-
-/// As large as the largest message that a server can be told to take.
-const MAX_INFLATED_BYTES: usize = 1 << 30;

@@ -277,9 +277,9 @@ impl Default for Heartbeat {
 }
 
 /// Compression of messages, for clients that ask for it (permessage-deflate, RFC 7692). No message refers back to an
-/// earlier one, so that it takes no memory for a client: each shard has one context to inflate with, of 48 KB, and one
-/// for each window size in use to compress with, mostly 323 KB. An inflated message may be as large as any other
-/// ([`Limits::max_message_bytes`]).
+/// earlier one, so that it takes no memory for a client: each shard has one context to inflate with, of 48 KB, and up to
+/// three to compress with, for windows of 2^15, 2^12 and 2^9 bytes: mostly one, of 323 KB. An inflated message may be as
+/// large as any other ([`Limits::max_message_bytes`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Compression {
@@ -288,7 +288,7 @@ pub struct Compression {
     /// Shorter messages are not compressed. Default 1,024. Pieces of files never are.
     pub threshold_bytes: usize,
     /// Nor are longer ones, which would hold up everybody else: compressing takes about 8 ms per MB, once for each
-    /// window size and each form in which a message goes out. Default 131,072.
+    /// of these windows in use and each form in which a message goes out. Default 131,072.
     pub max_bytes: usize,
     /// 1 (fast) to 9 (small). Default 3.
     pub level: u8,

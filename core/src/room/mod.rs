@@ -148,7 +148,7 @@ impl Room {
         self.groups.iter().map(|group| group.audience.len()).sum()
     }
 
-    /// The members of each variant that has some. O(variants), as are those below: they are at most 24.
+    /// The members of each variant that has some. O(variants), as are those below: they are at most 12.
     pub(crate) fn groups(&mut self) -> impl Iterator<Item = &mut Group> {
         self.groups.iter_mut()
     }

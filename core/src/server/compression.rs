@@ -2,7 +2,11 @@
 //! out.
 //!
 //! Nothing refers back to earlier messages, so that one inflater and one compressor per window serve all connections of
-//! a shard, and a message to a room is compressed once for everyone whose window is the same.
+//! a shard, and a message to a room is compressed once for everyone whose window is the same: one of three, whatever
+//! clients ask for.
+
+#[cfg(test)]
+mod tests;
 
 use core::ops::RangeInclusive;
 use std::borrow::Cow;
@@ -41,6 +45,16 @@ impl Packed<'_> {
             self.payload.len() as u64,
         );
         out.extend_from_slice(self.payload);
+    }
+}
+
+/// The window that is compressed for where a client has agreed on this one: none that is larger. A message to a room is
+/// compressed anew for each that is in use there, so that with all seven one address could keep a shard busy.
+pub(super) const fn served(agreed: Window) -> Window {
+    match agreed {
+        Window::Bits9 | Window::Bits10 | Window::Bits11 => Window::Bits9,
+        Window::Bits12 | Window::Bits13 | Window::Bits14 => Window::Bits12,
+        Window::Bits15 => Window::Bits15,
     }
 }
 

@@ -3,6 +3,7 @@
 use core::ops::ControlFlow;
 
 use super::closing::Goodbye;
+use super::compression::served;
 use super::timing::class;
 use super::{Drain, Server};
 use crate::auth::{agents, origin};
@@ -145,7 +146,9 @@ impl Server {
         if !adopted {
             self.outboxes.direct(index, |out| upgrade.write(out));
         }
-        let window = upgrade.deflate().map(|agreed| agreed.server_window());
+        let window = upgrade
+            .deflate()
+            .map(|agreed| served(agreed.server_window()));
         self.open_session(index, kind, window);
         if adopted {
             self.response_left(index);

@@ -18,7 +18,7 @@ impl Oracle {
             && self.sessions[number].is_in(room)
             && let Some(stay) = self.sessions[number].stay(room)
         {
-            let fits = stay.kept.as_ref().is_some_and(|(known, latest)| {
+            let fits = stay.kept.as_ref().is_none_or(|(known, latest)| {
                 // With several shards the reply may overtake what tells of the failure.
                 *known != epoch || *latest <= last
             });

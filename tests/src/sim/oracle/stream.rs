@@ -269,8 +269,13 @@ impl Oracle {
         self.coverage
             .edge(&format!("messages are dropped and told: {why}"));
         self.totals().told_drops += count;
+        let lost = self.lost_its_home(room);
         let session = &mut self.sessions[number];
         *session.told.entry(room).or_default() += count;
+        // That the log has begun anew may be among what was dropped.
+        if let Some(stay) = session.stay(room).filter(|_| lost) {
+            stay.kept = None;
+        }
         let droppable =
             room == 0 || self.policies[room] != roomwire_core::config::SlowReader::Close;
         self.check(droppable, || {

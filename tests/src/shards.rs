@@ -5,7 +5,7 @@
 
 use core::ops::Deref;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Event, Place};
@@ -45,6 +45,8 @@ pub struct Shards {
     linked: bool,
     /// How many have been drained.
     drained: usize,
+    /// What is relayed from one to another arrives no sooner.
+    held: BTreeMap<(u8, u8), Instant>,
 }
 
 #[derive(Debug)]
@@ -96,12 +98,19 @@ impl Shards {
             next: 0,
             linked: false,
             drained: 0,
+            held: BTreeMap::new(),
         }
     }
 
     /// What is relayed takes its time from now on.
     pub fn set_lag(&mut self, lag: Lag) {
         self.lag = Some(lag);
+    }
+
+    /// What one relays to another from now on arrives after so long at the earliest.
+    pub fn hold(&mut self, from: ShardId, to: ShardId, micros: u64) {
+        let until = self.now.mono + Duration::from_micros(micros);
+        self.held.insert((from.0, to.0), until);
     }
 
     /// A shard fails, and begins anew without connections.
@@ -185,10 +194,12 @@ impl Shards {
 
     fn post(&mut self, from: ShardId, to: ShardId, letter: Letter) {
         let on_its_way = self.lag.as_mut().map_or(0, Lag::next);
+        let held = self.held.get(&(from.0, to.0)).copied();
         let inbox = &mut self.shards[usize::from(to.0)].inboxes[usize::from(from.0)];
         let before = inbox.back().map_or(Instant::ZERO, |&(at, _)| at);
         let at = self.now.mono + Duration::from_micros(on_its_way);
-        inbox.push_back((at.max(before), letter));
+        let at = at.max(before).max(held.unwrap_or(Instant::ZERO));
+        inbox.push_back((at, letter));
     }
 
     /// Hands a shard what the others have for it, as far as it has arrived.

@@ -119,6 +119,11 @@ impl Server {
     /// A room is about to have another member: it is told, and lingers no more.
     pub(super) fn expect(&mut self, room: u32, client: ClientId) {
         self.tell_joined(room, client);
+        self.lingers_no_more(room);
+    }
+
+    /// A room is not empty any more.
+    pub(super) fn lingers_no_more(&mut self, room: u32) {
         if let Some((_, entry)) = self.rooms.get_mut(room)
             && let Some(due) = entry.linger_due.take()
         {

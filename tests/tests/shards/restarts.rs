@@ -209,3 +209,33 @@ fn logs_begin_anew() {
     );
     assert_eq!(page["messages"][0]["data"], 2);
 }
+
+/// A home that has begun anew hears of one shard's members when those of another have left again: the room that was
+/// about to go stays.
+#[test]
+fn a_room_that_lingers_is_restored() {
+    let mut config = quiet();
+    config.rooms = vec![RoomRule {
+        linger_ms: 1_000,
+        ..RoomRule::default()
+    }];
+    let mut world = World::of_shards(config, 3);
+    let room = room_at(&world, ShardId(2));
+    let (ada, bob) = (world.connect(), world.connect());
+    for client in [ada, bob] {
+        world.join(client, &room);
+    }
+    let (near, far) = (world.shard(ada), world.shard(bob));
+    assert!(near != far && near != ShardId(2) && far != ShardId(2));
+    let machine = world.driver().machine_mut();
+    machine.hold(ShardId(2), far, 500_000);
+    machine.restart(ShardId(2));
+    world.settle();
+    let leave = json!({"type": "leave", "room": room});
+    assert_eq!(world.request(ada, &leave)["type"], "left_room");
+    world.advance_ms(500);
+    world.forget();
+    world.advance_ms(5_000);
+    assert_eq!(world.join(ada, &room)["total"], 2);
+    world.expect(bob, "member_joined");
+}

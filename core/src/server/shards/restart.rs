@@ -84,6 +84,10 @@ impl Server {
     ) {
         let room = self.rooms.find(name);
         let room = room.unwrap_or_else(|| self.make_room(name, self.shard));
+        if !members.is_empty() {
+            // Those of another shard may have come and gone meanwhile.
+            self.lingers_no_more(room);
+        }
         for (who, metadata) in members {
             self.add_guest(room, who, metadata);
         }

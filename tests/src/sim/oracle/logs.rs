@@ -1,5 +1,6 @@
 //! What rooms keep: all members hear the same message with the same offset, each of them in the order of the offsets.
 
+use roomwire_core::config::SlowReader;
 use serde_json::Value;
 
 use super::Oracle;
@@ -58,9 +59,15 @@ impl Oracle {
         self.check(offset.is_some() == keeps, || {
             format!("{number}: an offset, or none: {text}")
         });
-        let stay = self.sessions[number].stay(room);
-        let kept = stay.and_then(|stay| stay.kept.as_mut());
-        let Some((offset, (epoch, latest))) = offset.zip(kept) else {
+        // That the log has begun anew may have been dropped, which is told only when the queue has drained.
+        let vague = self.lost_its_home(room) && self.policies[room] != SlowReader::Close;
+        let Some(stay) = self.sessions[number].stay(room) else {
+            return;
+        };
+        if vague && offset <= stay.kept.as_ref().map(|&(_, latest)| latest) {
+            stay.kept = None;
+        }
+        let Some((offset, (epoch, latest))) = offset.zip(stay.kept.as_mut()) else {
             return;
         };
         let later = offset > *latest;

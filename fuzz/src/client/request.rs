@@ -1,7 +1,7 @@
 //! Requests of any configuration: what passes is one request with just these fields.
 
 use roomwire_core::client::{Client, ClientConfig};
-use roomwire_core::http::{HeadLimits, Parsed, RequestHead};
+use roomwire_core::http::{Authority, HeadLimits, Parsed, RequestHead};
 
 use super::{SEED, answered};
 use crate::input::Choices;
@@ -39,6 +39,7 @@ fn is_plain(config: &ClientConfig) -> bool {
     protocols.dedup();
     let mut headers = config.headers.iter();
     is_word(&config.host)
+        && config.host.len() <= Authority::MAX_HOST_BYTES
         && target.is_some_and(|rest| rest.is_empty() || is_word(rest))
         && config.origin.as_deref().is_none_or(is_word)
         && protocols.len() == config.protocols.len()

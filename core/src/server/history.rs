@@ -229,5 +229,5 @@ pub(super) const fn no_history() -> Refused {
 
 /// What a page has of messages on the wire, unless one alone is more.
 const MAX_PAGE_BYTES: usize = 64 * 1024;
-/// A page's messages cost a sender's time, but not a receiver's each.
+/// So many messages of a page are charged like one to somebody else.
 const MESSAGES_PER_DELIVERY: usize = 10;

@@ -226,6 +226,26 @@ fn lists_of_small_rooms_are_free() {
     assert_eq!(world.request(clients[0], &say)["type"], "ack");
 }
 
+// covers A0-6: a page of kept messages costs one delivery for each ten that it may hold
+#[test]
+fn pages_of_kept_messages_cost_some() {
+    let mut config = only_rate(|rate| rate.deliveries_per_second = 25);
+    config.limits.max_history_listed = 100;
+    config.rooms = vec![RoomRule {
+        history_messages: 1,
+        ..RoomRule::default()
+    }];
+    let mut world = World::alone(config);
+    let client = world.connect();
+    world.join(client, "tea");
+    let page = |limit: Option<u32>| json!({"type": "history", "room": "tea", "limit": limit});
+    for limit in [None, Some(1_000), Some(50)] {
+        assert_eq!(world.request(client, &page(limit))["type"], "history");
+    }
+    assert_eq!(world.refused(client, &page(Some(10))), "rate_limited");
+    assert_eq!(world.request(client, &page(Some(9)))["type"], "history");
+}
+
 // covers A0-6: who joins causes a notice to each member, unless the room sums them up
 #[test]
 fn joins_cost_their_notices() {

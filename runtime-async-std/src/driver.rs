@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -17,10 +17,9 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Signal,
-    Slots, TURN_TIME, TurnBudget, TurnEnd,
+    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Signal, Slots, TURN_TIME, TurnBudget,
+    TurnEnd, write,
 };
-use socket2::Socket as Raw;
 
 use crate::stream::Stream;
 
@@ -373,27 +372,6 @@ impl Socket {
             waker.wake_by_ref();
         }
     }
-}
-
-/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
-fn write<M: Machine>(machine: &M, connection: ConnectionId, mut stream: &Raw) -> io::Result<usize> {
-    let mut unsent = machine.unsent(connection);
-    let last = unsent.is_last();
-    let Some(first) = unsent.next() else {
-        return Err(io::ErrorKind::WouldBlock.into());
-    };
-    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
-        return stream.write(first);
-    };
-    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-    let [one, two, rest @ ..] = &mut slices;
-    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
-    let count = 2 + unsent.fill(rest);
-    let slices = slices.get(..count).unwrap_or_default();
-    if !last {
-        return stream.write_vectored(slices);
-    }
-    stream.send_vectored_with_flags(slices, SEND_MORE)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

@@ -19,6 +19,7 @@ mod signal;
 mod slots;
 mod threads;
 mod trouble;
+mod write;
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -52,3 +53,4 @@ pub use signals::{Shutdown, Signals};
 pub use slots::Slots;
 pub use threads::{End, Running, live, run_shards};
 pub use trouble::Trouble;
+pub use write::write;

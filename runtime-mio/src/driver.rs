@@ -5,7 +5,7 @@
 //! a busy socket keeps nobody waiting; a socket that is idle costs its descriptor and 16 bytes.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 
@@ -16,8 +16,8 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, Slots,
-    TURN_TIME, TurnBudget, TurnEnd,
+    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots, TURN_TIME, TurnBudget, TurnEnd,
+    write,
 };
 use socket2::Socket as Stream;
 
@@ -308,31 +308,6 @@ fn list(ready: &mut VecDeque<ConnectionId>, socket: &mut Socket) {
     if !std::mem::replace(&mut socket.listed, true) {
         ready.push_back(socket.connection);
     }
-}
-
-/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
-fn write<M: Machine>(
-    machine: &M,
-    connection: ConnectionId,
-    mut stream: &Stream,
-) -> io::Result<usize> {
-    let mut unsent = machine.unsent(connection);
-    let last = unsent.is_last();
-    let Some(first) = unsent.next() else {
-        return Err(io::ErrorKind::WouldBlock.into());
-    };
-    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
-        return stream.write(first);
-    };
-    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-    let [one, two, rest @ ..] = &mut slices;
-    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
-    let count = 2 + unsent.fill(rest);
-    let slices = slices.get(..count).unwrap_or_default();
-    if !last {
-        return stream.write_vectored(slices);
-    }
-    stream.send_vectored_with_flags(slices, SEND_MORE)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

@@ -15,6 +15,9 @@ pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 /// Reads of one socket in one turn: at most 256 KiB before the next socket has its turn.
 pub const READS_PER_SOCKET: u32 = 4;
 
+/// Sockets that go on in one turn although they gave all that was asked of them before: at most 1 MiB.
+pub const BUSY_SOCKETS_PER_TURN: usize = 4;
+
 /// Connections accepted in one turn, over all listeners of a thread.
 pub const ACCEPTS_PER_TURN: u32 = 64;
 

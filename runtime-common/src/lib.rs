@@ -35,7 +35,7 @@ pub mod tls;
 pub use adopt::{AdoptError, Adopted, Dealer, Socket};
 pub use bound::Bound;
 pub use budget::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
     SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
 };
 pub use clock::ClockBase;

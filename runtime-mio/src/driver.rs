@@ -1,8 +1,8 @@
 //! Drives one machine with mio's sockets: a loop of its own hands in bytes and does what comes out.
 //!
 //! Generic over [`Machine`]: nothing here knows what the bytes mean. Sockets are registered once, for both
-//! directions and edge-triggered. One that may have more to read waits in a list for its next turn, so that
-//! a busy socket keeps nobody waiting; a socket that is idle costs its descriptor and 16 bytes.
+//! directions and edge-triggered. One that may have more to read waits in a list of the busy, of which a few go on
+//! each turn, behind all that have just become readable; a socket that is idle costs its descriptor and 16 bytes.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -16,8 +16,8 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots, TURN_TIME, TurnBudget, TurnEnd,
-    write,
+    BUSY_SOCKETS_PER_TURN, ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots, TURN_TIME,
+    TurnBudget, TurnEnd, write,
 };
 use socket2::Socket as Stream;
 
@@ -31,6 +31,12 @@ pub(crate) struct Driver<M: Machine> {
     sockets: Slots<Socket>,
     /// What may be read, in order.
     ready: VecDeque<ConnectionId>,
+    /// What gave all that was asked of it, in order: it goes on behind those that have just become readable.
+    busy: VecDeque<ConnectionId>,
+    /// The machine wants to be polled before it reads more.
+    full: bool,
+    /// In the turn before there was no room for the busy ones.
+    owed: bool,
     buffer: Box<[u8]>,
 }
 
@@ -60,6 +66,9 @@ impl<M: Machine> Driver<M> {
             now: None,
             sockets: Slots::new(),
             ready: VecDeque::new(),
+            busy: VecDeque::new(),
+            full: false,
+            owed: false,
             buffer: vec![0; READ_BUFFER_BYTES].into(),
         }
     }
@@ -136,32 +145,56 @@ impl<M: Machine> Driver<M> {
 
     /// Whether a socket waits to be read.
     pub(crate) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.busy.is_empty()
     }
 
-    /// Reads what is there, from each socket a bounded number of times, until the machine wants to be polled.
+    /// Reads a little from each socket that has become readable, until the machine wants to be polled.
     pub(crate) fn read(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(connection) = self.ready.pop_front() else {
-                return;
-            };
-            let (more, turn) = self.read_socket(connection);
-            if more && let Some(socket) = self.sockets.get_mut(connection) {
-                list(&mut self.ready, socket);
-            }
-            if turn == Turn::Full {
-                return;
-            }
+        self.full = std::mem::take(&mut self.owed) && self.read_busy(1) == Turn::Full;
+        if !self.full {
+            self.full = self.read_ready() == Turn::Full;
         }
     }
 
+    fn read_ready(&mut self) -> Turn {
+        for _ in 0..self.ready.len() {
+            let Some(connection) = self.ready.pop_front() else {
+                break;
+            };
+            if self.read_socket(connection, 1) == Turn::Full {
+                return Turn::Full;
+            }
+        }
+        Turn::Open
+    }
+
+    fn read_busy(&mut self, sockets: usize) -> Turn {
+        for _ in 0..sockets.min(self.busy.len()) {
+            let Some(connection) = self.busy.pop_front() else {
+                break;
+            };
+            if self.read_socket(connection, READS_PER_SOCKET) == Turn::Full {
+                return Turn::Full;
+            }
+        }
+        Turn::Open
+    }
+
+    fn read_socket(&mut self, connection: ConnectionId, reads: u32) -> Turn {
+        let (more, turn) = self.read_some(connection, reads);
+        if more && let Some(socket) = self.sockets.get_mut(connection) {
+            list(&mut self.busy, socket);
+        }
+        turn
+    }
+
     /// Whether there may be more, and whether the machine has room for it.
-    fn read_socket(&mut self, connection: ConnectionId) -> (bool, Turn) {
+    fn read_some(&mut self, connection: ConnectionId, reads: u32) -> (bool, Turn) {
         let now = self.now();
         if let Some(socket) = self.sockets.get_mut(connection) {
             socket.listed = false;
         }
-        for _ in 0..READS_PER_SOCKET {
+        for _ in 0..reads {
             let socket = self.sockets.get_mut(connection);
             let Some(socket) = socket.filter(|socket| !socket.paused && !socket.ended) else {
                 return (false, Turn::Open);
@@ -204,6 +237,12 @@ impl<M: Machine> Driver<M> {
         let _ = self.handle(Input::Tick);
         let now = self.now();
         let more = self.links.receive(&mut self.machine, now);
+        // Behind all others: they have much to say.
+        if self.full || more {
+            self.owed = !self.busy.is_empty();
+        } else {
+            let _ = self.read_busy(BUSY_SOCKETS_PER_TURN);
+        }
         let end = loop {
             if !budget.output(&self.clock, over) {
                 break TurnEnd::CutShort;

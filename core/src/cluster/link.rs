@@ -4,14 +4,62 @@
 //! driver's credits, each for one [`Relay`]. Requests that the other shard has not carried out are bounded by a
 //! window: past it, clients that want something there wait. Requests from there are carried out only while
 //! every link has room for what they cause; replies and deliveries are taken in at once.
+//!
+//! Pieces of files may take half of that and wait in a line of their own: they come as fast as a link takes them,
+//! and what people say to each other would wait behind them.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::message::{Charge, Holds, Item, Key, Relay, Request};
 use crate::machine::ShardId;
 
-/// What is taken at once.
-const RELAY_BYTES: usize = 256 * 1024;
+/// What is taken at once. Little enough that what is on its way, as many of them as the driver has credits for, is
+/// carried out in about a millisecond.
+const RELAY_BYTES: usize = 64 * 1024;
+
+/// What wants to go over a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freight {
+    /// Pieces of files.
+    Pieces,
+    /// All else.
+    Talk,
+}
+
+/// Bytes that are somewhere, and how many of them are pieces of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    bytes: usize,
+    pieces: usize,
+}
+
+impl Load {
+    pub(crate) fn of(item: &Item) -> Self {
+        let bytes = item.bytes();
+        let pieces = if item.is_piece() { bytes } else { 0 };
+        Self { bytes, pieces }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.pieces += other.pieces;
+    }
+
+    fn take(&mut self, other: Self) {
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+        self.pieces = self.pieces.saturating_sub(other.pieces);
+    }
+
+    fn has_room(self, freight: Freight, max_bytes: usize) -> bool {
+        let for_pieces = freight == Freight::Talk || self.pieces < max_bytes / 2;
+        self.bytes < max_bytes && for_pieces
+    }
+
+    /// Whether what was carried out is worth a message of its own: part of what stops the one who asks.
+    fn is_worth_telling(self, max_bytes: usize) -> bool {
+        self.bytes >= (max_bytes / 4).max(1) || self.pieces >= (max_bytes / 8).max(1)
+    }
+}
 
 /// The links of one shard. With a single shard there are none.
 #[derive(Debug)]
@@ -31,20 +79,21 @@ pub(crate) struct Links {
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     out: VecDeque<Item>,
-    out_bytes: usize,
+    waits: Load,
     /// What the other shard is to know of this one, as it stands: later news takes the place of earlier.
     news: News,
     credits: u32,
     /// The driver was told to take what is there.
     announced: bool,
     /// Requests that the other shard has not carried out.
-    asked_bytes: usize,
+    asked: Load,
     /// Requests of the other shard that were carried out and not told of.
-    done_bytes: usize,
+    done: Load,
     /// Requests of the other shard, and their sizes.
-    inbox: VecDeque<(usize, Request)>,
+    inbox: VecDeque<(Load, Request)>,
     inbox_bytes: usize,
-    /// Connections that wait until there is room, in order.
+    /// Connections that wait until there is room, in order: for pieces of files, and for all else.
+    waiting_pieces: BTreeMap<u64, u32>,
     waiting: BTreeMap<u64, u32>,
     /// The other shard does not know yet that this one has begun anew.
     ungreeted: bool,
@@ -165,10 +214,10 @@ impl Links {
         let Some(link) = self.get_mut(to) else {
             return;
         };
-        let bytes = item.bytes();
-        link.out_bytes += bytes;
+        let load = Load::of(&item);
+        link.waits.add(load);
         if let Item::Request(_) = item {
-            link.asked_bytes += bytes;
+            link.asked.add(load);
         }
         link.out.push_back(item);
     }
@@ -200,15 +249,15 @@ impl Links {
     }
 
     /// Whether what is for `to` has to wait: too much is on its way.
-    pub(crate) fn is_busy(&self, to: ShardId) -> bool {
+    pub(crate) fn is_busy(&self, to: ShardId, freight: Freight) -> bool {
         let link = self.links.get(usize::from(to.0));
-        link.is_some_and(|link| !link.is_open(self.max_bytes))
+        link.is_some_and(|link| !link.is_open(freight, self.max_bytes))
     }
 
     /// Whether nothing piles up anywhere.
     fn have_room(&self) -> bool {
         let max = self.max_bytes;
-        self.links.iter().all(|link| link.out_bytes < max)
+        self.links.iter().all(|link| link.waits.bytes < max)
     }
 
     /// The driver can take `credits` more relays for `to`.
@@ -232,9 +281,9 @@ impl Links {
             return None;
         }
         let mut links = self.links.iter_mut();
-        let worth = self.max_bytes / 4;
+        let max = self.max_bytes;
         let ready = |link: &mut Link| {
-            let ready = !link.announced && link.credits > 0 && !link.is_quiet(worth);
+            let ready = !link.announced && link.credits > 0 && !link.is_quiet(max);
             link.announced |= ready;
             ready
         };
@@ -245,24 +294,24 @@ impl Links {
 
     /// What the driver takes for `to`.
     pub(crate) fn take(&mut self, to: ShardId) -> Option<Relay> {
-        let worth = self.max_bytes / 4;
+        let max = self.max_bytes;
         let link = self.get_mut(to)?;
         link.announced = false;
-        if link.credits == 0 || link.is_quiet(worth) {
+        if link.credits == 0 || link.is_quiet(max) {
             return None;
         }
         link.credits -= 1;
         let mut items = Vec::new();
-        if link.done_bytes > 0 {
-            items.push(Item::Done(core::mem::take(&mut link.done_bytes)));
+        if link.done.bytes > 0 {
+            items.push(Item::Done(core::mem::take(&mut link.done)));
         }
         let mut taken = 0;
         while taken < RELAY_BYTES
             && let Some(item) = link.out.pop_front()
         {
-            let bytes = item.bytes();
-            link.out_bytes -= bytes;
-            taken += bytes;
+            let load = Load::of(&item);
+            link.waits.take(load);
+            taken += load.bytes;
             items.push(item);
         }
         if link.out.is_empty() {
@@ -273,11 +322,11 @@ impl Links {
     }
 
     /// Puts a connection in line until there is room on a link; where it stands there.
-    pub(crate) fn wait(&mut self, to: ShardId, connection: u32) -> u64 {
+    pub(crate) fn wait(&mut self, to: ShardId, freight: Freight, connection: u32) -> u64 {
         self.next_turn += 1;
         let turn = self.next_turn;
         if let Some(link) = self.get_mut(to) {
-            link.waiting.insert(turn, connection);
+            link.line(freight).insert(turn, connection);
         }
         turn
     }
@@ -286,6 +335,7 @@ impl Links {
     pub(crate) fn forget(&mut self, to: ShardId, turn: u64) {
         if let Some(link) = self.get_mut(to) {
             link.waiting.remove(&turn);
+            link.waiting_pieces.remove(&turn);
         }
     }
 
@@ -293,19 +343,14 @@ impl Links {
     pub(crate) fn next_waiting(&mut self) -> Option<u32> {
         let max = self.max_bytes;
         let mut links = self.links.iter_mut();
-        links.find_map(|link| {
-            if !link.is_open(max) {
-                return None;
-            }
-            link.waiting.pop_first().map(|(_, connection)| connection)
-        })
+        links.find_map(|link| link.next_waiting(max))
     }
 
-    /// Keeps a request of another shard, of so many bytes, until it can be carried out.
-    pub(crate) fn receive(&mut self, from: ShardId, bytes: usize, request: Request) {
+    /// Keeps a request of another shard, of that size, until it can be carried out.
+    pub(crate) fn receive(&mut self, from: ShardId, load: Load, request: Request) {
         if let Some(link) = self.get_mut(from) {
-            link.inbox_bytes += bytes;
-            link.inbox.push_back((bytes, request));
+            link.inbox_bytes += load.bytes;
+            link.inbox.push_back((load, request));
         }
     }
 
@@ -325,9 +370,9 @@ impl Links {
     /// The next request of one shard, whether or not there is room for what it causes.
     pub(crate) fn next_request_of(&mut self, shard: ShardId) -> Option<Request> {
         let link = self.get_mut(shard)?;
-        let (bytes, request) = link.inbox.pop_front()?;
-        link.inbox_bytes -= bytes;
-        link.done_bytes += bytes;
+        let (load, request) = link.inbox.pop_front()?;
+        link.inbox_bytes -= load.bytes;
+        link.done.add(load);
         self.stirred = true;
         Some(request)
     }
@@ -336,14 +381,14 @@ impl Links {
     pub(crate) fn has_work(&self) -> bool {
         let max = self.max_bytes;
         let requests = self.links.iter().any(|link| !link.inbox.is_empty());
-        let waiting = |link: &Link| !link.waiting.is_empty() && link.is_open(max);
+        let waiting = |link: &Link| link.first_line(max).is_some();
         requests && self.have_room() || self.links.iter().any(waiting)
     }
 
-    /// The other shard has carried out so many bytes of requests.
-    pub(crate) fn carried_out(&mut self, by: ShardId, bytes: usize) {
+    /// The other shard has carried out so much of what it was asked.
+    pub(crate) fn carried_out(&mut self, by: ShardId, load: Load) {
         if let Some(link) = self.get_mut(by) {
-            link.asked_bytes = link.asked_bytes.saturating_sub(bytes);
+            link.asked.take(load);
         }
     }
 
@@ -356,10 +401,13 @@ impl Links {
             let before = link.out.len();
             link.out.retain(Item::is_for_any_life);
             lost = before - link.out.len();
-            link.out_bytes = link.out.iter().map(Item::bytes).sum();
+            link.waits = Load::default();
+            link.out
+                .iter()
+                .for_each(|item| link.waits.add(Load::of(item)));
             link.news = News::default();
-            link.asked_bytes = 0;
-            link.done_bytes = 0;
+            link.asked = Load::default();
+            link.done = Load::default();
             link.holds = Holds::default();
             link.addresses.clear();
         }
@@ -394,20 +442,48 @@ impl Links {
     pub(crate) fn heap_bytes(&self) -> usize {
         let each = self.links.iter().map(|link| {
             let spare = link.out.capacity() - link.out.len();
-            link.out_bytes + spare * size_of::<Item>() + link.inbox_bytes + link.news.heap_bytes()
+            link.waits.bytes + spare * size_of::<Item>() + link.inbox_bytes + link.news.heap_bytes()
         });
         self.links.capacity() * size_of::<Link>() + each.sum::<usize>()
     }
 }
 
 impl Link {
-    fn is_open(&self, max_bytes: usize) -> bool {
-        self.asked_bytes < max_bytes && self.out_bytes < max_bytes
+    fn is_open(&self, freight: Freight, max_bytes: usize) -> bool {
+        self.asked.has_room(freight, max_bytes) && self.waits.has_room(freight, max_bytes)
     }
 
-    /// Nothing is there to be taken. What was carried out is told with something else, or once it is `worth` a
+    fn line(&mut self, freight: Freight) -> &mut BTreeMap<u64, u32> {
+        match freight {
+            Freight::Pieces => &mut self.waiting_pieces,
+            Freight::Talk => &mut self.waiting,
+        }
+    }
+
+    /// The line whose first need not wait any more: of two, the one who came first.
+    fn first_line(&self, max_bytes: usize) -> Option<Freight> {
+        let lines = [
+            (&self.waiting, Freight::Talk),
+            (&self.waiting_pieces, Freight::Pieces),
+        ];
+        let open = lines
+            .into_iter()
+            .filter(|(_, freight)| self.is_open(*freight, max_bytes));
+        let first = open.filter_map(|(line, freight)| Some((line.first_key_value()?.0, freight)));
+        first
+            .min_by_key(|(turn, _)| **turn)
+            .map(|(_, freight)| freight)
+    }
+
+    fn next_waiting(&mut self, max_bytes: usize) -> Option<u32> {
+        let freight = self.first_line(max_bytes)?;
+        let first = self.line(freight).pop_first();
+        first.map(|(_, connection)| connection)
+    }
+
+    /// Nothing is there to be taken. What was carried out is told with something else, or once it is worth a
     /// message of its own.
-    fn is_quiet(&self, worth: usize) -> bool {
-        self.out.is_empty() && self.news.is_empty() && self.done_bytes < worth.max(1)
+    fn is_quiet(&self, max_bytes: usize) -> bool {
+        self.out.is_empty() && self.news.is_empty() && !self.done.is_worth_telling(max_bytes)
     }
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::files::{FileAsked, FileTold, Offer};
+use super::link::Load;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{LeaveReason, Payload, Position, TransferId};
@@ -39,8 +40,8 @@ pub(crate) enum Item {
         /// How often the sender has, if it waits for such a greeting itself: who failed may have taken it along.
         own: Option<u16>,
     },
-    /// So many bytes of requests have been carried out.
-    Done(usize),
+    /// So much of what was asked has been carried out.
+    Done(Load),
     /// What the shard holds.
     Holds(Holds),
     /// Clients of an address are connected to the shard: how many.
@@ -327,6 +328,15 @@ impl Item {
         match self {
             Self::Greeting { .. } => true,
             Self::Delivery(delivery) => delivery.room.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is a piece of a file.
+    pub(crate) fn is_piece(&self) -> bool {
+        match self {
+            Self::Request(Request::File { asked, .. }) => matches!(asked, FileAsked::Chunk { .. }),
+            Self::File { told, .. } => matches!(told, FileTold::Chunk { .. }),
             _ => false,
         }
     }

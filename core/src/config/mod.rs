@@ -162,7 +162,7 @@ pub struct Limits {
     /// stalled longest is closed with 1013, or if none is, the one that has been in the middle of a message longest.
     pub max_buffered_bytes: usize,
     /// What may wait for another shard of the server, or be asked of it and not carried out, by either count, before
-    /// clients that want something there wait. Default 1 MiB.
+    /// clients that want something there wait; pieces of files may take half of it. Default 1 MiB.
     pub max_relay_bytes: usize,
     /// Events that wait for the embedding program. Default 1,024, then reading stops.
     pub max_queued_events: usize,

@@ -19,6 +19,7 @@ use crate::cluster::files::Offer;
 use crate::config::Config;
 use crate::files::{Body, Rules, Transfer, queue_room};
 use crate::id::{ClientId, ConnectionId};
+use crate::machine::ShardId;
 use crate::message::{Destination, TransferId};
 use crate::steps::Steps;
 use crate::time::Instant;
@@ -126,6 +127,12 @@ impl Files {
             slots: Vec::new(),
             steps: Steps::new(),
         }
+    }
+
+    /// The shards of those who are at a transfer that has its home here, some more than once.
+    pub(super) fn shards_of(&self, transfer: TransferId) -> impl Iterator<Item = ShardId> {
+        let at_it = self.entries.get(&transfer).map(|entry| &entry.at_it);
+        at_it.into_iter().flatten().map(|end| end.shard())
     }
 
     /// Whether copies may have room that they have not been given.

@@ -9,14 +9,15 @@ use super::super::deadlines::Deadline;
 use super::super::files::FileWait;
 use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
 use crate::cluster::files::{FileAsked, Offer};
+use crate::cluster::link::Freight;
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, ClientMessage, Destination, FileRequest, Heard, Kept, LeaveReason, Payload, Remembered,
-    ServerMessage, TransferId,
+    self, Asked, ClientMessage, Destination, FileRequest, Heard, Kept, LeaveReason, Payload,
+    Remembered, ServerMessage, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -573,7 +574,7 @@ impl Server {
             ClientMessage::Broadcast { .. } => self.busy_link_of(""),
             ClientMessage::PrivateMessage { to, .. } => {
                 let shard = to.and_then(|to| self.elsewhere(&to));
-                shard.filter(|&shard| self.links.is_busy(shard))
+                shard.filter(|&shard| self.links.is_busy(shard, Freight::Talk))
             }
             ClientMessage::SetMetadata { .. } => {
                 let mut rooms = self.rooms_of(index);
@@ -582,8 +583,14 @@ impl Server {
             // They only give something up.
             ClientMessage::Leave { .. } | ClientMessage::File(FileRequest::Abort { .. }) => None,
             ClientMessage::File(request) => {
-                let shard = self.shard_for_file(index, request);
-                shard.filter(|&shard| self.links.is_busy(shard))
+                let shard = self.shard_for_file(index, request)?;
+                match request {
+                    FileRequest::Chunk { transfer, .. } if shard == self.shard => {
+                        let busy = |shard: &ShardId| self.links.is_busy(*shard, Freight::Pieces);
+                        self.files.shards_of(*transfer).find(busy)
+                    }
+                    _ => self.links.is_busy(shard, freight(message)).then_some(shard),
+                }
             }
             // No room has an empty name but the lobby, where such a request wants nothing.
             message => self.busy_link_of(room_of(message).filter(|name| !name.is_empty())?),
@@ -594,9 +601,9 @@ impl Server {
     fn busy_link_of(&self, name: &str) -> Option<ShardId> {
         let home = self.home(name);
         if home != self.shard {
-            return self.links.is_busy(home).then_some(home);
+            return self.links.is_busy(home, Freight::Talk).then_some(home);
         }
-        let busy = |shard: &ShardId| self.links.is_busy(*shard);
+        let busy = |shard: &ShardId| self.links.is_busy(*shard, Freight::Talk);
         if name.is_empty() {
             return self.links.shards().find(busy);
         }
@@ -611,12 +618,12 @@ impl Server {
         index: u32,
         shard: ShardId,
         heard: Heard<'_>,
-        asked: Asked<'_>,
+        request: &message::Request<'_>,
     ) {
-        let turn = self.links.wait(shard, index);
+        let turn = self.links.wait(shard, freight(&request.message), index);
         let message = Kept::from(heard);
         self.input_bytes += message.heap_bytes();
-        self.wait(index, asked, shard, For::Link { turn, message });
+        self.wait(index, request.asked, shard, For::Link { turn, message });
         self.spare_kept(index);
     }
 
@@ -659,6 +666,14 @@ impl Server {
     pub(in crate::server) fn is_in_any(&self, index: u32, rooms: &[Box<str>]) -> bool {
         let mut rooms = rooms.iter().filter_map(|name| self.rooms.find(name));
         rooms.any(|room| room != LOBBY && self.is_member(index, room))
+    }
+}
+
+/// As what a message goes over a link.
+fn freight(message: &ClientMessage<'_>) -> Freight {
+    match message {
+        ClientMessage::File(FileRequest::Chunk { .. }) => Freight::Pieces,
+        _ => Freight::Talk,
     }
 }
 

@@ -17,7 +17,7 @@ use super::deadlines::Deadline;
 use super::membership::Leaving;
 use super::{Drain, Server};
 use crate::cluster::Relay;
-use crate::cluster::link::Links;
+use crate::cluster::link::{Links, Load};
 use crate::cluster::message::{Answer, Delivery, Holds, Item, Reply, Request, Said, Told, Who};
 use crate::id::ConnectionId;
 use crate::machine::{ShardId, Turn};
@@ -212,14 +212,14 @@ impl Server {
                 self.stats.relay_lost += 1;
                 continue;
             }
-            let bytes = item.bytes();
+            let load = Load::of(&item);
             match item {
-                Item::Request(request) => self.links.receive(from, bytes, request),
+                Item::Request(request) => self.links.receive(from, load, request),
                 Item::Reply(reply) => self.answered(reply),
                 Item::Delivery(delivery) => self.delivered(&delivery),
                 Item::File { to, transfer, told } => self.told_of_file(&to, transfer, &told),
                 Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
-                Item::Done(bytes) => self.links.carried_out(from, bytes),
+                Item::Done(load) => self.links.carried_out(from, load),
                 Item::Holds(holds) => self.links.set_holds(from, holds),
                 Item::Address(key, connections) => self.links.set_address(from, key, connections),
                 Item::Charge(key, charge) => self.charge_address(key, charge),

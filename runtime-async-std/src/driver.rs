@@ -14,11 +14,12 @@ use std::task::{Context, Poll, Waker};
 
 use async_std::task::{spawn_local, yield_now};
 use roomwire_core::{
-    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
+    TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Signal, Slots, TURN_TIME, TurnBudget,
-    TurnEnd, write,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
+    Slots, TURN_TIME, TurnEnd, act, write,
 };
 
 use crate::stream::Stream;
@@ -31,6 +32,8 @@ pub(crate) struct Driver<M: Machine> {
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
     flusher: Signal,
+    /// Tasks whose sockets filled the buffer: a few go on each turn, behind all that have just become readable.
+    busy: Line,
     /// Nobody reads, as the flusher waits for the program that takes events.
     held: Cell<bool>,
     /// Tasks of connections that have not ended.
@@ -70,6 +73,7 @@ impl<M: Machine + 'static> Driver<M> {
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
+            busy: Line::default(),
             held: Cell::new(false),
             tasks: Cell::new(0),
         })
@@ -141,6 +145,7 @@ impl<M: Machine + 'static> Driver<M> {
         let wakers = sockets.iter_mut().filter_map(|s| s.waker.as_ref());
         wakers.for_each(Waker::wake_by_ref);
         drop(sockets);
+        self.busy.call(usize::MAX);
         while self.tasks.get() > 0 {
             yield_now().await;
         }
@@ -166,16 +171,32 @@ impl<M: Machine + 'static> Driver<M> {
     // ---- reading
 
     async fn watch(self: Rc<Self>, connection: ConnectionId) {
-        while poll_fn(|cx| self.poll_socket(cx, connection)).await {
-            yield_now().await;
+        let mut reads = Reads::FRESH;
+        loop {
+            let read = |cx: &mut Context<'_>| {
+                let reads = std::mem::replace(&mut reads, Reads::FRESH);
+                self.poll_socket(cx, connection, reads)
+            };
+            match poll_fn(read).await {
+                Next::Over => break,
+                Next::Yield => yield_now().await,
+                Next::Line => {
+                    self.busy.wait().await;
+                    reads = Reads::BUSY;
+                }
+            }
         }
         self.tasks.set(self.tasks.get() - 1);
     }
 
-    /// Reads what is there, a bounded number of times; `true` to be called again after the others. A socket that
-    /// was full is watched too.
-    fn poll_socket(&self, cx: &mut Context<'_>, connection: ConnectionId) -> Poll<bool> {
-        for _ in 0..READS_PER_SOCKET {
+    /// Reads what is there, within bounds. A socket that was full is watched too.
+    fn poll_socket(
+        &self,
+        cx: &mut Context<'_>,
+        connection: ConnectionId,
+        mut reads: Reads,
+    ) -> Poll<Next> {
+        loop {
             let mut state = self.state.borrow_mut();
             let State {
                 machine,
@@ -183,7 +204,7 @@ impl<M: Machine + 'static> Driver<M> {
                 buffer,
             } = &mut *state;
             let Some(socket) = sockets.get_mut(connection) else {
-                return Poll::Ready(false);
+                return Poll::Ready(Next::Over);
             };
             if !socket
                 .waker
@@ -215,10 +236,11 @@ impl<M: Machine + 'static> Driver<M> {
                     let _ = machine.handle(self.now(), ended(connection, TransportEnd::Reset));
                     state.remove(connection);
                     self.flusher.raise();
-                    return Poll::Ready(false);
+                    return Poll::Ready(Next::Over);
                 }
             };
-            socket.drained = count < buffer.len();
+            let filled = count == buffer.len();
+            socket.drained = !filled;
             socket.ended = count == 0;
             let bytes = buffer.get_mut(..count).unwrap_or_default();
             let input = match count {
@@ -227,64 +249,63 @@ impl<M: Machine + 'static> Driver<M> {
             };
             let turn = machine.handle(self.now(), input);
             self.flusher.raise();
-            if turn == Turn::Full {
-                // The flusher goes first.
-                return Poll::Ready(true);
+            if let Some(next) = reads.count(filled, turn) {
+                return Poll::Ready(next);
             }
         }
-        Poll::Ready(true)
     }
 
     // ---- writing
 
-    /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
-    /// is room for another.
-    pub(crate) fn turn(&self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
-        let mut budget = TurnBudget::new();
-        let over = self.now().mono + TURN_TIME;
+    /// Takes what other shards have, and has a few of the busy read on. Whether the other shards may have more.
+    pub(crate) async fn receive(&self) -> bool {
         let _ = self.handle(Input::Tick);
         let now = self.now();
         let more = (self.links).receive(&mut self.state.borrow_mut().machine, now);
-        let end = loop {
-            if !budget.output(&self.clock, over) {
-                break TurnEnd::CutShort;
-            }
-            let output = self.state.borrow_mut().machine.poll();
-            match output {
-                Output::Transmit { connection } => self.transmit(connection),
-                Output::ReadInterest { connection, wanted } => {
-                    self.read_interest(connection, wanted);
-                }
-                Output::Finish { connection } => self.finish(connection),
-                Output::Close { connection, reset } => self.close(connection, reset),
-                Output::Event(event) => {
-                    let room = sink(event);
-                    if !room {
-                        break TurnEnd::CutShort;
-                    }
-                }
-                Output::Again => {}
-                Output::Idle { .. } if more => break TurnEnd::CutShort,
-                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                Output::Relay { to } => {
-                    self.links.carry(&mut self.state.borrow_mut().machine, to);
-                }
-                // A server does not connect.
-                _ => {}
-            }
-        };
+        if !self.busy.is_empty() {
+            // Without room one goes on all the same, or none might ever.
+            self.busy.call(if more { 1 } else { BUSY_SOCKETS_PER_TURN });
+            yield_now().await;
+        }
+        more
+    }
+
+    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there is room
+    /// for another.
+    pub(crate) fn turn(&self, more: bool, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
+        let over = self.now().mono + TURN_TIME;
+        let more = more || !self.busy.is_empty();
+        let end = act(&mut &*self, (&self.clock, over), more, sink);
         self.now.set(None);
         end
     }
 
-    fn transmit(&self, connection: ConnectionId) {
+    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
+        let now = self.now();
+        self.state.borrow_mut().machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&self) -> Now {
+        let now = self.now.get().unwrap_or_else(|| self.clock.now());
+        self.now.set(Some(now));
+        now
+    }
+}
+
+impl<M: Machine + 'static> Act<M> for &Driver<M> {
+    fn poll(&mut self) -> Output<M::Event> {
+        self.state.borrow_mut().machine.poll()
+    }
+
+    fn transmit(&mut self, connection: ConnectionId) {
         let now = self.now();
         let mut state = self.state.borrow_mut();
         let State {
             machine, sockets, ..
         } = &mut *state;
         let outcome = match sockets.get_mut(connection) {
-            Some(socket) => write(machine, connection, &socket.stream.socket()),
+            Some(socket) => write(machine, connection, &*socket.stream.socket()),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
         let input = match outcome {
@@ -313,9 +334,7 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    // ---- the rest
-
-    fn read_interest(&self, connection: ConnectionId, wanted: bool) {
+    fn read_interest(&mut self, connection: ConnectionId, wanted: bool) {
         let mut state = self.state.borrow_mut();
         if let Some(socket) = state.sockets.get_mut(connection) {
             socket.paused = !wanted;
@@ -326,7 +345,7 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    fn finish(&self, connection: ConnectionId) {
+    fn finish(&mut self, connection: ConnectionId) {
         let mut state = self.state.borrow_mut();
         if let Some(socket) = state.sockets.get_mut(connection) {
             // It fails if the peer is gone, which the next read sees.
@@ -334,7 +353,7 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    fn close(&self, connection: ConnectionId, reset: bool) {
+    fn close(&mut self, connection: ConnectionId, reset: bool) {
         let mut state = self.state.borrow_mut();
         if reset && let Some(socket) = state.sockets.get_mut(connection) {
             let linger = Some(std::time::Duration::ZERO);
@@ -343,16 +362,8 @@ impl<M: Machine + 'static> Driver<M> {
         state.remove(connection);
     }
 
-    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
-        let now = self.now();
-        self.state.borrow_mut().machine.handle(now, input)
-    }
-
-    /// The clock, read once a turn.
-    fn now(&self) -> Now {
-        let now = self.now.get().unwrap_or_else(|| self.clock.now());
-        self.now.set(Some(now));
-        now
+    fn carry(&mut self, to: ShardId) {
+        self.links.carry(&mut self.state.borrow_mut().machine, to);
     }
 }
 

@@ -154,7 +154,8 @@ async fn flush(
     let mut timer = Timer::never();
     let mut wake_at: Option<StdInstant> = None;
     loop {
-        let end = driver.turn(&mut |event| {
+        let more = driver.receive().await;
+        let end = driver.turn(more, &mut |event| {
             let (event, stop) = drains.filter(event);
             stops.stop.set(stop.or_else(|| stops.stop.get()));
             event.iter().for_each(log_event);

@@ -12,10 +12,12 @@ use crate::clock::ClockBase;
 /// Bytes of the one read buffer of a thread. It is lent to the core for each read and belongs to no connection.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Reads of one socket in one turn: at most 256 KiB before the next socket has its turn.
+/// Reads of one busy socket in one turn: at most 256 KiB before the next socket has its turn. One that has just
+/// become readable is read once, and is busy if that fills the buffer.
 pub const READS_PER_SOCKET: u32 = 4;
 
-/// Sockets that go on in one turn although they gave all that was asked of them before: at most 1 MiB.
+/// Busy sockets that go on in one turn, at most 1 MiB together, behind all that have just become readable. The others
+/// wait in a line: what somebody says does not wait until fifty files have each sent another piece.
 pub const BUSY_SOCKETS_PER_TURN: usize = 4;
 
 /// Connections accepted in one turn, over all listeners of a thread.

@@ -2,8 +2,9 @@
 //! signals, the clock, the descriptor limit, the seed, the budgets of a turn, and recordings on disk.
 //!
 //! With the feature `cli` also the command line, the config file, the environment and the logs of the
-//! binaries. There is no read or write loop here, and no decision of the protocol. UNIX only.
+//! binaries. There is no loop over sockets here, and no decision of the protocol. UNIX only.
 
+mod act;
 mod adopt;
 mod bound;
 mod budget;
@@ -12,6 +13,7 @@ mod error;
 mod events;
 mod guard;
 mod host;
+mod line;
 mod links;
 mod record;
 mod settings;
@@ -32,11 +34,12 @@ pub mod systemd;
 #[cfg(feature = "tls")]
 pub mod tls;
 
+pub use act::{Act, act};
 pub use adopt::{AdoptError, Adopted, Dealer, Socket};
 pub use bound::Bound;
 pub use budget::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES, READS_PER_SOCKET,
-    SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES,
+    READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
 };
 pub use clock::ClockBase;
 pub use error::{Ended, RunError};
@@ -44,6 +47,7 @@ pub use events::{Drains, Stop, log_event};
 #[cfg(feature = "fault-injection")]
 pub use guard::FAULTY_ROOM;
 pub use host::{Hosted, Serve};
+pub use line::{Line, Next, Reads};
 pub use links::Links;
 pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
@@ -53,4 +57,4 @@ pub use signals::{Shutdown, Signals};
 pub use slots::Slots;
 pub use threads::{End, Running, live, run_shards};
 pub use trouble::Trouble;
-pub use write::write;
+pub use write::{Sink, write};

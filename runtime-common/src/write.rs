@@ -7,13 +7,37 @@ use socket2::Socket;
 
 use crate::budget::{SEND_MORE, SLICES_PER_WRITE};
 
+/// What takes bytes without waiting for room: it fails with `WouldBlock` where there is none.
+pub trait Sink {
+    /// Takes some of `bytes`, and says how many.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// Takes some of `slices`, and says how many bytes.
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// The same for the last bytes before the end: see [`SEND_MORE`].
+    fn write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+}
+
+impl Sink for Socket {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, bytes)
+    }
+
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(&mut &*self, slices)
+    }
+
+    fn write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.send_vectored_with_flags(slices, SEND_MORE)
+    }
+}
+
 /// One non-blocking write of what waits for a connection, at most [`SLICES_PER_WRITE`] slices of it; how many bytes
 /// went. The last bytes of a connection wait for its end, which comes at once. Fails with `WouldBlock` also when
 /// nothing waits.
 pub fn write<M: Machine>(
     machine: &M,
     connection: ConnectionId,
-    mut stream: &Socket,
+    sink: &impl Sink,
 ) -> io::Result<usize> {
     let mut unsent = machine.unsent(connection);
     let last = unsent.is_last();
@@ -21,7 +45,7 @@ pub fn write<M: Machine>(
         return Err(io::ErrorKind::WouldBlock.into());
     };
     let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
-        return stream.write(first);
+        return sink.write(first);
     };
     let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
     let [one, two, rest @ ..] = &mut slices;
@@ -29,7 +53,7 @@ pub fn write<M: Machine>(
     let count = 2 + unsent.fill(rest);
     let slices = slices.get(..count).unwrap_or_default();
     if !last {
-        return stream.write_vectored(slices);
+        return sink.write_vectored(slices);
     }
-    stream.send_vectored_with_flags(slices, SEND_MORE)
+    sink.write_last(slices)
 }

@@ -13,11 +13,12 @@ use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use roomwire_core::{
-    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
+    TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    BUSY_SOCKETS_PER_TURN, ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots, TURN_TIME,
-    TurnBudget, TurnEnd, write,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots,
+    TURN_TIME, TurnEnd, act, write,
 };
 use socket2::Socket as Stream;
 
@@ -232,7 +233,6 @@ impl<M: Machine> Driver<M> {
     /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
     /// is room for another.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
-        let mut budget = TurnBudget::new();
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
         let now = self.now();
@@ -243,33 +243,31 @@ impl<M: Machine> Driver<M> {
         } else {
             let _ = self.read_busy(BUSY_SOCKETS_PER_TURN);
         }
-        let end = loop {
-            if !budget.output(&self.clock, over) {
-                break TurnEnd::CutShort;
-            }
-            match self.machine.poll() {
-                Output::Transmit { connection } => self.transmit(connection),
-                Output::ReadInterest { connection, wanted } => {
-                    self.read_interest(connection, wanted);
-                }
-                Output::Finish { connection } => self.finish(connection),
-                Output::Close { connection, reset } => self.close(connection, reset),
-                Output::Event(event) => {
-                    let room = sink(event);
-                    if !room {
-                        break TurnEnd::CutShort;
-                    }
-                }
-                Output::Again => {}
-                Output::Idle { .. } if more => break TurnEnd::CutShort,
-                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                Output::Relay { to } => self.links.carry(&mut self.machine, to),
-                // A server does not connect.
-                _ => {}
-            }
-        };
+        let clock = self.clock;
+        let end = act(self, (&clock, over), more, sink);
         self.now = None;
         end
+    }
+
+    /// Forgets a socket, which closes it; the system then forgets its registration.
+    fn remove(&mut self, connection: ConnectionId) {
+        self.sockets.remove(connection);
+    }
+
+    fn handle(&mut self, input: Input<'_, M::Command, M::Relay>) -> Turn {
+        let now = self.now();
+        self.machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(|| self.clock.now())
+    }
+}
+
+impl<M: Machine> Act<M> for Driver<M> {
+    fn poll(&mut self) -> Output<M::Event> {
+        self.machine.poll()
     }
 
     fn transmit(&mut self, connection: ConnectionId) {
@@ -301,8 +299,6 @@ impl<M: Machine> Driver<M> {
         let _ = self.handle(input);
     }
 
-    // ---- the rest
-
     fn read_interest(&mut self, connection: ConnectionId, wanted: bool) {
         if let Some(socket) = self.sockets.get_mut(connection) {
             socket.paused = !wanted;
@@ -327,19 +323,8 @@ impl<M: Machine> Driver<M> {
         self.remove(connection);
     }
 
-    /// Forgets a socket, which closes it; the system then forgets its registration.
-    fn remove(&mut self, connection: ConnectionId) {
-        self.sockets.remove(connection);
-    }
-
-    fn handle(&mut self, input: Input<'_, M::Command, M::Relay>) -> Turn {
-        let now = self.now();
-        self.machine.handle(now, input)
-    }
-
-    /// The clock, read once a turn.
-    fn now(&mut self) -> Now {
-        *self.now.get_or_insert_with(|| self.clock.now())
+    fn carry(&mut self, to: ShardId) {
+        self.links.carry(&mut self.machine, to);
     }
 }
 

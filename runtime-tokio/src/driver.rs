@@ -7,17 +7,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use roomwire_core::{
-    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
+    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
+    TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, SLICES_PER_WRITE, Signal, Slots,
-    TURN_TIME, TurnBudget, TurnEnd,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
+    Slots, TURN_TIME, TurnEnd, act, write,
 };
 use tokio::io::ReadBuf;
 use tokio::task::{AbortHandle, spawn_local};
@@ -32,6 +33,8 @@ pub(crate) struct Driver<M: Machine> {
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
     flusher: Signal,
+    /// Readers whose sockets filled the buffer: a few go on each turn, behind all that have just become readable.
+    busy: Line,
     /// Nobody reads, as the flusher waits for the program that takes events.
     held: Cell<bool>,
 }
@@ -66,6 +69,7 @@ impl<M: Machine + 'static> Driver<M> {
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
+            busy: Line::default(),
             held: Cell::new(false),
         })
     }
@@ -145,19 +149,32 @@ impl<M: Machine + 'static> Driver<M> {
     // ---- reading
 
     async fn read(self: Rc<Self>, connection: ConnectionId, mut reader: Reader) {
-        while poll_fn(|cx| self.poll_read(cx, connection, &mut reader)).await {
-            tokio::task::yield_now().await;
+        let mut reads = Reads::FRESH;
+        loop {
+            let read = |cx: &mut Context<'_>| {
+                let reads = std::mem::replace(&mut reads, Reads::FRESH);
+                self.poll_read(cx, connection, &mut reader, reads)
+            };
+            match poll_fn(read).await {
+                Next::Over => return,
+                Next::Yield => tokio::task::yield_now().await,
+                Next::Line => {
+                    self.busy.wait().await;
+                    reads = Reads::BUSY;
+                }
+            }
         }
     }
 
-    /// Reads what is there, a bounded number of times; `true` to be called again after the others.
+    /// Reads what is there, within bounds.
     fn poll_read(
         &self,
         cx: &mut Context<'_>,
         connection: ConnectionId,
         reader: &mut Reader,
-    ) -> Poll<bool> {
-        for _ in 0..READS_PER_SOCKET {
+        mut reads: Reads,
+    ) -> Poll<Next> {
+        loop {
             let mut state = self.state.borrow_mut();
             let State {
                 machine,
@@ -165,7 +182,7 @@ impl<M: Machine + 'static> Driver<M> {
                 buffer,
             } = &mut *state;
             let Some(socket) = sockets.get_mut(connection) else {
-                return Poll::Ready(false);
+                return Poll::Ready(Next::Over);
             };
             if socket.paused || self.held.get() {
                 socket.resume = Some(cx.waker().clone());
@@ -175,6 +192,7 @@ impl<M: Machine + 'static> Driver<M> {
             let Poll::Ready(outcome) = reader.poll_read(cx, &mut lent) else {
                 return Poll::Pending;
             };
+            let filled = lent.remaining() == 0;
             let bytes = lent.filled_mut();
             let (input, more) = match outcome {
                 Ok(()) if bytes.is_empty() => (Input::ReadEnd { connection }, false),
@@ -189,61 +207,81 @@ impl<M: Machine + 'static> Driver<M> {
             drop(state);
             self.flusher.raise();
             if !more {
-                return Poll::Ready(false);
+                return Poll::Ready(Next::Over);
             }
-            if turn == Turn::Full {
-                // The flusher goes first.
-                return Poll::Ready(true);
+            if let Some(next) = reads.count(filled, turn) {
+                return Poll::Ready(next);
             }
         }
-        Poll::Ready(true)
     }
 
     // ---- writing
 
-    /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
-    /// is room for another.
-    pub(crate) fn turn(self: &Rc<Self>, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
-        let mut budget = TurnBudget::new();
-        let over = self.now().mono + TURN_TIME;
+    /// Takes what other shards have, and has a few of the busy read on. Whether the other shards may have more.
+    pub(crate) async fn receive(&self) -> bool {
         let _ = self.handle(Input::Tick);
         let now = self.now();
         let more = (self.links).receive(&mut self.state.borrow_mut().machine, now);
-        let end = loop {
-            if !budget.output(&self.clock, over) {
-                break TurnEnd::CutShort;
-            }
-            let output = self.state.borrow_mut().machine.poll();
-            match output {
-                Output::Transmit { connection } => self.transmit(connection),
-                Output::ReadInterest { connection, wanted } => {
-                    self.read_interest(connection, wanted);
-                }
-                Output::Finish { connection } => self.finish(connection),
-                Output::Close { connection, reset } => self.close(connection, reset),
-                Output::Event(event) => {
-                    let room = sink(event);
-                    if !room {
-                        break TurnEnd::CutShort;
-                    }
-                }
-                Output::Again => {}
-                Output::Idle { .. } if more => break TurnEnd::CutShort,
-                Output::Idle { deadline } => break TurnEnd::Idle(deadline),
-                Output::Relay { to } => {
-                    self.links.carry(&mut self.state.borrow_mut().machine, to);
-                }
-                // A server does not connect.
-                _ => {}
-            }
-        };
+        if !self.busy.is_empty() {
+            // Without room one goes on all the same, or none might ever.
+            self.busy.call(if more { 1 } else { BUSY_SOCKETS_PER_TURN });
+            tokio::task::yield_now().await;
+        }
+        more
+    }
+
+    /// Polls the machine and does what it says, within a budget. `sink` takes events and says whether there is room
+    /// for another.
+    pub(crate) fn turn(
+        self: &Rc<Self>,
+        more: bool,
+        sink: &mut dyn FnMut(M::Event) -> bool,
+    ) -> TurnEnd {
+        let over = self.now().mono + TURN_TIME;
+        let more = more || !self.busy.is_empty();
+        let end = act(&mut Flush(self), (&self.clock, over), more, sink);
         self.now.set(None);
         end
     }
 
-    fn transmit(self: &Rc<Self>, connection: ConnectionId) {
+    /// Runs beside the read task while a socket is full.
+    async fn wait_until_writable(self: Rc<Self>, connection: ConnectionId) {
+        poll_fn(
+            |cx| match self.state.borrow_mut().sockets.get_mut(connection) {
+                // An error shows at the next write.
+                Some(socket) => socket.writer.poll_write_ready(cx).map(drop),
+                None => Poll::Ready(()),
+            },
+        )
+        .await;
+        let _ = self.handle(Input::Writable { connection });
+        self.flusher.raise();
+    }
+
+    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
         let now = self.now();
-        let mut state = self.state.borrow_mut();
+        self.state.borrow_mut().machine.handle(now, input)
+    }
+
+    /// The clock, read once a turn.
+    fn now(&self) -> Now {
+        let now = self.now.get().unwrap_or_else(|| self.clock.now());
+        self.now.set(Some(now));
+        now
+    }
+}
+
+/// What the flusher does.
+struct Flush<'a, M: Machine>(&'a Rc<Driver<M>>);
+
+impl<M: Machine + 'static> Act<M> for Flush<'_, M> {
+    fn poll(&mut self) -> Output<M::Event> {
+        self.0.state.borrow_mut().machine.poll()
+    }
+
+    fn transmit(&mut self, connection: ConnectionId) {
+        let now = self.0.now();
+        let mut state = self.0.state.borrow_mut();
         let State {
             machine, sockets, ..
         } = &mut *state;
@@ -260,7 +298,7 @@ impl<M: Machine + 'static> Driver<M> {
             },
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Some(socket) = sockets.get_mut(connection) {
-                    let wait = Rc::clone(self).wait_until_writable(connection);
+                    let wait = Rc::clone(self.0).wait_until_writable(connection);
                     socket.writable = Some(spawn_local(wait).abort_handle());
                 }
                 Input::Sent {
@@ -278,24 +316,8 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    /// Runs beside the read task while a socket is full.
-    async fn wait_until_writable(self: Rc<Self>, connection: ConnectionId) {
-        poll_fn(
-            |cx| match self.state.borrow_mut().sockets.get_mut(connection) {
-                // An error shows at the next write.
-                Some(socket) => socket.writer.poll_write_ready(cx).map(drop),
-                None => Poll::Ready(()),
-            },
-        )
-        .await;
-        let _ = self.handle(Input::Writable { connection });
-        self.flusher.raise();
-    }
-
-    // ---- the rest
-
-    fn read_interest(&self, connection: ConnectionId, wanted: bool) {
-        let mut state = self.state.borrow_mut();
+    fn read_interest(&mut self, connection: ConnectionId, wanted: bool) {
+        let mut state = self.0.state.borrow_mut();
         if let Some(socket) = state.sockets.get_mut(connection) {
             socket.paused = !wanted;
             if wanted && let Some(waker) = socket.resume.take() {
@@ -304,16 +326,16 @@ impl<M: Machine + 'static> Driver<M> {
         }
     }
 
-    fn finish(&self, connection: ConnectionId) {
-        let mut state = self.state.borrow_mut();
+    fn finish(&mut self, connection: ConnectionId) {
+        let mut state = self.0.state.borrow_mut();
         if let Some(socket) = state.sockets.get_mut(connection) {
             // It fails if the peer is gone, which the read task sees.
             let _ = socket.writer.socket().shutdown(Shutdown::Write);
         }
     }
 
-    fn close(&self, connection: ConnectionId, reset: bool) {
-        let mut state = self.state.borrow_mut();
+    fn close(&mut self, connection: ConnectionId, reset: bool) {
+        let mut state = self.0.state.borrow_mut();
         if reset && let Some(socket) = state.sockets.get_mut(connection) {
             let linger = Some(std::time::Duration::ZERO);
             let _ = socket.writer.socket().set_linger(linger);
@@ -321,16 +343,10 @@ impl<M: Machine + 'static> Driver<M> {
         state.remove(connection);
     }
 
-    fn handle(&self, input: Input<'_, M::Command, M::Relay>) -> Turn {
-        let now = self.now();
-        self.state.borrow_mut().machine.handle(now, input)
-    }
-
-    /// The clock, read once a turn.
-    fn now(&self) -> Now {
-        let now = self.now.get().unwrap_or_else(|| self.clock.now());
-        self.now.set(Some(now));
-        now
+    fn carry(&mut self, to: ShardId) {
+        self.0
+            .links
+            .carry(&mut self.0.state.borrow_mut().machine, to);
     }
 }
 
@@ -345,27 +361,6 @@ impl<M> State<M> {
             socket.writer.forget();
         }
     }
-}
-
-/// One non-blocking write of what waits. The last bytes of a connection wait for its end, which comes at once.
-fn write<M: Machine>(machine: &M, connection: ConnectionId, writer: &Writer) -> io::Result<usize> {
-    let mut unsent = machine.unsent(connection);
-    let last = unsent.is_last();
-    let Some(first) = unsent.next() else {
-        return Err(io::ErrorKind::WouldBlock.into());
-    };
-    let Some(second) = unsent.next().or_else(|| last.then_some(&[])) else {
-        return writer.try_write(first);
-    };
-    let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
-    let [one, two, rest @ ..] = &mut slices;
-    (*one, *two) = (IoSlice::new(first), IoSlice::new(second));
-    let count = 2 + unsent.fill(rest);
-    let slices = slices.get(..count).unwrap_or_default();
-    if !last {
-        return writer.try_write_vectored(slices);
-    }
-    writer.try_write_last(slices)
 }
 
 fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {

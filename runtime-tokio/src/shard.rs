@@ -136,7 +136,8 @@ async fn flush(
     let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
     let mut wake_at: Option<StdInstant> = None;
     loop {
-        let end = driver.turn(&mut |event| {
+        let more = driver.receive().await;
+        let end = driver.turn(more, &mut |event| {
             let (event, stop) = drains.filter(event);
             // There are two at most, and both fit.
             let _ = stop.map(|stop| stops.try_send(stop));

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use roomwire_core::PeerAddr;
-use roomwire_runtime::{Listener, SEND_MORE, Socket};
+use roomwire_runtime::{Listener, SEND_MORE, Sink, Socket};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream, tcp, unix};
@@ -92,20 +92,6 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        either!(self, writer => writer.try_write(bytes))
-    }
-
-    pub(crate) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, writer => writer.try_write_vectored(slices))
-    }
-
-    /// Writes what comes last, and tells the system that the end follows.
-    pub(crate) fn try_write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let send = || self.socket().send_vectored_with_flags(slices, SEND_MORE);
-        either!(self, writer => writer.as_ref().try_io(Interest::WRITABLE, send))
-    }
-
     pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, writer => writer.as_ref().poll_write_ready(cx))
     }
@@ -117,5 +103,20 @@ impl Writer {
     /// Dropping the half would shut the socket down: one system call more.
     pub(crate) fn forget(self) {
         either!(self, writer => writer.forget());
+    }
+}
+
+impl Sink for Writer {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        either!(self, writer => writer.try_write(bytes))
+    }
+
+    fn write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, writer => writer.try_write_vectored(slices))
+    }
+
+    fn write_last(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let send = || self.socket().send_vectored_with_flags(slices, SEND_MORE);
+        either!(self, writer => writer.as_ref().try_io(Interest::WRITABLE, send))
     }
 }

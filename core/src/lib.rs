@@ -117,7 +117,7 @@ pub use machine::{
 pub use message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileHash, FileNotice, FileRequest,
     Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
-    TransferId, Welcome,
+    Since, TransferId, Welcome,
 };
 pub use server::Server;
 pub use stats::{Counting, Stats};

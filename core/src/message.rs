@@ -11,7 +11,7 @@ use core::num::NonZeroU32;
 use std::borrow::Cow;
 
 pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
-pub use history::{Epoch, Gap, PastMessage, Position};
+pub use history::{Epoch, Gap, PastMessage, Position, Since};
 
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -145,6 +145,8 @@ pub enum ClientMessage<'a> {
     Join {
         /// The room's name.
         room: Cow<'a, str>,
+        /// Of somebody who comes back: then what has been said since follows, and [`ServerMessage::Resumed`].
+        since: Option<Since>,
     },
     /// Answered by [`ServerMessage::LeftRoom`].
     Leave {
@@ -364,6 +366,15 @@ pub enum ServerMessage<'a> {
         gap: Option<Gap>,
         /// The offsets that were asked for are of another epoch: this begins with what there is.
         reset: bool,
+    },
+    /// All that a room has for somebody who has come back to it has been told.
+    Resumed {
+        /// The room.
+        room: &'a str,
+        /// Where its log stands; `None` if it keeps none.
+        position: Option<Position>,
+        /// Nothing that was said since was left out.
+        complete: bool,
     },
     /// A room's log has begun anew.
     Reset {

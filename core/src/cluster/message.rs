@@ -11,7 +11,7 @@ use super::files::{FileAsked, FileTold, Offer};
 use super::link::Load;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{LeaveReason, Payload, Position, TransferId};
+use crate::message::{LeaveReason, Payload, Position, Since, TransferId};
 use crate::room::history::{self, Wanted};
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
@@ -66,6 +66,7 @@ pub(crate) enum Request {
         ticket: u64,
         room: Box<str>,
         metadata: Option<Box<str>>,
+        since: Option<Since>,
     },
     /// Not answered.
     Leave {
@@ -174,6 +175,8 @@ pub(crate) enum Answer {
         members: Vec<ClientId>,
         total: usize,
         history: Option<Position>,
+        /// What has been said since, if that was asked for and is kept.
+        said: Option<history::Found>,
     },
     History {
         room: Box<str>,
@@ -373,8 +376,14 @@ impl Item {
                 }
             },
             Self::Reply(reply) => match &reply.answer {
-                Answer::Joined { room, members, .. } => {
-                    room.len() + members.capacity() * size_of::<ClientId>()
+                Answer::Joined {
+                    room,
+                    members,
+                    said,
+                    ..
+                } => {
+                    let said = said.as_ref().map_or(0, history::Found::heap_bytes);
+                    room.len() + members.capacity() * size_of::<ClientId>() + said
                 }
                 Answer::Members { room, page, .. } => {
                     let metadata = page.metadata.iter().flatten();

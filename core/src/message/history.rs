@@ -35,6 +35,15 @@ pub struct Position {
     pub last: u64,
 }
 
+/// Up to where somebody has a room's messages who comes back to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// Which log that is of, if it is known.
+    pub epoch: Option<Epoch>,
+    /// The offset of the last message that came; 0: none did.
+    pub after: u64,
+}
+
 /// Messages that are not kept any more, by their offsets; both ends are of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {

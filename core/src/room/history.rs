@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use crate::cluster::message::Carried;
 use crate::id::ClientId;
-use crate::message::{Epoch, Gap, PastMessage, Position};
+use crate::message::{Epoch, Gap, PastMessage, Position, Since};
 use crate::time::Instant;
 
 /// What is kept of a room, resolved once when it is made.
@@ -94,7 +94,7 @@ impl Past {
 
     /// What it takes on the wire, more or less.
     fn wire_bytes(&self) -> usize {
-        ENVELOPE_BYTES + self.data.payload().len()
+        wire_bytes(self.data.payload().len())
     }
 }
 
@@ -109,6 +109,11 @@ impl Found {
             timestamp: past.timestamp,
         });
         all.collect()
+    }
+
+    /// Nothing that was asked for is missing.
+    pub(crate) const fn is_complete(&self) -> bool {
+        self.gap.is_none() && !self.reset
     }
 
     /// Memory besides its place.
@@ -228,6 +233,46 @@ impl History {
     }
 }
 
+impl History {
+    /// What has been said since somebody was here: all of it that is kept, or the last of it if that is more than
+    /// `max_bytes` of the wire. O(what is found).
+    pub(crate) fn since(&self, since: &Since, max_bytes: usize) -> Found {
+        let reset = self.is_other(since);
+        let after = if reset { 0 } else { since.after };
+        let wanted = self.count_since(since);
+        let all = self.messages.iter().rev().take(wanted);
+        let mut messages = fitting(all, wanted, max_bytes);
+        messages.reverse();
+        let first = self.last + 1 - messages.len() as u64;
+        Found {
+            position: self.position(),
+            first,
+            messages,
+            more: false,
+            gap: (first > after + 1).then(|| Gap {
+                from: after + 1,
+                to: first - 1,
+            }),
+            reset,
+        }
+    }
+
+    /// How many messages that is at most. O(1).
+    pub(crate) fn count_since(&self, since: &Since) -> usize {
+        let kept = self.messages.len();
+        if self.is_other(since) {
+            return kept;
+        }
+        let said = usize::try_from(self.last - since.after);
+        kept.min(said.unwrap_or(usize::MAX))
+    }
+
+    /// Whether that is of another log: an offset that there has never been in this one is, too.
+    fn is_other(&self, since: &Since) -> bool {
+        since.epoch.is_some_and(|epoch| epoch != self.epoch) || since.after > self.last
+    }
+}
+
 /// As many as there may be.
 fn fitting<'a>(all: impl Iterator<Item = &'a Past>, limit: usize, max_bytes: usize) -> Vec<Past> {
     let mut bytes = 0;
@@ -240,6 +285,11 @@ fn fitting<'a>(all: impl Iterator<Item = &'a Past>, limit: usize, max_bytes: usi
         found.push(past.clone());
     }
     found
+}
+
+/// What a message takes on the wire, more or less, with so many bytes of data.
+pub(crate) const fn wire_bytes(data: usize) -> usize {
+    ENVELOPE_BYTES + data
 }
 
 /// What shared data takes besides itself.

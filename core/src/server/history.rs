@@ -4,6 +4,7 @@ use super::Server;
 use super::admission::Refused;
 use super::deadlines::Deadline;
 use super::messages::{Outcome, refusal};
+use crate::config::Limits;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{Asked, Epoch, Payload, Position, ServerMessage};
@@ -63,8 +64,7 @@ impl Server {
     /// What a room that has its home here keeps of what is wanted; `None` if it keeps nothing.
     pub(super) fn find_history(&self, room: u32, wanted: &Wanted) -> Option<Found> {
         let history = self.rooms.get(room)?.history.as_deref()?;
-        let max_bytes = self.config.limits.max_message_bytes.min(MAX_PAGE_BYTES);
-        let found = history.find(wanted, max_bytes);
+        let found = history.find(wanted, max_page_bytes(&self.config.limits));
         self.steps.many(found.messages.len());
         Some(found)
     }
@@ -228,6 +228,10 @@ pub(super) const fn no_history() -> Refused {
 }
 
 /// What a page has of messages on the wire, unless one alone is more.
+pub(super) fn max_page_bytes(limits: &Limits) -> usize {
+    limits.max_message_bytes.min(MAX_PAGE_BYTES)
+}
+
 const MAX_PAGE_BYTES: usize = 64 * 1024;
 /// So many messages of a page are charged like one to somebody else.
-const MESSAGES_PER_DELIVERY: usize = 10;
+pub(super) const MESSAGES_PER_DELIVERY: usize = 10;

@@ -178,8 +178,8 @@ impl Server {
             return;
         };
         connection.in_backlog = false;
-        if !connection.paused || self.echo_is_full(index) || self.is_held(index) {
-            return; // a full echo goes on when it has drained, others when their time or their answer has come
+        if !connection.paused || self.is_behind(index) || self.is_held(index) {
+            return; // who is behind goes on when all has left, others when their time or their answer has come
         }
         if !self.go_on_with_batch(index) {
             return;
@@ -208,11 +208,11 @@ impl Server {
         self.sign_of_life(index, LifeEvent::Resumed);
     }
 
-    /// Whether a session's next message has to wait: the server's queues are full, or an echo's own, or it is not
-    /// listened to.
+    /// Whether a session's next message has to wait: the server's queues are full, or its own, or it is not listened
+    /// to.
     pub(super) fn must_wait(&self, index: u32) -> bool {
         self.turn() == Turn::Full
-            || self.echo_is_full(index)
+            || self.is_behind(index)
             || self.is_held(index)
             || self.has_batch(index)
     }
@@ -222,10 +222,12 @@ impl Server {
         self.is_throttled(index) || self.waits_for_shard(index)
     }
 
-    /// An echo is not closed for reading slowly: it is read no faster than it reads.
-    fn echo_is_full(&self, index: u32) -> bool {
-        let full = self.config.limits.max_queued_bytes / 2;
-        self.outboxes.queued_bytes(index) as usize >= full && self.is_echo(index)
+    /// An echo is not closed for reading slowly: it is read no faster than it reads. Nor is somebody who has come back
+    /// to several rooms and is told what was said there.
+    fn is_behind(&self, index: u32) -> bool {
+        let max = self.config.limits.max_queued_bytes;
+        let queued = self.outboxes.queued_bytes(index) as usize;
+        queued >= max / 3 && (self.catches_up(index) || (queued >= max / 2 && self.is_echo(index)))
     }
 
     /// Decodes frames in place and handles what they say. Returns how many bytes it took.
@@ -401,8 +403,15 @@ impl Server {
         }
         if sent.drained {
             self.drained(index);
-        } else if !blocked {
+            return;
+        }
+        if !blocked {
             self.outboxes.raise(index, flag::TRANSMIT);
+        }
+        // The queue of somebody in a busy room may never be empty.
+        let paused = self.connections.get(index).is_some_and(|c| c.paused);
+        if paused && self.catches_up(index) && !self.is_behind(index) {
+            self.resume_later(index);
         }
     }
 
@@ -428,8 +437,11 @@ impl Server {
             Stage::Session(session) => {
                 if session.hold == Hold::Response {
                     self.response_left(index);
-                } else if !session.missed().is_empty() {
-                    self.tell_missed(index);
+                } else if let Some(extra) = session.extra.as_deref_mut() {
+                    extra.catches_up = false;
+                    if !extra.missed.is_empty() {
+                        self.tell_missed(index);
+                    }
                 }
                 if paused {
                     self.resume_later(index);

@@ -11,7 +11,7 @@ use crate::config::{RoomNames, RoomRule, SlowReader};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::machine::ShardId;
-use crate::message::{Asked, LeaveReason, ServerMessage};
+use crate::message::{Asked, LeaveReason, ServerMessage, Since};
 use crate::room::guests::Guests;
 use crate::room::history::{History, Keeps};
 use crate::room::registry::Registry;
@@ -29,29 +29,32 @@ pub(super) struct Leaving {
 }
 
 impl Server {
-    /// Joins a room, made if there is none. A member that joins again gets the reply and nobody a notice.
+    /// Joins a room, made if there is none. A member that joins again gets the reply and nobody a notice. Who comes back
+    /// is told what was said `since`.
     pub(super) fn join(
         &mut self,
         index: u32,
         name: &str,
+        since: Option<Since>,
         asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         check_name(name, &self.config.room_names)?;
         let home = self.home(name);
         let room = self.rooms.find(name);
         let again = room.is_some_and(|room| self.is_member(index, room));
+        let said = self.deliveries_since(room, since.as_ref());
         if again {
-            self.admit(index, 0)?;
+            self.admit(index, said)?;
         } else {
             self.check_own_rooms(index)?;
             if home == self.shard {
                 self.check_room(room)?;
             }
             let others = room.map_or(0, |room| self.notices_for(room));
-            self.admit(index, others)?;
+            self.admit(index, others + said)?;
         }
         if home != self.shard {
-            self.ask_to_join(index, home, name, again, asked);
+            self.ask_to_join(index, home, name, (again, since), asked);
             return Ok(Outcome::Later);
         }
         let room = room.unwrap_or_else(|| self.make_room(name, home));
@@ -59,6 +62,10 @@ impl Server {
             self.enter(index, room);
         }
         self.reply_joined(index, room, name, asked);
+        if let Some(since) = since {
+            let found = self.said_since(room, &since);
+            self.catch_up(index, name, found.as_ref());
+        }
         if !again && let Some((to, client)) = self.connections.id(index).zip(self.client_id(index))
         {
             self.offer_to_member(room, to, client);

@@ -187,7 +187,7 @@ impl Server {
         match message {
             // Both are dealt with before.
             ClientMessage::Ping { .. } | ClientMessage::Batch { .. } => Ok(Outcome::Done),
-            ClientMessage::Join { room } => self.join(index, room, asked),
+            ClientMessage::Join { room, since } => self.join(index, room, *since, asked),
             ClientMessage::Leave { room } => self.leave(index, room, asked),
             ClientMessage::Broadcast { data } => self.broadcast(index, data.payload()),
             ClientMessage::RoomMessage { room, data } => {

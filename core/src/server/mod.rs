@@ -8,6 +8,7 @@ mod addresses;
 mod admission;
 mod adoption;
 mod batch;
+mod catch_up;
 mod closing;
 mod commands;
 mod compression;

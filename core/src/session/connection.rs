@@ -211,6 +211,8 @@ pub(crate) struct Extra {
     pub(crate) batch: Option<Box<crate::server::Rest>>,
     /// What its next binary message is, if it is no frame.
     pub(crate) next_binary: Option<crate::server::NextBinary>,
+    /// It was told what it had missed, and has not taken all of it.
+    pub(crate) catches_up: bool,
     /// Bytes of files that may still come although nobody wants them any more: they were asked for.
     pub(crate) late_bytes: u32,
 }

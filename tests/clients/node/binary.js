@@ -162,6 +162,7 @@ function toJson({ name, timestamp, fields }, from) {
     const gap = set(2) && { gap: { from: gapFrom, to: gapTo } };
     return { ...others, messages, more: set(0), ...gap, ...(set(1) && { reset: true }) };
   }
+  if (name === 'resumed') message.complete = set(1);
   if (name === 'member_left') message.reason = REASONS[message.reason];
   for (const after of ['retryAfterMs', 'reconnectAfterMs']) {
     if (message[after] === NOT_TOLD) delete message[after];

@@ -114,3 +114,82 @@ fn a_page_that_nobody_gives() {
     world.reset(ada);
     world.advance_ms(120_000);
 }
+
+/// What a client hears of a room that it leaves and comes back to is the room's log, each message once and in order,
+/// wherever it is connected and however slow the links are.
+#[test]
+fn who_comes_back_has_the_whole_log() {
+    for seed in 0..20 {
+        come_and_go(seed);
+    }
+}
+
+fn come_and_go(seed: u64) {
+    let mut world = keeping();
+    let (room, mut clients) = in_a_room(&mut world);
+    let speaker = clients.remove(0);
+    world.driver().machine_mut().set_lag(Lag {
+        rng: Rng::new(seed),
+        most_us: 20_000,
+        stalls_per_mille: 100,
+        stall_us: 200_000,
+    });
+    let mut rng = Rng::new(seed);
+    let mut views: Vec<Vec<u64>> = vec![Vec::new(); clients.len()];
+    // Whether a client waits to be told that this was all.
+    let mut waits = vec![false; clients.len()];
+    let mut returns = 0;
+    let listen = |world: &mut World, views: &mut Vec<Vec<u64>>, waits: &mut Vec<bool>| {
+        for ((client, view), waits) in clients.iter().zip(views).zip(waits) {
+            for told in world.all(*client) {
+                match told["type"].as_str() {
+                    Some("room_message") => view.extend(told["offset"].as_u64()),
+                    Some("history") => {
+                        assert_eq!((told.get("gap"), told.get("reset")), (None, None));
+                        let messages = told["messages"].as_array().expect("messages");
+                        view.extend(messages.iter().filter_map(|it| it["offset"].as_u64()));
+                    }
+                    Some("resumed") => {
+                        assert_eq!(told["complete"], true);
+                        assert_eq!(
+                            told["last"].as_u64(),
+                            Some(view.last().copied().unwrap_or(0))
+                        );
+                        assert!(std::mem::take(waits));
+                    }
+                    Some("error") => panic!("{told}"),
+                    _ => {}
+                }
+            }
+        }
+    };
+    for round in 0..30 {
+        for number in 0..rng.below(6) {
+            world.post_json(speaker, &say(&room, format!("{round}.{number}")));
+        }
+        world.advance_ms(rng.below(100) as u64);
+        listen(&mut world, &mut views, &mut waits);
+        let who = rng.below(clients.len());
+        if waits[who] {
+            continue;
+        }
+        world.post_json(clients[who], &json!({"type": "leave", "room": room}));
+        world.advance_ms(rng.below(300) as u64);
+        listen(&mut world, &mut views, &mut waits);
+        let after = views[who].last().copied().unwrap_or(0);
+        let join = json!({"type": "join", "room": room, "after": after});
+        world.post_json(clients[who], &join);
+        waits[who] = true;
+        returns += 1;
+    }
+    world.advance_ms(60_000);
+    listen(&mut world, &mut views, &mut waits);
+    assert!(returns > 10 && !waits.contains(&true));
+    let last = page(&mut world, clients[0], &room, 0)["last"]
+        .as_u64()
+        .expect("an offset");
+    assert!(last > 30);
+    for view in &views {
+        assert_eq!(*view, (1..=last).collect::<Vec<_>>(), "seed {seed}");
+    }
+}

@@ -11,7 +11,7 @@ use super::{BinaryLimits, registry};
 use crate::dialect::json::{for_each_field, is_string, string};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
-use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Messages, Request};
+use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Messages, Request, Since};
 
 /// Reads one frame, `bytes` being all of it. `is_application_type` tells which types an embedding program
 /// registered.
@@ -74,7 +74,19 @@ fn message<'a>(
         },
         registry::JOIN => ClientMessage::Join {
             room: payload.text()?.into(),
+            since: None,
         },
+        registry::JOIN_AGAIN => {
+            let room = payload.text()?.into();
+            let flags = payload.flags(bits::JOIN_EPOCH)?;
+            let after = payload.u64()?;
+            let epoch = flags.if_set(bits::JOIN_EPOCH, || payload.u64())?;
+            let epoch = epoch.map(Epoch);
+            ClientMessage::Join {
+                room,
+                since: Some(Since { epoch, after }),
+            }
+        }
         registry::LEAVE => ClientMessage::Leave {
             room: payload.text()?.into(),
         },

@@ -52,6 +52,7 @@ const fn kind(message: &ServerMessage<'_>) -> u8 {
         ServerMessage::JoinedRoom { history: None, .. } => registry::JOINED_ROOM,
         ServerMessage::JoinedRoom { .. } => registry::JOINED_KEPT_ROOM,
         ServerMessage::History { .. } => registry::HISTORY_PAGE,
+        ServerMessage::Resumed { .. } => registry::RESUMED,
         ServerMessage::Reset { .. } => registry::RESET,
         ServerMessage::LeftRoom { .. } => registry::LEFT_ROOM,
         ServerMessage::MemberJoined { .. } => registry::MEMBER_JOINED,
@@ -132,6 +133,20 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             }
             for past in messages.iter() {
                 write_past(out, room, past);
+            }
+        }
+        ServerMessage::Resumed {
+            room,
+            position,
+            complete,
+        } => {
+            put_text(out, room);
+            out.push(
+                flag(bits::RESUMED_POSITION, position.is_some())
+                    | flag(bits::RESUMED_COMPLETE, complete),
+            );
+            if let Some(position) = position {
+                write_position(out, position);
             }
         }
         ServerMessage::Reset { room, position } => {

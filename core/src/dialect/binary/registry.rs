@@ -78,6 +78,10 @@ pub const HISTORY_PAGE: u8 = 0x2F;
 pub const JOINED_KEPT_ROOM: u8 = 0x30;
 /// A room's log has begun anew.
 pub const RESET: u8 = 0x31;
+/// Asks to be let into a room again.
+pub const JOIN_AGAIN: u8 = 0x32;
+/// What came in the meantime has been told.
+pub const RESUMED: u8 = 0x33;
 /// Data for a room.
 pub const ROOM_MESSAGE: u8 = 0x40;
 /// Data for everyone.
@@ -174,7 +178,7 @@ pub fn name_of(kind: u8) -> Option<&'static str> {
 }
 
 /// Every type in use, in ascending order.
-pub const REGISTRY: [Entry; 46] = [
+pub const REGISTRY: [Entry; 48] = [
     server(
         WELCOME,
         "welcome",
@@ -310,6 +314,18 @@ pub const REGISTRY: [Entry; 46] = [
         "instead of 0x21, of a room that keeps messages",
     ),
     server(RESET, "reset", "text room, u64 epoch, u64 last", ""),
+    client(
+        JOIN_AGAIN,
+        "join",
+        "number, text room, u8 flags, u64 after, [bit 0: u64 epoch]",
+        "instead of 0x20, with what came last",
+    ),
+    server(
+        RESUMED,
+        "resumed",
+        "text room, u8 flags, [bit 0: u64 epoch], [bit 0: u64 last]",
+        "bit 1: complete",
+    ),
     both(
         ROOM_MESSAGE,
         "room_message",

@@ -19,7 +19,7 @@ use super::{JsonLimits, NOT_JSON};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, ClientClock, ClientMessage, Data, Epoch, Messages, Request};
+use crate::message::{Asked, ClientClock, ClientMessage, Data, Epoch, Messages, Request, Since};
 pub(super) use files::SHA_256;
 
 /// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
@@ -166,7 +166,10 @@ impl<'a> Fields<'a> {
             "ping" => ClientMessage::Ping {
                 timestamp: self.timestamp()?,
             },
-            "join" => ClientMessage::Join { room: self.room()? },
+            "join" => ClientMessage::Join {
+                room: self.room()?,
+                since: self.since()?,
+            },
             "leave" => ClientMessage::Leave { room: self.room()? },
             "broadcast" => ClientMessage::Broadcast { data: self.data()? },
             "room_message" => ClientMessage::RoomMessage {
@@ -268,14 +271,31 @@ impl<'a> Fields<'a> {
         Ok(limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)))
     }
 
-    fn history(&self) -> Result<ClientMessage<'a>, Refusal> {
+    fn epoch(&self) -> Result<Option<Epoch>, Refusal> {
         let epoch = present(self.epoch).map(|raw| string(raw).and_then(|it| Epoch::parse(&it)));
         if epoch == Some(None) {
             return Err(Refusal::bad_message(
                 "`epoch` must be one that the server has told",
             ));
         }
-        let after = whole(self.after, "`after` must be a whole number from 0 on")?;
+        Ok(epoch.flatten())
+    }
+
+    fn offset_after(&self) -> Result<Option<u64>, Refusal> {
+        whole(self.after, "`after` must be a whole number from 0 on")
+    }
+
+    /// Up to where a joiner has the room's messages.
+    fn since(&self) -> Result<Option<Since>, Refusal> {
+        match (self.epoch()?, self.offset_after()?) {
+            (epoch, Some(after)) => Ok(Some(Since { epoch, after })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(Refusal::bad_message("`epoch` goes with `after`")),
+        }
+    }
+
+    fn history(&self) -> Result<ClientMessage<'a>, Refusal> {
+        let after = self.offset_after()?;
         let before = whole(self.before, "`before` must be a whole number from 0 on")?;
         if after.is_some() && before.is_some() {
             return Err(Refusal::bad_message(
@@ -284,7 +304,7 @@ impl<'a> Fields<'a> {
         }
         Ok(ClientMessage::History {
             room: self.room()?,
-            epoch: epoch.flatten(),
+            epoch: self.epoch()?,
             after,
             before,
             limit: self.limit()?,

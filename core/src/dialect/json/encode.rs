@@ -100,6 +100,15 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
             }
         }
         ServerMessage::History { .. } => history::write(out, message, id),
+        ServerMessage::Resumed {
+            room,
+            position,
+            complete,
+        } => {
+            begin(out, "resumed", id);
+            history::maybe_at(out, room, position);
+            flag(out, r#","complete":"#, complete);
+        }
         ServerMessage::Reset { room, position } => {
             begin(out, "reset", id);
             history::at(out, room, position);

@@ -300,6 +300,7 @@ const fn pieces(kind: u8) -> &'static [Piece] {
         registry::JOIN | registry::LEAVE | registry::TYPING_START | registry::TYPING_STOP => {
             &[NUMBER, Name]
         }
+        registry::JOIN_AGAIN => &[NUMBER, Name, Flags, Keep(8), If(bits::JOIN_EPOCH, &Keep(8))],
         registry::MEMBERS => &[
             NUMBER,
             Name,

@@ -215,3 +215,73 @@ proptest! {
         prop_assert_eq!(found.more, before.len() > limit);
     }
 }
+
+fn since(epoch: Option<u64>, after: u64) -> Since {
+    Since {
+        epoch: epoch.map(Epoch),
+        after,
+    }
+}
+
+#[test]
+fn who_comes_back_gets_the_latest_that_fit() {
+    let history = filled(10, 6);
+    let all = |epoch, after| history.since(&since(epoch, after), usize::MAX);
+    let found = all(Some(7), 7);
+    assert_eq!(
+        (offsets(&found), found.is_complete()),
+        (vec![8, 9, 10], true)
+    );
+    let found = all(None, 4);
+    assert_eq!((offsets(&found), found.gap), ((5..=10).collect(), None));
+    let found = all(None, 2);
+    let gap = Some(Gap { from: 3, to: 4 });
+    assert_eq!(
+        (offsets(&found).len(), found.gap, found.reset),
+        (6, gap, false)
+    );
+    assert!(!found.is_complete());
+    let found = all(None, 10);
+    assert!(offsets(&found).is_empty() && found.is_complete());
+    // Another log: all of this one is new.
+    for other in [
+        since(Some(8), 10),
+        since(None, 11),
+        since(Some(7), u64::MAX),
+    ] {
+        let found = history.since(&other, usize::MAX);
+        let gap = Some(Gap { from: 1, to: 4 });
+        assert_eq!(
+            (offsets(&found).len(), found.gap, found.reset),
+            (6, gap, true)
+        );
+        assert_eq!(history.count_since(&other), 6);
+    }
+    // One fits always.
+    let found = history.since(&since(None, 6), 1);
+    let gap = Some(Gap { from: 7, to: 9 });
+    assert_eq!((offsets(&found), found.gap), (vec![10], gap));
+}
+
+proptest! {
+    /// What is told and what is called a gap is all that came after, and nothing else.
+    #[test]
+    fn nothing_is_left_out_in_silence(
+        count in 0_u64..30, kept in 1_usize..30, after in 0_u64..40, epoch in prop::option::of(6_u64..8), room in 0_usize..4_000,
+    ) {
+        let history = filled(count, kept);
+        let asked = since(epoch, after);
+        let found = history.since(&asked, room);
+        let told = offsets(&found);
+        prop_assert_eq!(found.reset, epoch == Some(6) || after > count);
+        let from = if found.reset { 0 } else { after };
+        let gap = found.gap.map_or(0, |gap| gap.to + 1 - gap.from);
+        prop_assert_eq!(gap + told.len() as u64, count - from);
+        prop_assert!(found.gap.is_none_or(|gap| gap.from == from + 1));
+        prop_assert_eq!(told.last().copied().unwrap_or(count), count);
+        prop_assert!(told.windows(2).all(|two| two[0] + 1 == two[1]));
+        prop_assert!(told.len() <= history.count_since(&asked));
+        // All that is kept is told, if there is room.
+        prop_assert!(told.len() == history.count_since(&asked) || (told.len() + 1) * 162 > room);
+    }
+}

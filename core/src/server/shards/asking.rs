@@ -7,6 +7,7 @@ use super::super::Server;
 use super::super::admission::Refused;
 use super::super::deadlines::Deadline;
 use super::super::files::FileWait;
+use super::super::history::MESSAGES_PER_DELIVERY;
 use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
 use crate::cluster::files::{FileAsked, Offer};
 use crate::cluster::link::Freight;
@@ -17,7 +18,7 @@ use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
     self, Asked, ClientMessage, Destination, FileRequest, Heard, Kept, LeaveReason, Payload,
-    Remembered, ServerMessage, TransferId,
+    Remembered, ServerMessage, Since, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -44,6 +45,7 @@ enum For {
     Join {
         room: Box<str>,
         again: bool,
+        since: Option<Since>,
     },
     Members,
     History,
@@ -73,6 +75,14 @@ impl Waiting {
         matches!(self.whatfor, For::Join { again: true, .. }) && !is_member
     }
 
+    /// Up to where somebody has a room's messages who comes back to it.
+    fn since(&self) -> Option<Since> {
+        match self.whatfor {
+            For::Join { since, .. } => since,
+            _ => None,
+        }
+    }
+
     /// Memory besides its place.
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match &self.whatfor {
@@ -98,7 +108,7 @@ impl Server {
         index: u32,
         home: ShardId,
         name: &str,
-        again: bool,
+        (again, since): (bool, Option<Since>),
         asked: Asked<'_>,
     ) {
         let Some(who) = self.who(index) else {
@@ -108,6 +118,7 @@ impl Server {
         let whatfor = For::Join {
             room: room.clone(),
             again,
+            since,
         };
         // Most clients have none, and nothing is kept for them.
         let metadata = Some(self.metadata(index)).filter(|&json| json != "{}");
@@ -118,6 +129,7 @@ impl Server {
             ticket,
             room,
             metadata,
+            since,
         };
         self.ask(home, request);
     }
@@ -406,7 +418,9 @@ impl Server {
     /// What was asked for is not wanted any more.
     fn give_up(&mut self, who: Who, waiting: &Waiting) {
         match &waiting.whatfor {
-            For::Join { room, again: false } => {
+            For::Join {
+                room, again: false, ..
+            } => {
                 let request = Request::Leave {
                     who,
                     room: room.clone(),
@@ -493,13 +507,15 @@ impl Server {
         match answer {
             // It was taken out meanwhile, of which the home hears only now: it joins once more.
             Answer::Joined { room, .. } if waiting.is_stale(self.is_in(index, &room)) => {
-                return self.ask_to_join(index, waiting.shard, &room, false, asked);
+                let since = waiting.since();
+                return self.ask_to_join(index, waiting.shard, &room, (false, since), asked);
             }
             Answer::Joined {
                 room,
                 members,
                 total,
                 history,
+                said,
             } => {
                 self.let_in(index, &room, total);
                 let reply = ServerMessage::JoinedRoom {
@@ -509,6 +525,11 @@ impl Server {
                     history,
                 };
                 self.send(index, &reply, asked);
+                if waiting.since().is_some() {
+                    let count = said.as_ref().map_or(0, |said| said.messages.len());
+                    self.charge_deliveries(index, count / MESSAGES_PER_DELIVERY);
+                    self.catch_up(index, &room, said.as_ref());
+                }
             }
             Answer::History { room, found } => self.reply_history(index, &room, &found, asked),
             Answer::Members { room, page, total } => {
@@ -680,7 +701,7 @@ fn freight(message: &ClientMessage<'_>) -> Freight {
 /// The room that a message is about.
 pub(in crate::server) fn room_of<'a>(message: &'a ClientMessage<'_>) -> Option<&'a str> {
     match message {
-        ClientMessage::Join { room }
+        ClientMessage::Join { room, .. }
         | ClientMessage::Leave { room }
         | ClientMessage::RoomMessage { room, .. }
         | ClientMessage::Members { room, .. }

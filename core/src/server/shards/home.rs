@@ -6,7 +6,7 @@ use super::super::membership::{no_such_room, not_member};
 use crate::cluster::message::{Answer, Request, Said, Who};
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
-use crate::message::LeaveReason;
+use crate::message::{LeaveReason, Since};
 use crate::room::guests::Guests;
 
 impl Server {
@@ -18,10 +18,11 @@ impl Server {
                 ticket,
                 room,
                 metadata,
+                since,
             } => {
                 let known = self.rooms.find(&room);
                 let again = known.is_some_and(|room| self.is_guest(room, who));
-                let answer = self.let_guest_in(who, room.clone(), metadata);
+                let answer = self.let_guest_in(who, room.clone(), metadata, since);
                 let joined = matches!(answer, Answer::Joined { .. });
                 self.reply_over(who.connection, ticket, answer);
                 if let Some(room) = self.rooms.find(&room).filter(|_| joined && !again) {
@@ -122,7 +123,13 @@ impl Server {
         }
     }
 
-    fn let_guest_in(&mut self, who: Who, name: Box<str>, metadata: Option<Box<str>>) -> Answer {
+    fn let_guest_in(
+        &mut self,
+        who: Who,
+        name: Box<str>,
+        metadata: Option<Box<str>>,
+        since: Option<Since>,
+    ) -> Answer {
         let room = self.rooms.find(&name);
         let again = room.is_some_and(|room| self.is_guest(room, who));
         if !again && let Err(refused) = self.check_room(room) {
@@ -137,6 +144,7 @@ impl Server {
             members: self.list_members(room, who.client),
             total: self.room_len(room),
             history: self.position_of(room),
+            said: since.and_then(|since| self.said_since(room, &since)),
             room: name,
         }
     }

@@ -19,7 +19,7 @@ pub(super) const PROTOCOL: &str = "roomwire.binary.v1";
 /// A request to join.
 pub(super) fn join(room: &str, number: u32) -> Option<Vec<u8>> {
     let room = room.into();
-    frame(ClientMessage::Join { room }, number)
+    frame(ClientMessage::Join { room, since: None }, number)
 }
 
 /// A request to say bytes in a room.

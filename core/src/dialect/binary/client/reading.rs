@@ -123,6 +123,15 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
             room_message(timestamp, Some(offset), payload)?
         }
         registry::HISTORY_PAGE => history(payload)?,
+        registry::RESUMED => {
+            let room = payload.text()?;
+            let flags = payload.flags(bits::RESUMED_POSITION | bits::RESUMED_COMPLETE)?;
+            ServerMessage::Resumed {
+                room,
+                position: flags.if_set(bits::RESUMED_POSITION, || position(payload))?,
+                complete: flags.has(bits::RESUMED_COMPLETE),
+            }
+        }
         registry::RESET => ServerMessage::Reset {
             room: payload.text()?,
             position: position(payload)?,

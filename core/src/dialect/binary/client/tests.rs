@@ -13,7 +13,7 @@ use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileNotice, FileRequest, Gap,
-    LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
+    LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage, Since,
     TransferId, Welcome,
 };
 
@@ -92,7 +92,17 @@ impl Parts {
             ClientMessage::Ping {
                 timestamp: Some(ClientClock::Millis(self.longs[0])),
             },
-            ClientMessage::Join { room: self.room() },
+            ClientMessage::Join {
+                room: self.room(),
+                since: None,
+            },
+            ClientMessage::Join {
+                room: self.room(),
+                since: Some(Since {
+                    epoch: further.then_some(Epoch(self.longs[0])),
+                    after: self.longs[1],
+                }),
+            },
             ClientMessage::Leave { room: self.room() },
             ClientMessage::Broadcast { data: self.data() },
             ClientMessage::RoomMessage {
@@ -235,6 +245,11 @@ impl Parts {
                     to: self.longs[0],
                 }),
                 reset: self.flags[2],
+            },
+            ServerMessage::Resumed {
+                room,
+                position: self.flags[0].then_some(position),
+                complete: self.flags[1],
             },
             ServerMessage::Reset { room, position },
             ServerMessage::LeftRoom { room },
@@ -512,6 +527,7 @@ fn what_only_json_can_say_is_refused_and_leaves_nothing() {
             none,
             ClientMessage::Join {
                 room: long.as_str().into(),
+                since: None,
             },
             "65,535",
         ),

@@ -76,7 +76,8 @@ pub fn encode_request(
 fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
     Ok(match message {
         ClientMessage::Ping { .. } => registry::PING,
-        ClientMessage::Join { .. } => registry::JOIN,
+        ClientMessage::Join { since: None, .. } => registry::JOIN,
+        ClientMessage::Join { .. } => registry::JOIN_AGAIN,
         ClientMessage::Leave { .. } => registry::LEAVE,
         ClientMessage::Broadcast { .. } => registry::BROADCAST,
         ClientMessage::RoomMessage { .. } => registry::ROOM_MESSAGE,
@@ -103,7 +104,18 @@ fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
 fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     match message {
         ClientMessage::Ping { .. } => {}
-        ClientMessage::Join { room }
+        ClientMessage::Join {
+            room,
+            since: Some(since),
+        } => {
+            text(out, room)?;
+            out.push(flag(bits::JOIN_EPOCH, since.epoch.is_some()));
+            put_u64(out, since.after);
+            if let Some(epoch) = since.epoch {
+                put_u64(out, epoch.0);
+            }
+        }
+        ClientMessage::Join { room, since: None }
         | ClientMessage::Leave { room }
         | ClientMessage::TypingStart { room }
         | ClientMessage::TypingStop { room } => text(out, room)?,

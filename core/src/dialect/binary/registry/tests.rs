@@ -14,7 +14,7 @@ fn types_are_in_order_and_within_their_ranges() {
             name if name.starts_with("file_") => Range::Files,
             "joined_room" | "left_room" | "join" | "leave" => Range::Rooms,
             name if name.starts_with("member") => Range::Rooms,
-            "history" | "reset" => Range::Rooms,
+            "history" | "reset" | "resumed" => Range::Rooms,
             name if name.contains("typing") => Range::Rooms,
             _ => Range::Control,
         };
@@ -34,7 +34,7 @@ fn names_are_the_names_of_json() {
     for name in &names {
         assert!(crate::dialect::json::is_reserved_type(name) || *name == "application");
     }
-    let double = ["history", "joined_room", "members", "room_message"];
+    let double = ["history", "join", "joined_room", "members", "room_message"];
     assert_eq!(names.len(), REGISTRY.len() - double.len(), "{double:?}");
 }
 

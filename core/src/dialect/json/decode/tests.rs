@@ -89,9 +89,38 @@ fn every_message_is_read() {
         ),
         (
             r#"{"type":"join","room":"lobby"}"#,
-            M::Join { room: lobby() },
+            M::Join {
+                room: lobby(),
+                since: None,
+            },
         ),
-        (r#"{"type":"join","room":""}"#, M::Join { room: "".into() }),
+        (
+            r#"{"type":"join","room":""}"#,
+            M::Join {
+                room: "".into(),
+                since: None,
+            },
+        ),
+        (
+            r#"{"type":"join","room":"lobby","after":7,"epoch":"00000000000000ff"}"#,
+            M::Join {
+                room: lobby(),
+                since: Some(Since {
+                    epoch: Some(Epoch(255)),
+                    after: 7,
+                }),
+            },
+        ),
+        (
+            r#"{"type":"join","room":"lobby","after":99999999999999999999999}"#,
+            M::Join {
+                room: lobby(),
+                since: Some(Since {
+                    epoch: None,
+                    after: u64::MAX,
+                }),
+            },
+        ),
         (
             r#"{"type":"leave","room":"lobby"}"#,
             M::Leave { room: lobby() },
@@ -408,7 +437,13 @@ fn data_may_be_bytes_in_base64() {
 #[test]
 fn the_last_of_equal_keys_counts_however_it_is_spelled() {
     let text = r#"{"type":"leave","room":1,"typ\u0065":"join","ro\u006fm":"\u006cobby","\ud800":0,"roo":1}"#;
-    assert_eq!(message(text), ClientMessage::Join { room: lobby() });
+    assert_eq!(
+        message(text),
+        ClientMessage::Join {
+            room: lobby(),
+            since: None
+        }
+    );
     bad(r#"{"type":"join","room":"lobby","room":null}"#, "`room`");
     let nested = r#"{"type":"broadcast","data":{"type":"join","id":7}}"#;
     assert_eq!(
@@ -493,7 +528,10 @@ fn registered_types_come_whole_and_cannot_take_ours() {
     );
     assert_eq!(
         message(r#"{"type":"join","room":"lobby"}"#),
-        ClientMessage::Join { room: lobby() }
+        ClientMessage::Join {
+            room: lobby(),
+            since: None
+        }
     );
 }
 
@@ -503,14 +541,16 @@ fn only_escapes_are_copied() {
     assert!(matches!(
         borrowed,
         ClientMessage::Join {
-            room: Cow::Borrowed("lobby é😀")
+            room: Cow::Borrowed("lobby é😀"),
+            since: None,
         }
     ));
     let owned = message(r#"{"type":"join","room":"\"\\\ud83d\ude00"}"#);
     assert_eq!(
         owned,
         ClientMessage::Join {
-            room: "\"\\😀".into()
+            room: "\"\\😀".into(),
+            since: None,
         }
     );
 }

@@ -43,9 +43,16 @@ pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&
 
 /// A room and where its log stands.
 pub(super) fn at(out: &mut Vec<u8>, room: &str, position: Position) {
+    maybe_at(out, room, Some(position));
+}
+
+/// A room and where its log stands, if it has one.
+pub(super) fn maybe_at(out: &mut Vec<u8>, room: &str, position: Option<Position>) {
     string(out, ROOM, room);
-    string(out, r#","epoch":"#, &position.epoch.to_string());
-    number(out, LAST, position.last);
+    if let Some(position) = position {
+        string(out, r#","epoch":"#, &position.epoch.to_string());
+        number(out, LAST, position.last);
+    }
 }
 
 /// The same for somebody who has joined it.

@@ -255,7 +255,7 @@ fn value() -> impl Strategy<Value = String> {
 
 /// Fields that a message of this type needs, more often than not.
 fn message() -> impl Strategy<Value = String> {
-    const TYPES: [&str; 22] = [
+    const TYPES: [&str; 23] = [
         "broadcast",
         "room_message",
         "private_message",
@@ -273,6 +273,7 @@ fn message() -> impl Strategy<Value = String> {
         "set_metadata",
         "members",
         "history",
+        "join",
         "roll",
         "ping",
         "image/png",

@@ -174,7 +174,7 @@ impl Driver<'_> {
             if is_welcome {
                 for room in self.rooms {
                     let room = room.as_str().into();
-                    let _: NonZeroU32 = link.ask(ClientMessage::Join { room });
+                    let _: NonZeroU32 = link.ask(ClientMessage::Join { room, since: None });
                 }
             }
             *was_going |= stage == Stage::Going;

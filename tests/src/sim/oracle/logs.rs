@@ -4,8 +4,8 @@ use roomwire_core::config::SlowReader;
 use serde_json::Value;
 
 use super::Oracle;
-use super::session::Key;
-use super::stream::room_of;
+use super::session::{Back, Key};
+use super::stream::{key_of, room_of};
 
 impl Oracle {
     /// Where a room's log stands, as told to somebody who joins, or joins again.
@@ -43,6 +43,70 @@ impl Oracle {
         if let Some(stay) = self.sessions[number].stay(room) {
             stay.kept = position;
         }
+    }
+
+    /// Somebody who has the messages up to `after` is let in: those after it come next.
+    pub(super) fn comes_back(&mut self, number: usize, room: usize, after: u64, told: &Value) {
+        let position = position(told);
+        let ahead = position.as_ref().is_some_and(|&(_, last)| after > last);
+        self.sessions[number].back = Some(Back {
+            room,
+            next: if ahead { 1 } else { after + 1 },
+            misses: false,
+            more: ahead,
+            position,
+        });
+    }
+
+    /// Each offset stands there once and in order, but for those that are said to be missing.
+    pub(super) fn page_of_what_was_missed(&mut self, number: usize, value: &Value, text: &str) {
+        let Some(mut back) = self.sessions[number].back.take() else {
+            return self.fail(|| format!("{number}: nobody asked: {text}"));
+        };
+        let stands = room_of(value) == Some(back.room) && position(value) == back.position;
+        self.check(stands, || format!("{number}: of another log: {text}"));
+        if let Some(gap) = value["gap"]["from"].as_u64() {
+            self.check(gap == back.next && !back.misses, || {
+                format!("{number}: {gap} is no gap: {text}")
+            });
+            back.next = value["gap"]["to"].as_u64().unwrap_or(0) + 1;
+            self.coverage.edge("somebody comes back and has a gap");
+        }
+        back.misses |= value.get("gap").is_some() || value["reset"] == true;
+        let epoch = back.position.as_ref().map(|(epoch, _)| epoch.clone());
+        for past in value["messages"].as_array().into_iter().flatten() {
+            let offset = past["offset"].as_u64();
+            self.check(offset == Some(back.next), || {
+                format!("{number}: not {}: {text}", back.next)
+            });
+            let Some((key, epoch)) = key_of(&past["data"]).zip(epoch.clone()) else {
+                return self.fail(|| format!("{number}: made up: {text}"));
+            };
+            self.came_from(number, key, past, text);
+            let same = *self.log.entry((back.room, epoch, back.next)).or_insert(key) == key;
+            self.check(same, || {
+                format!("{number}: another has that offset: {text}")
+            });
+            back.next += 1;
+            self.coverage.edge("somebody comes back and is told");
+        }
+        back.more = value["more"] == true;
+        self.sessions[number].back = Some(back);
+    }
+
+    /// What somebody has missed has been told: everything, or what is missing was named.
+    pub(super) fn all_was_told(&mut self, number: usize, value: &Value, text: &str) {
+        let Some(back) = self.sessions[number].back.take() else {
+            return self.fail(|| format!("{number}: nobody asked: {text}"));
+        };
+        let named = room_of(value) == Some(back.room) && position(value) == back.position;
+        self.check(named, || format!("{number}: of another log: {text}"));
+        let all = (back.position).is_none_or(|(_, last)| back.next == last + 1) && !back.more;
+        self.check(all, || format!("{number}: not all: {text}"));
+        let complete = self.keeps[back.room] && !back.misses;
+        self.check(value["complete"] == complete, || {
+            format!("{number}: complete, or not: {text}")
+        });
     }
 
     /// A message of a room has come.

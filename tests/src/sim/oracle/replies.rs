@@ -71,7 +71,12 @@ impl Oracle {
             self.file_confirmed(number, transfer);
         }
         match kind {
-            "joined_room" => self.joined(number, room, when, value, text),
+            "joined_room" => {
+                self.joined(number, room, when, value, text);
+                if let Kind::Join(Some(after)) = self.sessions[number].asks[index].request.kind {
+                    self.comes_back(number, room, after, &value["history"]);
+                }
+            }
             "left_room" => self.exit(number, room, when, text),
             "file_accepted" => self.file_accepted(number, value, text),
             "members" => {
@@ -175,7 +180,7 @@ fn can_be(ask: &Ask, kind: &str, code: Option<&str>, alone: bool) -> bool {
         };
     }
     match request.kind {
-        Kind::Join => kind == "joined_room",
+        Kind::Join(_) => kind == "joined_room",
         Kind::Leave => kind == "left_room",
         Kind::FileStart => kind == "file_accepted",
         Kind::Message | Kind::Plain | Kind::Typing | Kind::File | Kind::FileComplete(_) => {

@@ -242,7 +242,7 @@ impl Oracle {
         let session = &self.sessions[subject];
         let mut asks = session.asks[..session.given].iter();
         asks.any(|ask| {
-            ask.request.kind == Kind::Join
+            matches!(ask.request.kind, Kind::Join(_))
                 && ask.request.room == room
                 && ask.outcome != Outcome::Failed
                 && ask.when.lo <= own.latest()
@@ -254,7 +254,7 @@ impl Oracle {
         let session = &self.sessions[subject];
         let cursor = self.cursor(witness, room);
         let asks = session.asks[..session.given].iter();
-        asks.filter(|ask| ask.request.kind == Kind::Join && ask.request.room == room)
+        asks.filter(|ask| matches!(ask.request.kind, Kind::Join(_)) && ask.request.room == room)
             .filter(|ask| ask.outcome != Outcome::Failed)
             .map(|ask| ask.when)
             .find(|when| when.latest() >= cursor)

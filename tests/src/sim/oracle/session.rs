@@ -45,8 +45,8 @@ impl When {
 /// What a client asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `join`.
-    Join,
+    /// `join`: with the offset of the last message that came, or without.
+    Join(Option<u64>),
     /// `leave`.
     Leave,
     /// `room_message`, `broadcast` or `private_message`.
@@ -178,6 +178,20 @@ pub(super) struct Stay {
     pub(super) kept: Option<(String, u64)>,
 }
 
+/// Somebody who is told what was said in a room.
+#[derive(Debug)]
+pub(super) struct Back {
+    pub(super) room: usize,
+    /// Where its log stood, if it keeps one.
+    pub(super) position: Option<(String, u64)>,
+    /// The offset of what comes next.
+    pub(super) next: u64,
+    /// Something was said to be missing.
+    pub(super) misses: bool,
+    /// There is another page.
+    pub(super) more: bool,
+}
+
 /// How far the bytes from the server have come.
 #[derive(Debug)]
 pub(super) enum Reader {
@@ -236,6 +250,8 @@ pub(super) struct Session {
     /// Messages that it was told it has missed, by room.
     pub(super) told: BTreeMap<usize, u64>,
     pub(super) closing: Option<u16>,
+    /// It has come back to a room and is being told what was said there.
+    pub(super) back: Option<Back>,
     pub(super) closed: Option<u16>,
     /// When the session ended.
     pub(super) over: Option<When>,
@@ -288,6 +304,7 @@ impl Session {
             typed_at: BTreeMap::new(),
             told: BTreeMap::new(),
             closing: None,
+            back: None,
             closed: None,
             over: None,
             alive: 0,

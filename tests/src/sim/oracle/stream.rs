@@ -140,6 +140,8 @@ impl Oracle {
                 self.notice(number, kind, &value, text);
             }
             "reset" => self.log_begins_anew(number, &value, text),
+            "history" => self.page_of_what_was_missed(number, &value, text),
+            "resumed" => self.all_was_told(number, &value, text),
             "messages_dropped" => self.dropped(number, &value, text),
             "closing" => {
                 let code = value["code"].as_u64().and_then(|code| code.try_into().ok());
@@ -246,7 +248,7 @@ impl Oracle {
     }
 
     /// The sender is who the envelope says.
-    fn came_from(&mut self, number: usize, key: Key, value: &Value, text: &str) {
+    pub(super) fn came_from(&mut self, number: usize, key: Key, value: &Value, text: &str) {
         let known = self.ids.get(value["from"].as_str().unwrap_or_default());
         let right = known.is_none_or(|&known| known == key.0);
         self.check(right, || format!("{number}: from another: {text}"));
@@ -288,7 +290,7 @@ impl Oracle {
 const SLACK_US: u64 = 100_000;
 
 /// Sender and number in a message's data.
-fn key_of(data: &Value) -> Option<Key> {
+pub(super) fn key_of(data: &Value) -> Option<Key> {
     let sender = usize::try_from(data["c"].as_u64()?).ok()?;
     Some((sender, data["n"].as_u64()?))
 }

@@ -8,17 +8,15 @@ use super::super::admission::Refused;
 use super::super::deadlines::Deadline;
 use super::super::files::FileWait;
 use super::super::history::MESSAGES_PER_DELIVERY;
-use super::super::messages::{Outcome, Wrapping, refusal, target_not_found};
+use super::super::messages::{Outcome, refusal, target_not_found};
 use crate::cluster::files::{FileAsked, Offer};
-use crate::cluster::link::Freight;
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    self, Asked, ClientMessage, Destination, FileRequest, Heard, Kept, LeaveReason, Payload,
-    Remembered, ServerMessage, Since, TransferId,
+    Asked, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -36,11 +34,11 @@ pub(crate) struct Waiting {
     ticket: u64,
     /// Whose answer, or link, it waits for.
     shard: ShardId,
-    whatfor: For,
+    pub(super) whatfor: For,
 }
 
 #[derive(Debug)]
-enum For {
+pub(super) enum For {
     /// To be let into a room, or, for a member, only for the list of members.
     Join {
         room: Box<str>,
@@ -338,7 +336,13 @@ impl Server {
     // ---- waiting
 
     /// Nothing more is read of a client until its request is answered, or `timeouts.relay_ms` have passed.
-    fn wait(&mut self, index: u32, asked: Asked<'_>, shard: ShardId, whatfor: For) -> u64 {
+    pub(super) fn wait(
+        &mut self,
+        index: u32,
+        asked: Asked<'_>,
+        shard: ShardId,
+        whatfor: For,
+    ) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         let due = self.now.mono + Duration::from_millis(self.config.timeouts.relay_ms);
@@ -367,7 +371,7 @@ impl Server {
     }
 
     /// Ends a client's waiting, if it is `ticket` that it waits for.
-    fn stop_waiting(&mut self, index: u32, ticket: Option<u64>) -> Option<Waiting> {
+    pub(super) fn stop_waiting(&mut self, index: u32, ticket: Option<u64>) -> Option<Waiting> {
         let session = self.connections.get_mut(index)?.session_mut()?;
         let waiting = &mut session.extra.as_mut()?.waiting;
         let asked = |waiting: &mut Box<Waiting>| ticket.is_none_or(|t| t == waiting.ticket);
@@ -572,93 +576,11 @@ impl Server {
         }
     }
 
-    fn go_on_reading(&mut self, index: u32) {
+    pub(super) fn go_on_reading(&mut self, index: u32) {
         let connection = self.connections.get(index);
         if connection.is_some_and(|c| c.session().is_some()) {
             self.sign_of_life(index, LifeEvent::Resumed);
             self.resume_later(index);
-        }
-    }
-
-    // ---- links without room
-
-    /// The link that a message would go over, if too much is on its way there.
-    pub(in crate::server) fn busy_link(
-        &self,
-        index: u32,
-        message: &ClientMessage<'_>,
-    ) -> Option<ShardId> {
-        if self.links.is_empty() {
-            return None;
-        }
-        match message {
-            ClientMessage::Broadcast { .. } => self.busy_link_of(""),
-            ClientMessage::PrivateMessage { to, .. } => {
-                let shard = to.and_then(|to| self.elsewhere(&to));
-                shard.filter(|&shard| self.links.is_busy(shard, Freight::Talk))
-            }
-            ClientMessage::SetMetadata { .. } => {
-                let mut rooms = self.rooms_of(index);
-                rooms.find_map(|room| self.busy_link_of(self.rooms.name(room)))
-            }
-            // They only give something up.
-            ClientMessage::Leave { .. } | ClientMessage::File(FileRequest::Abort { .. }) => None,
-            ClientMessage::File(request) => {
-                let shard = self.shard_for_file(index, request)?;
-                match request {
-                    FileRequest::Chunk { transfer, .. } if shard == self.shard => {
-                        let busy = |shard: &ShardId| self.links.is_busy(*shard, Freight::Pieces);
-                        self.files.shards_of(*transfer).find(busy)
-                    }
-                    _ => self.links.is_busy(shard, freight(message)).then_some(shard),
-                }
-            }
-            // No room has an empty name but the lobby, where such a request wants nothing.
-            message => self.busy_link_of(room_of(message).filter(|name| !name.is_empty())?),
-        }
-    }
-
-    /// The link of a room with too much on its way: to its home, or from there to its members.
-    fn busy_link_of(&self, name: &str) -> Option<ShardId> {
-        let home = self.home(name);
-        if home != self.shard {
-            return self.links.is_busy(home, Freight::Talk).then_some(home);
-        }
-        let busy = |shard: &ShardId| self.links.is_busy(*shard, Freight::Talk);
-        if name.is_empty() {
-            return self.links.shards().find(busy);
-        }
-        let room = self.rooms.get(self.rooms.find(name)?)?;
-        let mut shards = room.guests.as_deref()?.shards().map(|(shard, _)| shard);
-        shards.find(busy)
-    }
-
-    /// Keeps a message until there is room on a link.
-    pub(in crate::server) fn wait_for_link(
-        &mut self,
-        index: u32,
-        shard: ShardId,
-        heard: Heard<'_>,
-        request: &message::Request<'_>,
-    ) {
-        let turn = self.links.wait(shard, freight(&request.message), index);
-        let message = Kept::from(heard);
-        self.input_bytes += message.heap_bytes();
-        self.wait(index, request.asked, shard, For::Link { turn, message });
-        self.spare_kept(index);
-    }
-
-    /// There is room on a link that a client has waited for.
-    pub(super) fn link_is_free(&mut self, index: u32) {
-        let Some(waiting) = self.stop_waiting(index, None) else {
-            return;
-        };
-        if let For::Link { message, .. } = &waiting.whatfor {
-            self.input_bytes -= message.heap_bytes();
-            self.understand(index, message.heard(), Wrapping::None);
-        }
-        if !self.waits_for_shard(index) {
-            self.go_on_reading(index);
         }
     }
 
@@ -687,32 +609,6 @@ impl Server {
     pub(in crate::server) fn is_in_any(&self, index: u32, rooms: &[Box<str>]) -> bool {
         let mut rooms = rooms.iter().filter_map(|name| self.rooms.find(name));
         rooms.any(|room| room != LOBBY && self.is_member(index, room))
-    }
-}
-
-/// As what a message goes over a link.
-fn freight(message: &ClientMessage<'_>) -> Freight {
-    match message {
-        ClientMessage::File(FileRequest::Chunk { .. }) => Freight::Pieces,
-        _ => Freight::Talk,
-    }
-}
-
-/// The room that a message is about.
-pub(in crate::server) fn room_of<'a>(message: &'a ClientMessage<'_>) -> Option<&'a str> {
-    match message {
-        ClientMessage::Join { room, .. }
-        | ClientMessage::Leave { room }
-        | ClientMessage::RoomMessage { room, .. }
-        | ClientMessage::Members { room, .. }
-        | ClientMessage::History { room, .. }
-        | ClientMessage::TypingStart { room }
-        | ClientMessage::TypingStop { room } => Some(room),
-        ClientMessage::File(FileRequest::Start {
-            to: Destination::Room(room),
-            ..
-        }) => Some(room),
-        _ => None,
     }
 }
 

@@ -5,11 +5,12 @@
 //! else. A server of one shard is the home of everything, and has no links.
 
 mod asking;
+mod busy;
 mod home;
 mod restart;
 
 pub(crate) use asking::Waiting;
-pub(super) use asking::room_of;
+pub(super) use busy::room_of;
 
 use core::time::Duration;
 

@@ -9,6 +9,7 @@ mod history;
 mod links;
 mod random;
 mod restarts;
+mod returns;
 
 use roomwire_core::config::RateLimit;
 use roomwire_core::{Config, ShardId};

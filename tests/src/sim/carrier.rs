@@ -98,6 +98,18 @@ enum Job {
     Again,
 }
 
+impl Job {
+    /// The file that it is about, if the client takes it.
+    const fn taken(self) -> Option<u64> {
+        match self {
+            Self::Accept(transfer) | Self::Credit(transfer) | Self::Complete(transfer) => {
+                Some(transfer)
+            }
+            Self::Chunk(_) | Self::Again => None,
+        }
+    }
+}
+
 impl Carrier {
     pub(super) fn new(plan: Porter, seed: u64) -> Self {
         Self {
@@ -362,6 +374,8 @@ impl Carrier {
         if taken || refused {
             return;
         }
+        // What it was about to say is of a taking that is over.
+        self.due.retain(|_, job| job.taken() != Some(transfer));
         let got = self.kept.remove(&transfer).unwrap_or_default();
         let most = number(value, "maxWindow");
         let taking = Taking {

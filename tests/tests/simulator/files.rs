@@ -96,6 +96,38 @@ fn a_sender_comes_back_and_goes_on() {
     assert_eq!(times(&report.coverage, "file_completed  to a sender"), 1);
 }
 
+/// Who leaves between the end of a file and saying that it has it, and is back, says nothing of the taking that is over.
+#[test]
+fn a_receiver_leaves_before_it_says_that_it_has_everything() {
+    let mut plan = plan(false);
+    plan.config.files.idle_ms = 10_000;
+    if let Some((_, Act::Offer(parcel))) = plan.clients[1].acts.last_mut() {
+        parcel.size = 1;
+    }
+    // Somebody takes it for longer, so that it is still there.
+    let slow = plan.clients[0].clone();
+    plan.clients.push(slow);
+    // The end comes in 2.1 to 2.6 s: it would say so in 3.1 to 3.6, and is told of it again in 3.85 at the earliest.
+    for (client, credit_us) in plan.clients.iter_mut().zip([1_000_000, 0, 4_000_000]) {
+        let porter = client.porter.as_mut().expect("it has to do with files");
+        (porter.chunk_us, porter.credit_us) = (1_000_000, credit_us);
+    }
+    let leave = Ask {
+        what: Wish::Leave(ROOM),
+        named: true,
+    };
+    let acts = &mut plan.clients[0].acts;
+    let join = acts[1].1.clone();
+    acts.push((2_300_000, Act::Say(vec![leave])));
+    acts.push((50_000, join));
+    let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+    let coverage = &report.coverage;
+    let left = times(coverage, "file_error not_member to a receiver");
+    assert_eq!(left, 1, "{coverage}");
+    assert_eq!(times(coverage, "file: complete"), 2, "{coverage}");
+    assert_eq!(times(coverage, "file: a copy is complete"), 2, "{coverage}");
+}
+
 /// The oracle is shown what `edit` makes of what the server says, of which it must say `expected`, in both dialects.
 fn notices(
     expected: &str,

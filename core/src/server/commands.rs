@@ -339,18 +339,16 @@ impl Server {
 pub(super) struct Farewell {
     pub(super) code: u16,
     pub(super) reason: &'static str,
+    /// The clients of all shards are told, and not only those of one that has failed.
+    pub(super) is_for_all: bool,
 }
 
 impl Farewell {
     const FAILED: Self = Self {
         code: 1011,
         reason: "the server has failed",
+        is_for_all: false,
     };
-
-    /// Whether the clients of all shards are told, and not only those of one that has failed.
-    pub(super) const fn is_for_all(self) -> bool {
-        self.code != Self::FAILED.code
-    }
 }
 
 /// How long clients of a shard that has failed may take to go.

@@ -261,16 +261,23 @@ impl Server {
         if !self.is_home(room) {
             self.leave_elsewhere(room, leaving);
         } else {
-            self.member_has_left(room, leaving.client, leaving.reason);
+            let quietly = self.leaves_quietly(leaving.reason);
+            self.member_has_left(room, leaving.client, leaving.reason, quietly);
         }
     }
 
-    /// A room that has its home here has lost a member.
-    pub(super) fn member_has_left(&mut self, room: u32, client: ClientId, reason: LeaveReason) {
-        if self.room_len(room) > 0 {
-            self.tell_left(room, client, reason);
-        } else {
+    /// A room that has its home here has lost a member, of which the others are told unless it leaves `quietly`.
+    pub(super) fn member_has_left(
+        &mut self,
+        room: u32,
+        client: ClientId,
+        reason: LeaveReason,
+        quietly: bool,
+    ) {
+        if self.room_len(room) == 0 {
             self.room_is_empty(room);
+        } else if !quietly {
+            self.tell_left(room, client, reason);
         }
     }
 

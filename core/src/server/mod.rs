@@ -272,6 +272,7 @@ impl Server {
             farewell: Farewell {
                 code: config.drain.code,
                 reason: "server is restarting",
+                is_for_all: true,
             },
             drain_due: Instant::ZERO,
             live: 0,

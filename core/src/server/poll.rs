@@ -296,7 +296,7 @@ impl Server {
         match &connection.stage {
             Stage::Session(_) => {
                 let after = self.reconnect_delay(index);
-                let Farewell { code, reason } = self.farewell;
+                let Farewell { code, reason, .. } = self.farewell;
                 let goodbye = Goodbye::announced(CloseCause::Drain, code, reason, Some(after));
                 self.close_session(index, &goodbye);
             }

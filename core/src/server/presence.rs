@@ -49,13 +49,16 @@ impl Server {
 
     /// Tells a room that someone has left.
     pub(super) fn tell_left(&mut self, room: u32, client: ClientId, reason: LeaveReason) {
-        // While everyone is leaving nobody is told of each: that would be a message per pair. Who can come back, into
-        // the room of a shard that fails, is told of: it would be announced twice.
-        let is_over = matches!(reason, LeaveReason::Disconnected | LeaveReason::Timeout);
-        let silent = self.drain != Drain::No && is_over;
-        if !silent && !self.sums_up(room, 0, 1) {
+        if !self.sums_up(room, 0, 1) {
             self.tell(room, None, Told::Left(client, reason));
         }
+    }
+
+    /// Whether nobody is told of a client of this shard that leaves: everyone is leaving, and that would be a message per
+    /// pair. Who can come back, into the room of a shard that fails, is told of: it would be announced twice.
+    pub(super) fn leaves_quietly(&self, reason: LeaveReason) -> bool {
+        let is_over = matches!(reason, LeaveReason::Disconnected | LeaveReason::Timeout);
+        self.drain != Drain::No && is_over
     }
 
     /// Whether a large room counts a change instead of telling it at once.

@@ -2,6 +2,7 @@
 
 use roomwire_core::ShardId;
 use roomwire_core::config::RoomRule;
+use roomwire_core::server::Command;
 use roomwire_tests::{Lag, Rng, World};
 use serde_json::json;
 
@@ -171,6 +172,54 @@ fn while_it_says_goodbye_its_rooms_hear_who_leaves() {
     assert_eq!(world.expect(ada, "member_left")["reason"], "left");
     world.join(bob, &room);
     world.expect(ada, "member_joined");
+}
+
+/// Whose join is given up while the room's home is saying goodbye, and who joins again, is not announced twice either.
+#[test]
+fn while_it_says_goodbye_its_rooms_hear_whose_join_is_given_up() {
+    let mut config = quiet();
+    config.timeouts.relay_ms = 300;
+    let mut world = World::of_shards(config, 3);
+    let room = room_at(&world, ShardId(2));
+    let (ada, bob, deaf) = (world.connect(), world.connect(), world.connect());
+    assert_eq!(world.shard(deaf), ShardId(2));
+    world.join(ada, &room);
+    world.stall(deaf);
+    world.abandon(ShardId(2));
+    let far = world.shard(bob);
+    let machine = world.driver().machine_mut();
+    machine.hold(far, ShardId(2), 500_000);
+    let join = json!({"type": "join", "room": room});
+    world.post_json(bob, &join);
+    world.advance_ms(300);
+    assert_eq!(world.expect(bob, "error")["code"], "internal");
+    world.post_json(bob, &join);
+    world.expect_nothing(ada);
+    world.advance_ms(200);
+    assert_eq!(world.expect(bob, "joined_room")["total"], 2);
+    for kind in ["member_joined", "member_left", "member_joined"] {
+        assert_eq!(world.expect(ada, kind)["clientId"], world.id(bob));
+    }
+    world.expect_nothing(ada);
+}
+
+/// While everyone leaves nobody is told of each, with whatever code they are told to go.
+#[test]
+fn a_drain_is_quiet() {
+    for code in [1012, 1011] {
+        let mut config = quiet();
+        config.drain.code = code;
+        let mut world = World::of_shards(config, 3);
+        let room = room_at(&world, ShardId(0));
+        for client in world.connect_many(9) {
+            world.join(client, &room);
+        }
+        let before = world.stats().published;
+        world.command(Command::Drain);
+        world.settle();
+        assert_eq!(world.stats().published, before, "{code}");
+        assert_eq!(world.stats().rooms, 0);
+    }
 }
 
 /// What its rooms kept is gone, and their members know.

@@ -172,10 +172,8 @@ impl Server {
         if !guests.is_some_and(|guests| guests.remove(&who.client)) {
             return;
         }
-        if quietly && self.room_len(room) > 0 {
-            return;
-        }
-        self.member_has_left(room, who.client, reason);
+        // Whether everyone is leaving its shard knows: if this one says goodbye, those of others stay, or come back.
+        self.member_has_left(room, who.client, reason, quietly);
     }
 
     /// Says something in a room for a client of another shard.

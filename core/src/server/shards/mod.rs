@@ -190,7 +190,7 @@ impl Server {
             who: Who { connection, client },
             room: name,
             reason: leaving.reason,
-            quietly: self.drain != Drain::No && self.farewell.is_for_all(),
+            quietly: self.drain != Drain::No && self.farewell.is_for_all,
         };
         self.ask(home, request);
         let entry = self.rooms.get(room);

@@ -46,11 +46,13 @@ impl Server {
     fn lose_guests(&mut self, room: u32, shard: ShardId) {
         let guests = self.rooms.get(room).and_then(|room| room.guests.as_deref());
         let lost = guests.map_or_else(Vec::new, |guests| guests.of_shard(shard));
+        let reason = LeaveReason::Disconnected;
+        let quietly = self.leaves_quietly(reason);
         for client in lost {
             let guests = self.rooms.get_mut(room);
             let guests = guests.and_then(|(_, entry)| entry.guests.as_deref_mut());
             if guests.is_some_and(|guests| guests.remove(&client)) {
-                self.member_has_left(room, client, LeaveReason::Disconnected);
+                self.member_has_left(room, client, reason, quietly);
             }
         }
     }

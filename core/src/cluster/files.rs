@@ -66,9 +66,9 @@ pub(crate) enum FileAsked {
         rooms: Option<Vec<Box<str>>>,
     },
     Complete,
-    /// The client is gone.
+    /// The client is gone, or has nothing more to do with it.
     Gone,
-    /// The client is in this room no more.
+    /// The sender is in this room no more.
     Left {
         room: Arc<str>,
     },

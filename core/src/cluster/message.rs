@@ -132,9 +132,8 @@ pub(crate) enum Request {
         room: Box<str>,
         transfer: TransferId,
     },
-    /// What an end of a transfer wants of its home. Answered by [`Answer::Resumed`], [`Answer::Sent`] or
-    /// [`Answer::Refused`], unless it is [`FileAsked::Gone`] or
-    /// [`FileAsked::Left`].
+    /// What an end of a transfer wants of its home. Answered by [`Answer::Resumed`], [`Answer::Accepted`],
+    /// [`Answer::Sent`] or [`Answer::Refused`], unless it is [`FileAsked::Gone`] or [`FileAsked::Left`].
     File {
         who: Who,
         ticket: u64,
@@ -191,6 +190,11 @@ pub(crate) enum Answer {
     /// A transfer has its sender back.
     Resumed {
         offset: u64,
+    },
+    /// A transfer has another receiver.
+    Accepted {
+        /// Which has to stay there.
+        room: Option<Box<str>>,
     },
     Refused {
         code: ErrorCode,
@@ -393,6 +397,7 @@ impl Item {
                         + each.sum::<usize>()
                 }
                 Answer::History { room, found } => room.len() + found.heap_bytes(),
+                Answer::Accepted { room } => text(room),
                 Answer::Sent | Answer::Resumed { .. } | Answer::Refused { .. } => 0,
             },
             Self::Delivery(delivery) => delivery.said.text_bytes(),

@@ -206,7 +206,7 @@ impl Server {
             self.vacate(room, variant, slot);
             // Before the room's number can be another's that it joins.
             self.note_drops();
-            self.leave_files(index, room, leaving.client);
+            self.leave_files(index, room);
             self.after_leave(room, leaving);
         }
     }

@@ -6,7 +6,7 @@ use super::super::Server;
 use super::super::admission::Refused;
 use super::super::messages::{Outcome, refusal};
 use super::start::unknown;
-use super::{Copy, Part, Role, room_of};
+use super::{Copy, Part, Permission, Role, room_of};
 use crate::cluster::files::FileAsked;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -246,7 +246,7 @@ impl Server {
         self.files.parts.entry((index, transfer)).or_insert(part);
     }
 
-    /// A first credit was refused: the client is no receiver.
+    /// A first credit was refused, or nobody knows what became of it: the client is no receiver.
     pub(in crate::server) fn forget_receiver(&mut self, index: u32, transfer: TransferId) {
         let key = (index, transfer);
         let part = self.files.parts.get(&key);
@@ -403,6 +403,7 @@ const NO_COPY: Copy = Copy {
     acknowledged: 0,
     granted: 0,
     wanted: 0,
+    permission: Permission::Asked,
 };
 
 /// So much more of the file, and credit costs nothing.

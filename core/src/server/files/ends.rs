@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::super::Server;
 use super::super::messages::Outcome;
 use super::asked::{RoomsOf, Want};
-use super::{FileWait, Role};
+use super::{FileWait, Permission, Role};
 use crate::cluster::files::{FileAsked, FileTold};
 use crate::cluster::message::{Answer, Request, Who};
 use crate::error::ErrorCode;
-use crate::id::{ClientId, ConnectionId};
+use crate::id::ConnectionId;
 use crate::machine::ShardId;
 use crate::message::{Asked, TransferId};
 use crate::session::connection::Session;
@@ -70,35 +70,71 @@ impl Server {
 
     /// A client has left a room, or was thrown out: with that it neither sends files there nor gets any. O(what it has to
     /// do with files).
-    pub(in crate::server) fn leave_files(&mut self, index: u32, room: u32, client: ClientId) {
+    pub(in crate::server) fn leave_files(&mut self, index: u32, room: u32) {
         let Some(connection) = self.connections.id(index) else {
             return;
         };
         let parts: Vec<_> = self
             .files
             .parts_of(index)
-            .map(|(transfer, _)| transfer)
+            .map(|(transfer, part)| (transfer, part.role))
             .collect();
         if parts.is_empty() {
             return;
         }
-        let room: Arc<str> = self.rooms.name(room).into();
-        for transfer in parts {
+        let name: Arc<str> = self.rooms.name(room).into();
+        for (transfer, role) in parts {
             self.steps.one();
-            match self.home_of_transfer(transfer) {
-                Some(home) if home == self.shard => self.end_left(connection, transfer, &room),
-                Some(home) => {
-                    let request = Request::File {
-                        who: Who { connection, client },
-                        ticket: 0,
-                        transfer,
-                        asked: FileAsked::Left { room: room.clone() },
-                    };
-                    self.ask(home, request);
+            match (self.home_of_transfer(transfer), role) {
+                (None, _) => {}
+                (Some(home), _) if home == self.shard => {
+                    self.end_left(connection, transfer, &name);
                 }
-                None => {}
+                (Some(home), Role::Sender) => {
+                    let room = name.clone();
+                    self.tell_home(index, home, transfer, FileAsked::Left { room });
+                }
+                (Some(_), Role::Receiver(copy)) => {
+                    if copy.permission == (Permission::Given { room: Some(room) }) {
+                        self.taking_is_over(index, transfer);
+                    }
+                }
             }
         }
+    }
+
+    /// A client of this shard has left the room that a file is for, which it takes from another shard. It is told before
+    /// it may come back, be offered the file and take it again: whatever the home says until it hears of that comes too
+    /// late.
+    fn taking_is_over(&mut self, index: u32, transfer: TransferId) {
+        if let Some(connection) = self.connections.id(index) {
+            self.tell_file(&[connection], transfer, &LEFT);
+        }
+        if let Some(home) = self.home_of_transfer(transfer) {
+            self.tell_home(index, home, transfer, FileAsked::Gone);
+        }
+    }
+
+    /// A transfer's home has let a client of this shard have the file, for as long as it is in a room, if it is for one.
+    fn may_take(&mut self, index: u32, transfer: TransferId, room: Option<&str>) {
+        let room = match room {
+            None => None,
+            Some(name) => match self.own_room(index, name) {
+                // It was taken out meanwhile.
+                None => return self.taking_is_over(index, transfer),
+                room => room,
+            },
+        };
+        let part = self.files.parts.get_mut(&(index, transfer));
+        if let Some(Role::Receiver(copy)) = part.map(|part| &mut part.role) {
+            copy.permission = Permission::Given { room };
+        }
+    }
+
+    /// A room that a client is in.
+    fn own_room(&self, index: u32, name: &str) -> Option<u32> {
+        let room = self.rooms.find(name)?;
+        self.is_member(index, room).then_some(room)
     }
 
     /// An end of a transfer that has its home here has left a room, which the file may be for.
@@ -211,7 +247,13 @@ impl Server {
             },
             FileAsked::Complete => Want::Complete,
         };
+        let accepts = matches!(want, Want::Credit { rooms: Some(_), .. });
         Some(match self.file_at_home(who.connection, transfer, want) {
+            Ok(()) if accepts => {
+                let entry = self.files.get(transfer);
+                let room = entry.and_then(|entry| entry.offer.room.clone());
+                Answer::Accepted { room }
+            }
             Ok(()) => Answer::Sent,
             Err(refused) => refused.into(),
         })
@@ -238,11 +280,14 @@ impl Server {
                 let refused = super::super::messages::refusal(code, message);
                 self.conclude(index, asked, Err(refused));
             }
-            _ => {
+            answer => {
                 if ends {
                     self.remove_part(index, transfer);
                 }
                 self.conclude(index, asked, Ok(Outcome::Done));
+                if let Answer::Accepted { room } = answer {
+                    self.may_take(index, transfer, room.as_deref());
+                }
             }
         }
     }

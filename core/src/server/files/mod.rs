@@ -103,6 +103,18 @@ struct Copy {
     granted: u64,
     /// Up to where the client takes it: further, if there was no room for all of its window.
     wanted: u64,
+    /// What matters only if the transfer has its home elsewhere.
+    permission: Permission,
+}
+
+/// Whether a receiver may have a file, as far as its own shard knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Permission {
+    /// It has asked for it: what is told of the transfer until it is answered is not for this taking of it, but for one
+    /// that is over.
+    Asked,
+    /// It may, as long as it is in this room, if the file is for one.
+    Given { room: Option<u32> },
 }
 
 impl Copy {

@@ -6,6 +6,7 @@ use super::super::News;
 use super::super::Server;
 use super::super::event::Event;
 use super::super::fanout::Dialect;
+use super::{Permission, Role};
 use crate::cluster::files::{FileTold, Offer};
 use crate::cluster::message::Item;
 use crate::id::ConnectionId;
@@ -71,14 +72,29 @@ impl Server {
         }
     }
 
-    /// Clients of this shard are told by a transfer's home.
+    /// Clients of this shard are told by a transfer's home, those that it is still for.
     pub(in crate::server) fn told_of_file(
         &mut self,
-        to: &[ConnectionId],
+        mut to: Vec<ConnectionId>,
         transfer: TransferId,
         told: &FileTold,
     ) {
-        self.tell_file_here(to, transfer, &told.notice(transfer), told.is_last());
+        if !matches!(told, FileTold::Offered(_)) {
+            to.retain(|&end| self.is_at(end, transfer));
+        }
+        self.tell_file_here(&to, transfer, &told.notice(transfer), told.is_last());
+    }
+
+    /// Whether a client is an end of a transfer that has its home elsewhere. It may have been one when it was told
+    /// something there, and not be any more, or be one again of which the home has not heard yet.
+    fn is_at(&self, end: ConnectionId, transfer: TransferId) -> bool {
+        self.steps.one();
+        let index = self.connections.resolve(end);
+        let part = index.and_then(|index| self.files.parts.get(&(index, transfer)));
+        part.is_some_and(|part| match &part.role {
+            Role::Sender => true,
+            Role::Receiver(copy) => copy.permission != Permission::Asked,
+        })
     }
 
     fn tell_file_here(

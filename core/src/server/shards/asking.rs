@@ -447,6 +447,23 @@ impl Server {
                 };
                 self.ask(waiting.shard, request);
             }
+            // It is told that it does not take the file: the home, too, if it has let it.
+            For::File(FileWait {
+                transfer,
+                accepts: true,
+                ..
+            }) => {
+                if let Some(index) = self.connections.resolve(who.connection) {
+                    self.forget_receiver(index, *transfer);
+                }
+                let request = Request::File {
+                    who,
+                    ticket: 0,
+                    transfer: *transfer,
+                    asked: FileAsked::Gone,
+                };
+                self.ask(waiting.shard, request);
+            }
             For::Link { turn, message } => {
                 self.links.forget(waiting.shard, *turn);
                 self.input_bytes -= message.heap_bytes();
@@ -539,7 +556,7 @@ impl Server {
             Answer::Members { room, page, total } => {
                 self.reply_members(index, &room, &page, total, asked);
             }
-            Answer::Sent | Answer::Resumed { .. } => {
+            Answer::Sent | Answer::Resumed { .. } | Answer::Accepted { .. } => {
                 self.conclude(index, asked, Ok(Outcome::Done));
             }
             Answer::Refused { code, message } => {

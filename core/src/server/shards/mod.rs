@@ -218,7 +218,7 @@ impl Server {
                 Item::Request(request) => self.links.receive(from, load, request),
                 Item::Reply(reply) => self.answered(reply),
                 Item::Delivery(delivery) => self.delivered(&delivery),
-                Item::File { to, transfer, told } => self.told_of_file(&to, transfer, &told),
+                Item::File { to, transfer, told } => self.told_of_file(to, transfer, &told),
                 Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
                 Item::Done(load) => self.links.carried_out(from, load),
                 Item::Holds(holds) => self.links.set_holds(from, holds),

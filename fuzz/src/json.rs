@@ -14,7 +14,7 @@ use roomwire_core::dialect::json::{
 use roomwire_core::{
     Asked, ClientClock, ClientId, ClientMessage, Data, Destination, Epoch, ErrorCode, FileHash,
     FileNotice, FileRequest, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position,
-    Request, ServerMessage, TransferId, Welcome,
+    Request, ServerMessage, Since, TransferId, Welcome,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -164,9 +164,10 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             };
             check_encoded(&pong, id, "pong");
         }
-        ClientMessage::Join { room } => {
+        ClientMessage::Join { room, since } => {
             kind("join");
             text_field("room", room);
+            check_since(tree, since.as_ref());
             let members = [client()];
             let joined = ServerMessage::JoinedRoom {
                 room,
@@ -175,6 +176,14 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 history: None,
             };
             check_encoded(&joined, id, "joined_room");
+            for position in [None, Some(POSITION)] {
+                let resumed = ServerMessage::Resumed {
+                    room,
+                    position,
+                    complete: position.is_some(),
+                };
+                check_encoded(&resumed, None, "resumed");
+            }
         }
         ClientMessage::Leave { room } => {
             kind("leave");
@@ -304,6 +313,24 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
     }
 }
 
+const POSITION: Position = Position {
+    epoch: Epoch(7),
+    last: u64::MAX,
+};
+
+/// Up to where somebody has a room's messages is as it stands in the tree.
+fn check_since(tree: Option<&Value>, since: Option<&Since>) {
+    let Some(tree) = tree else {
+        return;
+    };
+    let present = |name: &str| tree.get(name).filter(|value| !value.is_null());
+    let after = present("after").map(|it| it.as_u64().unwrap_or(u64::MAX));
+    assert_eq!(since.map(|since| since.after), after);
+    let epoch = since.and_then(|since| since.epoch);
+    let told = epoch.map(|epoch| epoch.to_string());
+    assert_eq!(present("epoch").and_then(Value::as_str), told.as_deref());
+}
+
 /// A page of a room's log holds the data as it came.
 fn check_page(room: &str, data: &Data<'_>, id: Option<&str>) {
     let past = |offset| PastMessage {
@@ -313,13 +340,9 @@ fn check_page(room: &str, data: &Data<'_>, id: Option<&str>) {
         timestamp: 1,
     };
     let messages = [past(1), past(u64::MAX)];
-    let position = Position {
-        epoch: Epoch(7),
-        last: u64::MAX,
-    };
     let page = ServerMessage::History {
         room,
-        position,
+        position: POSITION,
         messages: Cow::Borrowed(&messages),
         more: true,
         gap: Some(Gap { from: 1, to: 2 }),

@@ -224,7 +224,8 @@ pub struct Timeouts {
     pub handshake_ms: u64,
     /// Between two plain requests on one connection. Default 15,000, then closed.
     pub keep_alive_ms: u64,
-    /// From our close frame to the peer's, and for what is still queued. Default 5,000, then reset.
+    /// From our close frame, or our answer to the peer's, to the peer's end of the connection, and for what is still
+    /// queued. Default 5,000, then cut.
     pub linger_ms: u64,
     /// From the first byte of a client's message, or of a control frame, to its end, while the server reads. Default 30,000, then close code
     /// 1008: who holds half a message holds memory that others need.

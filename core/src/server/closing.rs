@@ -110,14 +110,15 @@ impl Server {
         self.say_close(index, goodbye.code, goodbye.reason);
     }
 
-    /// The peer's close frame came: answer it and let go.
+    /// The peer's close frame came: answer it, and wait for the end of the connection. What comes after the frame
+    /// would otherwise lie unread when the socket is closed, and then the system resets it, answer and all.
     pub(super) fn closed_by_peer(&mut self, index: u32, code: Option<CloseCode>) {
         let seen = code.map_or(1005, u16::from);
         let Some(mut session) = self.take_session(index, CloseCause::Client, seen) else {
             return;
         };
         self.leave_everything(index, &mut session, CloseCause::Client);
-        self.set_peer_done(index);
+        self.set_answered(index);
         match code {
             Some(code) => self.say_close(index, u16::from(code), ""),
             None => {
@@ -160,6 +161,7 @@ impl Server {
                 received,
             }),
             peer_done: connection.read_ended,
+            answered: false,
             finished: false,
             discard_bytes: DISCARD_BYTES,
             tellable,
@@ -246,6 +248,7 @@ impl Server {
             connection.stage = Stage::Closing(Box::new(Closing {
                 end: None,
                 peer_done,
+                answered: false,
                 finished: false,
                 discard_bytes: DISCARD_BYTES,
                 tellable: false,
@@ -254,6 +257,41 @@ impl Server {
             self.timers
                 .arm(index, super::timing::class::LINGER, self.now.mono);
         }
+    }
+
+    /// The peer has said goodbye. Its place is not held where it is the last, of the server or of its address: whoever
+    /// leaves and comes back finds it free.
+    fn set_answered(&mut self, index: u32) {
+        let wanted = self.is_place_wanted(index);
+        if let Some(connection) = self.connections.get_mut(index)
+            && let Stage::Closing(closing) = &mut connection.stage
+        {
+            closing.answered = true;
+            closing.peer_done |= wanted;
+        }
+    }
+
+    /// A drain waits for nobody who has said goodbye.
+    pub(super) fn let_go_of_answered(&mut self, index: u32) {
+        if let Some(connection) = self.connections.get_mut(index)
+            && let Stage::Closing(closing) = &mut connection.stage
+            && closing.answered
+        {
+            closing.peer_done = true;
+            if self.outboxes.is_empty(index) {
+                self.nothing_to_send(index);
+            }
+        }
+    }
+
+    /// A closing connection has had its time. Where both have said goodbye and all has been written, what is still
+    /// on its way to a slow peer is left to the system.
+    pub(super) fn lingered(&mut self, index: u32) {
+        let stage = self.connections.get(index).map(|c| &c.stage);
+        let over =
+            matches!(stage, Some(Stage::Closing(closing)) if closing.answered && closing.finished);
+        let how = if over { flag::CLOSE } else { flag::RESET };
+        self.outboxes.raise(index, how);
     }
 
     /// Nothing of the peer's is waited for any more.

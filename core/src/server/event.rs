@@ -26,7 +26,8 @@ pub enum Event {
         /// Where it came in.
         listener: ListenerId,
     },
-    /// A client is gone. Told exactly once for each `Opened`, never dropped.
+    /// A client is gone, and its connection has ended: its rooms were told when it left, up to `timeouts.linger_ms`
+    /// before that. Told exactly once for each `Opened`, never dropped.
     Closed {
         /// Its connection; stale from now on.
         connection: ConnectionId,

@@ -386,25 +386,44 @@ impl Server {
     }
 
     /// Whether an address has no more connections than it may, one of `peer` being counted already; counts it
-    /// if not. Proxies that are trusted have as many as they need.
+    /// if not.
     fn has_room_at(&mut self, address: u32, peer: PeerAddr, listener: ListenerId) -> bool {
-        let limit = match self.config.limits.max_connections_per_ip {
-            _ if self.trusts(listener, peer) => u32::MAX,
-            None if addresses::is_local(peer) => u32::MAX,
-            None => addresses::DEFAULT_PER_ADDRESS,
-            Some(limit) => limit,
-        };
-        let entry = self.addresses.get(address);
-        let elsewhere = entry.map_or(0, |entry| self.links.connections_elsewhere(entry.key));
-        let fits = entry
-            .map_or(0, Address::connections)
-            .saturating_add(elsewhere)
-            <= limit;
+        let fits = self.connections_at(address) <= self.most_at(peer, listener);
         if !fits {
             self.stats.refused_addresses += 1;
             self.note_refusal(Refused::Address, peer);
         }
         fits
+    }
+
+    /// Connections of an address, as far as this shard knows.
+    fn connections_at(&self, address: u32) -> u32 {
+        let entry = self.addresses.get(address);
+        let elsewhere = entry.map_or(0, |entry| self.links.connections_elsewhere(entry.key));
+        let here = entry.map_or(0, Address::connections);
+        here.saturating_add(elsewhere)
+    }
+
+    /// How many connections there may be from where `peer` is. Proxies that are trusted have as many as they need.
+    fn most_at(&self, peer: PeerAddr, listener: ListenerId) -> u32 {
+        match self.config.limits.max_connections_per_ip {
+            _ if self.trusts(listener, peer) => u32::MAX,
+            None if addresses::is_local(peer) => u32::MAX,
+            None => addresses::DEFAULT_PER_ADDRESS,
+            Some(limit) => limit,
+        }
+    }
+
+    /// Whether others may need the place of a connection: there are as many as there may be, of its address or of
+    /// all.
+    fn is_place_wanted(&self, index: u32) -> bool {
+        let Some(connection) = self.connections.get(index) else {
+            return false;
+        };
+        let (address, peer) = (connection.address, (&connection.peer).into());
+        self.is_full()
+            || self.connections.is_full()
+            || self.connections_at(address) >= self.most_at(peer, connection.listener)
     }
 }
 

@@ -302,7 +302,8 @@ impl Server {
             }
             Stage::Request(_) if self.outboxes.is_empty(index) => self.close_quietly(index),
             Stage::Request(_) => self.end_requests(index),
-            Stage::Closing(_) | Stage::Over(_) => {}
+            Stage::Closing(_) => self.let_go_of_answered(index),
+            Stage::Over(_) => {}
         }
     }
 }

@@ -49,7 +49,7 @@ impl Server {
             class::HANDSHAKE => self.handshake_overdue(index),
             class::KEEP_ALIVE => self.close_quietly(index),
             class::WELCOME => self.welcome(index),
-            class::LINGER => self.outboxes.raise(index, flag::RESET),
+            class::LINGER => self.lingered(index),
             fired => self.heartbeat_fired(index, fired),
         }
     }

@@ -261,6 +261,8 @@ pub(crate) struct Closing {
     pub(crate) end: Option<End>,
     /// Nothing of the peer's is waited for any more.
     pub(crate) peer_done: bool,
+    /// The peer has said goodbye itself: only its end is waited for, and that only so that it reads our answer.
+    pub(crate) answered: bool,
     /// Our close frame (or response) has been queued and the write side will be shut.
     pub(crate) finished: bool,
     /// Bytes that are still read and discarded.

@@ -464,8 +464,13 @@ fn who_closes_first_is_told_that_nothing_follows() {
     );
     net.say(&close);
     net.settle();
-    assert!(net.closed);
     net.expect_notified();
+    assert!(net.finished && !net.closed);
+    // It says the same to its side, and is waited for no longer.
+    net.tls.send_close_notify();
+    net.settle();
+    assert!(net.closed);
+    assert_eq!(net.stats().connections, 0);
 }
 
 /// The same where no bytes are the last that are sent: at the end of a session without a close frame, and of a connection

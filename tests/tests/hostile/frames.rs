@@ -177,6 +177,8 @@ fn nothing_follows_a_close_frame() {
         Some(Message::Close(1000, String::new()))
     );
     world.expect_nothing(witness);
+    assert_eq!(world.ending(client), None, "the client closes too");
+    world.finish(client);
     assert!(world.ending(client).is_some());
 }
 

@@ -26,6 +26,10 @@ fn a_close_frame_is_answered_and_the_socket_follows() {
             world.next_message(client),
             Some(Message::Close(code, String::new()))
         );
+        let connection = world.connection(client);
+        assert!(world.driver().pipe(connection).is_finished());
+        assert_eq!(world.ending(client), None, "the client closes too");
+        world.finish(client);
         assert_eq!(world.ending(client), Some(Ending::Closed));
         world.assert_empty();
     }

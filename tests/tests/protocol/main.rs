@@ -14,6 +14,7 @@ mod files;
 mod history;
 mod http;
 mod leaving;
+mod lingering;
 mod liveness;
 mod messages;
 mod presence;

@@ -222,6 +222,7 @@ fn who_leaves_before_the_welcome_was_never_there() {
         world.next_message(client),
         Some(Message::Close(1000, String::new()))
     );
+    world.finish(client);
     let events = world.events();
     assert_eq!(events.len(), 2, "{events:?}");
     world.expect_nothing(watcher);

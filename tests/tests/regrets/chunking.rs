@@ -67,6 +67,9 @@ fn run(cut: Cut) -> (Vec<Vec<Message>>, Vec<Event>) {
         }
         events.extend(world.events());
     }
+    // Who has said goodbye ends its connection, too.
+    world.finish(clients[0]);
+    events.extend(world.events());
     let heard = clients.map(|client| core::iter::from_fn(|| world.next_message(client)).collect());
     (heard.into(), events)
 }

@@ -13,7 +13,9 @@ use async_std::task::{block_on, spawn};
 use roomwire_async_std::{Ended, Handle, Server};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError, Settings};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
+use roomwire_tests::tcp::{
+    Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
+};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -71,6 +73,17 @@ fn next(events: &Receiver<Event>) -> Event {
     block_on(async_std::future::timeout(PATIENCE, events.recv()))
         .expect("in time")
         .expect("the server runs")
+}
+
+/// What a client still sends after its close frame does not take the answer along.
+// covers A3-19
+#[test]
+fn who_goes_on_after_goodbye_hears_the_answer() {
+    let mut settings = settings();
+    settings.core.timeouts.welcome_delay_ms = 0;
+    let running = Running::start(Server::bind_now(&settings).expect("a free port"));
+    say_goodbye_and_more(running.address);
+    running.stop();
 }
 
 /// A thread that fails takes its clients along, and begins anew; the others go on.

@@ -13,7 +13,9 @@ use mio::{Events as Readinesses, Interest, Poll, Token};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_mio::{Ended, Events, Handle, Server};
 use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError, Settings};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
+use roomwire_tests::tcp::{
+    Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
+};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
@@ -125,6 +127,17 @@ fn a_program_answers_and_asks() {
     running.stop();
     assert_eq!(next(&events), Event::Drained);
     assert_eq!(events.recv(), None);
+}
+
+/// What a client still sends after its close frame does not take the answer along.
+// covers A3-19
+#[test]
+fn who_goes_on_after_goodbye_hears_the_answer() {
+    let mut settings = settings();
+    settings.core.timeouts.welcome_delay_ms = 0;
+    let running = Running::start(Server::bind(&settings).expect("a free port"));
+    say_goodbye_and_more(running.address);
+    running.stop();
 }
 
 /// A thread that fails takes its clients along, and begins anew; the others go on.

@@ -11,7 +11,9 @@ use common::{Running, at, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError};
-use roomwire_tests::tcp::{Client, PATIENCE, assert_cut, assert_ends, meet, survive};
+use roomwire_tests::tcp::{
+    Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
+};
 use roomwire_tokio::{Ended, Server};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::Receiver;
@@ -23,6 +25,17 @@ async fn bind() -> Server {
 
 async fn next(events: &mut Receiver<Event>) -> Event {
     soon(events.recv()).await.expect("the server runs")
+}
+
+/// What a client still sends after its close frame does not take the answer along.
+// covers A3-19
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn who_goes_on_after_goodbye_hears_the_answer() {
+    let mut settings = settings();
+    settings.core.timeouts.welcome_delay_ms = 0;
+    let running = Running::start(Server::bind(settings).await.expect("a free port"));
+    say_goodbye_and_more(running.address);
+    running.stop().await;
 }
 
 /// A thread that fails takes its clients along, and begins anew; the others go on.

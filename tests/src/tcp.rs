@@ -1,5 +1,6 @@
 //! tungstenite's blocking client over real TCP, for the tests of adapters. Every wait is bounded.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::{Message, WebSocket};
+
+use crate::frame::{Opcode, masked};
 
 /// Longer than anything takes that is tested.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -112,6 +115,20 @@ pub fn assert_cut(client: &mut Client) {
             assert!(!waited, "{error}");
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// Two hundred clients, one after the other, say goodbye and go on talking: each still reads the answer, and the end
+/// of the stream after it. A socket that is closed while something lies in it unread is reset, and may take both along.
+pub fn say_goodbye_and_more(address: SocketAddr) {
+    let noise = vec![0xFF; 1024 * 1024];
+    let goodbye = masked(Opcode::Close, true, &4000_u16.to_be_bytes());
+    for _ in 0..200 {
+        let mut client = Client::connect(address);
+        let stream = client.socket().get_mut();
+        stream.write_all(&goodbye).expect("sent");
+        stream.write_all(&noise).expect("the server reads on");
+        assert_eq!(u16::from(client.expect_close().code), 4000);
     }
 }
 

@@ -80,6 +80,8 @@ pub struct ListenerConfig {
     pub echo: bool,
     /// Serve `/health`, `/health/live`, `/health/ready`. Default `true`.
     pub health: bool,
+    /// Serve `/roomwire.js`, the client for browsers, and `/roomwire.d.ts`, its types. Default `true`.
+    pub web: bool,
     /// Text that is not JSON becomes an application message of type `text` when that type is registered,
     /// instead of `bad_json`. Default `false`.
     pub plain_text: bool,
@@ -98,6 +100,7 @@ impl ListenerConfig {
         raw_payloads: false,
         echo: false,
         health: true,
+        web: true,
         plain_text: false,
         trusted_proxies: Vec::new(),
         proxy_protocol: false,

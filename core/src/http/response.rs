@@ -23,6 +23,8 @@ pub const MAX_DATE_UNIX_MS: u64 = 253_402_300_799_999;
 pub enum Status {
     /// 200.
     Ok,
+    /// 304.
+    NotModified,
     /// 400.
     BadRequest,
     /// 403.
@@ -63,6 +65,7 @@ impl Status {
     const fn describe(self) -> (u16, &'static str) {
         match self {
             Self::Ok => (200, "OK"),
+            Self::NotModified => (304, "Not Modified"),
             Self::BadRequest => (400, "Bad Request"),
             Self::Forbidden => (403, "Forbidden"),
             Self::NotFound => (404, "Not Found"),
@@ -116,7 +119,18 @@ pub struct Response<'a> {
     status: Status,
     content_type: &'static str,
     body: &'a [u8],
-    no_store: bool,
+    caching: Caching,
+}
+
+/// What caches may do with a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caching {
+    /// What they think best.
+    Unsaid,
+    /// Nothing.
+    Never,
+    /// Keep it, and ask whether it is still that of this tag before it is used again.
+    Ask { tag: u64 },
 }
 
 impl<'a> Response<'a> {
@@ -136,19 +150,35 @@ impl<'a> Response<'a> {
             status,
             content_type,
             body,
-            no_store: false,
+            caching: Caching::Unsaid,
         }
     }
 
     /// Forbids caches to keep it: what it tells is true for the moment only.
     pub const fn no_store(self) -> Self {
         Self {
-            no_store: true,
+            caching: Caching::Never,
             ..self
         }
     }
 
-    /// Appends the response to `out`. Always with a `Content-Length`, so that the end is known. O(body).
+    /// A public file: pages of any origin may read it, and caches keep it but ask whether it still has this tag.
+    pub const fn public_file(content_type: &'static str, body: &'a [u8], tag: u64) -> Self {
+        Self {
+            caching: Caching::Ask { tag },
+            ..Self::new(Status::Ok, content_type, body)
+        }
+    }
+
+    /// The answer to who has the public file of this tag already (304): it has neither body nor length.
+    pub const fn not_modified(tag: u64) -> Self {
+        Self {
+            caching: Caching::Ask { tag },
+            ..Self::new(Status::NotModified, "", b"")
+        }
+    }
+
+    /// Appends the response to `out`. With a `Content-Length` unless it is a 304, so that the end is known. O(body).
     pub fn write(&self, reply: &ReplyTo, out: &mut Vec<u8>) {
         self.write_with(Extra::None, reply, out);
     }
@@ -158,17 +188,19 @@ impl<'a> Response<'a> {
         let (code, reason) = self.status.describe();
         push(out, format_args!("HTTP/1.1 {code} {reason}\r\nDate: "));
         push_date(out, reply.unix_ms);
-        push(
-            out,
-            format_args!(
-                "\r\nContent-Type: {}\r\nContent-Length: {}\r\nX-Content-Type-Options: nosniff\r\n",
-                self.content_type,
-                self.body.len()
-            ),
-        );
-        if self.no_store {
-            out.extend_from_slice(b"Cache-Control: no-store\r\n");
+        out.extend_from_slice(b"\r\n");
+        if self.status != Status::NotModified {
+            push(
+                out,
+                format_args!(
+                    "Content-Type: {}\r\nContent-Length: {}\r\n",
+                    self.content_type,
+                    self.body.len()
+                ),
+            );
         }
+        out.extend_from_slice(b"X-Content-Type-Options: nosniff\r\n");
+        self.caching.push(out);
         extra.push(out);
         let connection = if reply.keep_alive {
             "keep-alive"
@@ -183,6 +215,21 @@ impl<'a> Response<'a> {
         out.extend_from_slice(b"\r\n\r\n");
         if !reply.head_only {
             out.extend_from_slice(self.body);
+        }
+    }
+}
+
+impl Caching {
+    fn push(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Unsaid => {}
+            Self::Never => out.extend_from_slice(b"Cache-Control: no-store\r\n"),
+            Self::Ask { tag } => push(
+                out,
+                format_args!(
+                    "ETag: \"{tag:016x}\"\r\nCache-Control: no-cache\r\nAccess-Control-Allow-Origin: *\r\n"
+                ),
+            ),
         }
     }
 }

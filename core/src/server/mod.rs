@@ -31,6 +31,7 @@ mod request;
 mod shards;
 mod timing;
 mod unfinished;
+mod web;
 mod welcome;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,10 +1,11 @@
-//! HTTP requests: the health endpoints, and upgrades to a WebSocket session.
+//! HTTP requests: the health endpoints, the client for browsers, and upgrades to a WebSocket session.
 
 use core::ops::ControlFlow;
 
 use super::closing::Goodbye;
 use super::compression::served;
 use super::timing::class;
+use super::web::WebFile;
 use super::{Drain, Server};
 use crate::auth::{agents, origin};
 use crate::config::{Compression, Config, Limits, ListenerConfig};
@@ -23,6 +24,7 @@ enum Route {
     Health,
     Live,
     Ready,
+    File(&'static WebFile),
 }
 
 /// What a request came to.
@@ -128,6 +130,7 @@ impl Server {
                 self.find_client_behind_proxy(index, head)?;
                 Ok(self.upgrade(index, in_dialect(kind, &upgrade, head), &upgrade))
             }
+            Some(Route::File(file)) => self.answer_file(index, file, head, body),
             Some(plain) => self.answer_plain(index, plain, head, body),
         });
         outcome.unwrap_or_else(|refusal| self.refuse(index, &refusal, head))
@@ -163,9 +166,7 @@ impl Server {
         head: &RequestHead<'_>,
         body: BodyDiscard,
     ) -> Result<Answer, Refusal> {
-        if !matches!(head.method, Method::Get | Method::Head) {
-            return Err(Refusal::method_not_allowed("GET, HEAD"));
-        }
+        check_read_only(head)?;
         let health = self.health(route);
         let status = if health.healthy {
             Status::Ok
@@ -174,6 +175,26 @@ impl Server {
         };
         let reply = self.reply_to(head);
         let response = Response::json(status, health.json.as_bytes()).no_store();
+        self.outboxes
+            .direct(index, |out| response.write(&reply, out));
+        Ok(self.after_response(index, body, reply.keep_alive))
+    }
+
+    fn answer_file(
+        &mut self,
+        index: u32,
+        file: &WebFile,
+        head: &RequestHead<'_>,
+        body: BodyDiscard,
+    ) -> Result<Answer, Refusal> {
+        check_read_only(head)?;
+        let reply = self.reply_to(head);
+        let response = file.response(head);
+        // Few bytes ask for many: who does not take what it has asked for gets no more of it.
+        let queued = self.outboxes.queued_bytes(index) as usize;
+        if queued + file.bytes() > self.config.limits.max_queued_bytes {
+            return Err(Refusal::unavailable("Too much is on its way", Some(1)));
+        }
         self.outboxes
             .direct(index, |out| response.write(&reply, out));
         Ok(self.after_response(index, body, reply.keep_alive))
@@ -273,6 +294,14 @@ struct Health {
     json: String,
 }
 
+/// What is only there to be read.
+fn check_read_only(head: &RequestHead<'_>) -> Result<(), Refusal> {
+    match head.method {
+        Method::Get | Method::Head => Ok(()),
+        _ => Err(Refusal::method_not_allowed("GET, HEAD")),
+    }
+}
+
 fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Route> {
     let client = Route::Upgrade(Kind::Client(if offers.raw_payloads {
         WireForm::JsonRaw
@@ -287,6 +316,7 @@ fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Ro
         "/health" if offers.health => Some(Route::Health),
         "/health/live" if offers.health => Some(Route::Live),
         "/health/ready" if offers.health => Some(Route::Ready),
+        _ if offers.web => WebFile::at(path).map(Route::File),
         _ => None,
     }
 }

@@ -101,6 +101,155 @@ fn health_can_be_off_on_a_listener() {
     }
 }
 
+const FILES: [(&str, &str, &str); 2] = [
+    (
+        "/roomwire.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/roomwire.js"),
+    ),
+    (
+        "/roomwire.d.ts",
+        "application/typescript",
+        include_str!("../../../core/web/roomwire.d.ts"),
+    ),
+];
+
+/// The value of a header field that is there once.
+fn field<'a>(response: &'a str, name: &str) -> &'a str {
+    let (head, _) = response.split_once("\r\n\r\n").expect("a whole head");
+    let mut values = head
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let value = values
+        .next()
+        .unwrap_or_else(|| panic!("{name} is not in {head}"));
+    assert_eq!(values.next(), None, "{name} is there twice in {head}");
+    value
+}
+
+// covers A3-15
+#[test]
+fn the_client_for_browsers_is_served_as_it_stands() {
+    let mut world = World::default();
+    for (path, content_type, text) in FILES {
+        let response = get(&mut world, path);
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert_eq!(body(&response), text);
+        for (name, value) in [
+            ("Content-Type", content_type),
+            ("Content-Length", &text.len().to_string()),
+            ("Cache-Control", "no-cache"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Access-Control-Allow-Origin", "*"),
+        ] {
+            assert_eq!(field(&response, name), value, "{path}");
+        }
+        let head = ask(
+            &mut world,
+            &Upgrade::default(),
+            &format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        );
+        assert_eq!(
+            head.split_once("\r\n\r\n"),
+            Some((response.split_once("\r\n\r\n").expect("a head").0, ""))
+        );
+        let post = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let refused = ask(&mut world, &Upgrade::default(), &post);
+        assert!(refused.starts_with("HTTP/1.1 405 "), "{refused}");
+        assert_eq!(field(&refused, "Allow"), "GET, HEAD");
+    }
+}
+
+// covers A3-15
+#[test]
+fn who_has_the_client_for_browsers_is_told_so() {
+    let mut world = World::default();
+    let tags = FILES.map(|(path, ..)| field(&get(&mut world, path), "ETag").to_owned());
+    assert_ne!(tags[0], tags[1]);
+    for ((path, ..), tag) in FILES.iter().zip(&tags) {
+        assert!(
+            tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2,
+            "{tag}"
+        );
+        for (held, status) in [
+            (tag.clone(), 304),
+            (format!("W/{tag}"), 304),
+            (format!("\"other\", {tag}"), 304),
+            ("*".to_owned(), 304),
+            ("\"other\"".to_owned(), 200),
+            (tag.trim_matches('"').to_owned(), 200),
+        ] {
+            // A second request shows that the first has no body that is not announced.
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: {held}\r\n\r\n\
+                 GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
+            );
+            let response = ask(&mut world, &Upgrade::default(), &request);
+            assert!(
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{held}: {response}"
+            );
+            assert_eq!(field(&response, "ETag"), *tag);
+            if status == 304 {
+                assert!(body(&response).starts_with("HTTP/1.1 404 "), "{response}");
+                let (head, _) = response.split_once("\r\n\r\n").expect("a head");
+                assert!(!head.contains("\r\nContent-"), "{head}");
+            }
+        }
+    }
+}
+
+// covers A3-15, A0-11
+#[test]
+fn the_client_for_browsers_can_be_off_on_a_listener() {
+    let off = ListenerConfig {
+        web: false,
+        ..ListenerConfig::default()
+    };
+    let bare = ListenerConfig {
+        raw_payloads: true,
+        ..ListenerConfig::default()
+    };
+    let mut world = World::new(Config {
+        listeners: vec![off, bare],
+        ..Config::default()
+    });
+    for (path, ..) in FILES {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        for (listener, status) in [(0, 404), (1, 200)] {
+            let response = ask(&mut world, &on_listener(listener), &request);
+            assert!(
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{response}"
+            );
+        }
+    }
+    let health = get(&mut world, "/health");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+}
+
+// covers A3-15: many requests in few bytes get no more than a queue holds
+#[test]
+fn who_asks_for_the_client_again_and_again_is_answered_within_its_queue() {
+    let mut world = World::default();
+    let client = world.accept(&Upgrade::default());
+    let limit = Config::default().limits.max_queued_bytes;
+    world.dam(client);
+    let request = "GET /roomwire.js HTTP/1.1\r\nHost: x\r\n\r\n";
+    let many = limit / FILES[0].2.len() + 10;
+    world.send_bytes(client, request.repeat(many).as_bytes());
+    world.release(client);
+    let response = world.client(client).response.clone().expect("responses");
+    assert!(response.len() <= limit, "{}", response.len());
+    let last = response.rfind("HTTP/1.1 ").expect("a response");
+    assert!(
+        response[last..].starts_with("HTTP/1.1 503 "),
+        "{}",
+        &response[last..]
+    );
+    assert!(response[last..].contains("\r\nConnection: close\r\n"));
+}
+
 // covers A3-15
 #[test]
 fn a_full_server_says_so() {

@@ -238,3 +238,33 @@ fn the_calendar_has_no_gaps() {
         }
     }
 }
+
+#[test]
+fn a_public_file_is_golden() {
+    let file = Response::public_file("text/javascript", b"1;", 0x1f);
+    assert_eq!(
+        response(&file, &KEEP),
+        "HTTP/1.1 200 OK\r\n\
+         Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+         Content-Type: text/javascript\r\n\
+         Content-Length: 2\r\n\
+         X-Content-Type-Options: nosniff\r\n\
+         ETag: \"000000000000001f\"\r\n\
+         Cache-Control: no-cache\r\n\
+         Access-Control-Allow-Origin: *\r\n\
+         Connection: keep-alive\r\n\
+         \r\n\
+         1;"
+    );
+    assert_eq!(
+        response(&Response::not_modified(0x1f), &KEEP),
+        "HTTP/1.1 304 Not Modified\r\n\
+         Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+         X-Content-Type-Options: nosniff\r\n\
+         ETag: \"000000000000001f\"\r\n\
+         Cache-Control: no-cache\r\n\
+         Access-Control-Allow-Origin: *\r\n\
+         Connection: keep-alive\r\n\
+         \r\n"
+    );
+}

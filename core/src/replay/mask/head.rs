@@ -119,12 +119,13 @@ fn decides(name: &[u8]) -> bool {
 /// The one parameter that decides anything. What is masked in its place is another: there is no `x` in it.
 const DIALECT: &[u8] = b"dialect=binary";
 const HANDSHAKE: &[u8] = b"sec-websocket-";
-const DECIDING: [&str; 13] = [
+const DECIDING: [&str; 14] = [
     "connection",
     "content-length",
     "expect",
     "forwarded",
     "host",
+    "if-none-match",
     "origin",
     "transfer-encoding",
     "upgrade",

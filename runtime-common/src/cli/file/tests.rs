@@ -53,6 +53,7 @@ fn every_section_is_read() {
         address = "[::1]:2"
         raw_payloads = true
         health = false
+        web = false
         plain_text = true
         trusted_proxies = ["10.0.0.0/8", "local"]
         proxy_protocol = true
@@ -100,6 +101,7 @@ fn every_section_is_read() {
                 raw_payloads: true,
                 echo: false,
                 health: false,
+                web: false,
                 plain_text: true,
                 trusted_proxies: vec!["10.0.0.0/8".to_owned(), "local".to_owned()],
                 proxy_protocol: true,

@@ -113,8 +113,8 @@ export interface Events {
   state: State;
   /** A message that waited was given up. */
   dropped: Dropped;
-  /** There will be no other attempt. */
-  maxReconnectAttemptsReached: undefined;
+  /** There will be no other attempt: how the last one ended. */
+  maxReconnectAttemptsReached: Closed;
   /**
    * What a member said: live, or after a reconnect what was said meanwhile; each offset once and in order. The client's
    * own messages are not among them.
@@ -174,7 +174,10 @@ export interface Options {
  * The listener must not be one with `raw_payloads`: what comes without an envelope belongs to no room.
  */
 export class WebSocketClient {
-  /** Connects at once. Throws what `new WebSocket` throws, a `SyntaxError` for a malformed URL. */
+  /**
+   * Connects at once. Throws what `new WebSocket` throws, a `SyntaxError` for a malformed URL, and a `RangeError` for an
+   * option that is no number of 0 or more but should be.
+   */
   constructor(url: string, options?: Options);
 
   readonly url: string;
@@ -193,8 +196,11 @@ export class WebSocketClient {
   /** Calls the handlers of an event. */
   trigger(event: string, data?: unknown): void;
 
-  /** Sends an object as JSON, or text as it is; without a connection it waits for one. Nothing is told of its outcome. */
-  send(message: object | string): void;
+  /**
+   * Sends an object as JSON, or text as it is; without a connection it waits for one. Of what became of it only `dropped`
+   * is told later.
+   */
+  send(message: object | string): 'sent' | 'queued' | 'dropped';
 
   /** As `send`, and resolves to the outcome, or rejects with a {@link RequestError}. The `id` is the client's own. */
   request(message: object): Promise<Message>;

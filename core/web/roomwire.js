@@ -76,7 +76,13 @@ export class WebSocketClient {
 
   constructor(url, options = {}) {
     this.url = url;
-    this.options = { ...DEFAULTS, WebSocket: globalThis.WebSocket, ...options };
+    this.options = { WebSocket: globalThis.WebSocket, ...options };
+    for (const [name, value] of Object.entries(DEFAULTS)) {
+      const given = (this.options[name] ??= value);
+      if (typeof value === 'number' && !(given >= 0)) {
+        throw new RangeError(`${name} is no number of 0 or more: ${given}`);
+      }
+    }
     // Whoever made a mistake in the URL hears of it here.
     this.#connect();
     globalThis.addEventListener?.('online', this.#onWake);
@@ -111,7 +117,7 @@ export class WebSocketClient {
   }
 
   send(message) {
-    this.#post({ message, text: typeof message === 'object' ? JSON.stringify(message) : String(message) });
+    return this.#post({ message, text: typeof message === 'object' ? JSON.stringify(message) : String(message) });
   }
 
   request(message) {
@@ -184,7 +190,7 @@ export class WebSocketClient {
       this.#connect();
     } catch (error) {
       this.trigger('error', error);
-      this.#retry();
+      this.#retry(error);
     }
   }
 
@@ -253,7 +259,7 @@ export class WebSocketClient {
     if (final) {
       this.#end();
     } else {
-      this.#retry(goodbye?.reconnectAfterMs);
+      this.#retry(event, goodbye?.reconnectAfterMs);
     }
   }
 
@@ -269,11 +275,11 @@ export class WebSocketClient {
     lost.forEach((entry) => this.#settle(entry, fault(code)));
   }
 
-  #retry(hint = 0) {
+  #retry(cause, hint = 0) {
     const { reconnectInterval, maxReconnectDelay, maxReconnectAttempts, random, now } = this.options;
     if (this.#attempts >= maxReconnectAttempts) {
       this.#end();
-      this.trigger('maxReconnectAttemptsReached');
+      this.trigger('maxReconnectAttemptsReached', cause);
       return;
     }
     // Anything up to the bound, so that those who were lost together do not come back together.
@@ -359,19 +365,20 @@ export class WebSocketClient {
     const { queueMessages, queueBytes, now } = this.options;
     if (this.#canSend()) {
       this.#transmit(entry);
-      return;
+      return 'sent';
     }
     entry.bytes = new TextEncoder().encode(entry.text).length;
     entry.since = now();
     if (this.#state === 'closed') {
-      this.#drop(entry, 'closed');
-    } else if (this.#queue.length >= queueMessages || this.#queuedBytes + entry.bytes > queueBytes) {
-      this.#drop(entry, 'queue_full');
-    } else {
-      this.#queue.push(entry);
-      this.#queuedBytes += entry.bytes;
-      this.#expire(entry, () => this.#drop(this.#unqueue(this.#queue.indexOf(entry)), 'too_old'));
+      return this.#drop(entry, 'closed');
     }
+    if (this.#queue.length >= queueMessages || this.#queuedBytes + entry.bytes > queueBytes) {
+      return this.#drop(entry, 'queue_full');
+    }
+    this.#queue.push(entry);
+    this.#queuedBytes += entry.bytes;
+    this.#expire(entry, () => this.#drop(this.#unqueue(this.#queue.indexOf(entry)), 'too_old'));
+    return 'queued';
   }
 
   #canSend() {
@@ -395,6 +402,7 @@ export class WebSocketClient {
   #drop(entry, reason) {
     entry.reject?.(fault(reason));
     this.trigger('dropped', { message: entry.message, reason });
+    return 'dropped';
   }
 
   #expire(entry, act) {

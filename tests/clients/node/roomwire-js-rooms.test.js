@@ -316,6 +316,7 @@ describe('events', () => {
     assert.deepEqual(rolled.mock.calls.map(({ arguments: [{ n }] }) => n), [4]);
   });
 
+  // covers A4-09
   test("nobody else's message passes for one of the client's own", TEST_MS, async (t) => {
     const { socket, heard } = await start(t, QUIET);
     await socket().open();

@@ -22,6 +22,22 @@ test('the file stays small, and needs nothing', TEST_MS, async () => {
   assert.deepEqual(Object.keys(await load()), ['WebSocketClient']);
 });
 
+// covers A4-12
+test('an option that can never work is an error at once, one that is not set is the default', TEST_MS, async (t) => {
+  const { WebSocketClient } = await load();
+  const WebSocket = t.mock.fn();
+  for (const options of [{ reconnectInterval: -1 }, { queueAge: NaN }, { maxReconnectAttempts: 'many' }]) {
+    assert.throws(() => new WebSocketClient('ws://server/', { WebSocket, ...options }), RangeError);
+  }
+  assert.throws(() => new WebSocketClient('ws://server/', { WebSocket: undefined }), TypeError);
+  assert.equal(WebSocket.mock.callCount(), 0);
+  const { client } = await start(t, { maxReconnectAttempts: undefined });
+  // covers A4-01
+  const { reconnectInterval, maxReconnectAttempts, heartbeatInterval } = client.options;
+  assert.deepEqual([reconnectInterval, maxReconnectAttempts, heartbeatInterval], [1_000, 5, 30_000]);
+});
+
+// covers A4-12
 test('a URL that is none is an error at once', TEST_MS, async (t) => {
   const { WebSocketClient } = await load();
   const WebSocket = class {
@@ -35,6 +51,7 @@ test('a URL that is none is an error at once', TEST_MS, async (t) => {
 });
 
 describe('coming back', () => {
+  // covers A4-02
   test('waits twice as long each time, up to half a minute', TEST_MS, async (t) => {
     const { clock, socket, sockets } = await start(t, { maxReconnectAttempts: Infinity });
     for (const wait of [1, 2, 4, 8, 16, 30, 30, 30].map((s) => s * 1000)) {
@@ -58,6 +75,7 @@ describe('coming back', () => {
     }
   });
 
+  // covers A4-04
   test('is given up after so many attempts', TEST_MS, async (t) => {
     const { client, clock, sockets, socket, heard } = await start(t, { maxReconnectAttempts: 3 });
     const waiting = watch(client.request({ type: 'ping' }));
@@ -72,12 +90,13 @@ describe('coming back', () => {
     assert.deepEqual(heard('maxReconnectAttemptsReached', 'dropped', 'state'), [
       ['state', 'closed'],
       ['dropped', { message: { type: 'ping' }, reason: 'closed' }],
-      ['maxReconnectAttemptsReached', undefined],
+      ['maxReconnectAttemptsReached', { type: 'close', code: 1006, reason: '', wasClean: false }],
     ]);
     assert.deepEqual([waiting.code, joining.code], ['closed', 'closed']);
     assert.deepEqual([sockets.length, clock.waits], [4, []]);
   });
 
+  // covers A4-05
   test('attempts count until a connection has lasted', TEST_MS, async (t) => {
     const { clock, socket } = await start(t, { ...QUIET, maxReconnectAttempts: Infinity });
     const wait = async (ms) => {
@@ -98,6 +117,7 @@ describe('coming back', () => {
     await wait(1_000);
   });
 
+  // covers A4-03
   test('or not, as the close code says', TEST_MS, async (t) => {
     const rows = PROTOCOL.split('| code | when | come back |\n')[1].split('\n\n')[0].split('\n').slice(1);
     let seen = 0;
@@ -188,6 +208,7 @@ describe('coming back', () => {
 });
 
 describe('close', () => {
+  // covers A4-11
   test('is final while a reconnect is pending', TEST_MS, async (t) => {
     const { client, clock, sockets, socket, heard } = await start(t);
     await socket().end();
@@ -241,7 +262,7 @@ describe('close', () => {
     const { client, heard } = await start(t);
     client.close();
     heard();
-    client.send('late');
+    assert.equal(client.send('late'), 'dropped');
     const asked = [client.request({ type: 'hello' }), client.join('tea'), client.leave('tea'), client.say('tea', 1)].map(watch);
     await turn();
     assert.deepEqual(asked.map(({ code }) => code), Array(4).fill('closed'));
@@ -257,7 +278,7 @@ describe('close', () => {
 describe('what waits', () => {
   test('goes out in order, behind the rooms', TEST_MS, async (t) => {
     const { client, socket } = await start(t, QUIET);
-    client.send({ type: 'hello', n: 1 });
+    assert.equal(client.send({ type: 'hello', n: 1 }), 'queued');
     const joined = watch(client.join('tea'));
     const said = watch(client.say('tea', 'hi'));
     client.send('plain');
@@ -273,6 +294,7 @@ describe('what waits', () => {
     assert.equal(joined.value.total, 1);
     const [, hello, saying, plain, second] = socket().sent;
     assert.deepEqual([hello, plain, second], [{ type: 'hello', n: 1 }, { text: 'plain' }, { type: 'hello', n: 2 }]);
+    assert.equal(client.send({ type: 'hello', n: 3 }), 'sent');
     await socket().say({ type: 'ack', id: saying.id });
     assert.equal(said.value.type, 'ack');
   });
@@ -281,7 +303,7 @@ describe('what waits', () => {
     const { client, heard } = await start(t, { queueMessages: 3, queueBytes: 20 });
     client.send('é'.repeat(5));
     client.send('x'.repeat(10));
-    client.send('y');
+    assert.equal(client.send('y'), 'dropped');
     assert.deepEqual(heard('dropped'), [['dropped', { message: 'y', reason: 'queue_full' }]]);
     const few = await start(t, { queueMessages: 3 });
     for (const n of [1, 2, 3]) {
@@ -350,6 +372,7 @@ describe('signs of life', () => {
     assert.deepEqual(heard('message', 'close', 'state'), []);
   });
 
+  // covers A4-08, A4-13
   test('no answer on a socket that stays open: it is given up at once', TEST_MS, async (t) => {
     const { client, clock, socket, sockets, heard } = await pinged(t);
     const asked = watch(client.request({ type: 'hello' }));

@@ -80,4 +80,23 @@ describe('a browser', () => {
       assert.equal(down.head.split(' ')[1], status);
     }
   });
+
+  // covers A12-05
+  test('pages of another origin import the client, and hear each other', TEST_MS, async () => {
+    const at = { script: `http://127.0.0.1:${server.port}/roomwire.js`, url: server.url };
+    const open = async ({ script, url }) => {
+      const { WebSocketClient } = await import(script);
+      globalThis.client = new WebSocketClient(url);
+      globalThis.heard = new Promise((resolve) => globalThis.client.on('room_message', resolve));
+      return (await globalThis.client.join('tea')).total;
+    };
+    const [ada, bob] = [await browser.open(`${origin('page.example')}/`), await browser.open(`${origin('page.example')}/`)];
+    assert.deepEqual([await ada.run(open, at), await bob.run(open, at)], [1, 2]);
+    assert.equal(await bob.run("() => client.say('tea', 'hello').then(({ type }) => type)"), 'ack');
+    assert.equal(await ada.run('() => heard.then(({ data }) => data)'), 'hello');
+    for (const page of [ada, bob]) {
+      const close = () => new Promise((resolve) => globalThis.client.on('close', resolve)).then(({ code }) => code);
+      assert.equal(await page.run(`() => { const closed = (${close})(); client.close(); return closed; }`), 1000);
+    }
+  });
 });

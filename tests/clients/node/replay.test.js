@@ -33,6 +33,10 @@ async function record(t, name, args) {
     ada.send(`not JSON: ${SECRET}`);
     assert.equal((await ada.until('error')).code, 'bad_json');
     await server.health();
+    const script = `http://127.0.0.1:${server.port}/roomwire.js`;
+    const { headers } = await fetch(script);
+    const again = await fetch(script, { headers: { 'if-none-match': headers.get('etag') }, cache: 'no-store' });
+    assert.equal(again.status, 304);
   } finally {
     await server.stop();
   }

@@ -133,6 +133,10 @@ describe('coming back', () => {
       }
     }
     assert.ok(seen >= 15, `${seen} codes`);
+    // Not in the table: a browser's own.
+    const { client, socket } = await start(t, QUIET);
+    await socket().end(1010);
+    assert.equal(client.state, 'closed');
   });
 
   test('what the server says beats the code, and its time is the least', TEST_MS, async (t) => {

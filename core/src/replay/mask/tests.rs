@@ -93,9 +93,9 @@ fn texts() {
 #[test]
 fn a_head_keeps_what_decides() {
     let head = b"GET /ws?token=s3cret&v=1 HTTP/1.1\r\nHost: example.com\r\nCookie: id=4 2\r\n\
-        ORIGIN: http://a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
+        ORIGIN: http://a\r\nX-Forwarded-For: 10.0.0.1\r\nIf-None-Match: \"1f\"\r\n\r\n";
     let expected = b"GET /ws?xxxxx=xxxxxx&x=x HTTP/1.1\r\nHost: example.com\r\nCookie: xxxx x\r\n\
-        ORIGIN: http://a\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n";
+        ORIGIN: http://a\r\nX-Forwarded-For: 10.0.0.1\r\nIf-None-Match: \"1f\"\r\n\r\n";
     assert_eq!(masked(head), expected);
 }
 

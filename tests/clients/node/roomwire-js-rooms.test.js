@@ -125,6 +125,55 @@ describe('a room', () => {
     assert.deepEqual(socket().take(), [{ type: 'join', room: 'tea', after: 1, epoch: 'newer' }]);
   });
 
+  test('that has begun anew is asked for by its new name, also after half of a page', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    await comeBack(world);
+    await reply(world, { type: 'joined_room', members: [], total: 2, history: { epoch: 'new', last: 9 } });
+    await world.socket().say(page([kept(1), kept(2)], { epoch: 'new', reset: true, more: true }));
+    await comeBack(world);
+    assert.deepEqual(world.socket().take(), [{ type: 'join', room: 'tea', after: 2, epoch: 'new' }]);
+  });
+
+  test('history that was asked for is told as it is', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    await comeBack(world);
+    await reply(world, { type: 'joined_room', members: [], total: 2, history: { epoch: EPOCH, last: 4 } });
+    const pages = t.mock.fn();
+    world.client.on('history', pages);
+    const asked = watch(world.client.request({ type: 'history', room: 'tea' }));
+    await world.socket().say({ type: 'resumed', room: 'tea', epoch: EPOCH, last: 4, complete: true });
+    await reply(world, page([kept(1)]));
+    await world.socket().say(page([kept(2)]));
+    assert.deepEqual(asked.value.messages, [kept(1)]);
+    assert.equal(pages.mock.callCount(), 2);
+    assert.deepEqual(offsets(world.heard('room_message')), []);
+  });
+
+  test('left while it is being joined is left', TEST_MS, async (t) => {
+    const world = await start(t, QUIET);
+    await world.socket().welcome();
+    world.client.join('tea');
+    const left = watch(world.client.leave('tea'));
+    const [join, leave] = world.socket().sent.splice(0);
+    await world.socket().say({ type: 'joined_room', id: join.id, room: 'tea', members: [], total: 1 });
+    await world.socket().say({ type: 'left_room', id: leave.id, room: 'tea' });
+    assert.equal(left.value.type, 'left_room');
+    await comeBack(world);
+    assert.deepEqual(world.socket().take(), []);
+  });
+
+  test('left and joined again is joined', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    world.client.leave('tea');
+    world.client.join('tea');
+    const [leave, join] = world.socket().sent.splice(0);
+    await world.socket().say({ type: 'left_room', id: leave.id, room: 'tea' });
+    const joined = { type: 'joined_room', id: join.id, room: 'tea', members: [], total: 1, history: { epoch: EPOCH, last: 8 } };
+    await world.socket().say(joined);
+    await comeBack(world);
+    assert.deepEqual(world.socket().take(), [{ type: 'join', room: 'tea', after: 8, epoch: EPOCH }]);
+  });
+
   test('that keeps nothing says that something may be missing', TEST_MS, async (t) => {
     const world = await start(t, QUIET);
     await world.socket().welcome();

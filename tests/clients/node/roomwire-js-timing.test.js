@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
+const { getEventListeners } = require('node:events');
 const { describe, test } = require('node:test');
 const { gzipSync } = require('node:zlib');
 const { FILE, load, start, turn, watch } = require('./virtual');
@@ -208,6 +209,7 @@ describe('coming back', () => {
     wakes[1]();
     assert.equal(client.state, 'closed');
     assert.deepEqual(clock.waits, []);
+    assert.deepEqual([getEventListeners(page, 'online'), getEventListeners(document, 'visibilitychange')], [[], []]);
   });
 });
 
@@ -252,13 +254,14 @@ describe('close', () => {
 
   for (const event of ['state', 'open', 'close', 'message']) {
     test(`may be called by whoever hears of ${event}`, TEST_MS, async (t) => {
-      const { client, clock, sockets, socket } = await start(t);
+      const { client, clock, sockets, socket, heard } = await start(t);
       client.on(event, () => client.close());
       await socket().open();
       await socket().say({ type: 'welcome', clientId: 'client_me' });
       await socket().end();
       await clock.pass(100_000);
       assert.deepEqual([client.state, sockets.length, clock.waits], ['closed', 1, []]);
+      assert.equal(heard('open').length, event === 'state' ? 0 : 1);
     });
   }
 
@@ -287,9 +290,6 @@ describe('what waits', () => {
     const said = watch(client.say('tea', 'hi'));
     client.send('plain');
     assert.deepEqual(socket().sent, []);
-    socket().send = function (text) {
-      this.sent.push(text.startsWith('{') ? JSON.parse(text) : { text });
-    };
     await socket().open();
     client.send({ type: 'hello', n: 2 });
     assert.deepEqual(socket().sent.map(({ type }) => type), ['join']);
@@ -304,11 +304,16 @@ describe('what waits', () => {
   });
 
   test('is bounded by count and bytes', TEST_MS, async (t) => {
-    const { client, heard } = await start(t, { queueMessages: 3, queueBytes: 20 });
+    const { client, socket, heard } = await start(t, { queueMessages: 3, queueBytes: 20 });
     client.send('é'.repeat(5));
     client.send('x'.repeat(10));
     assert.equal(client.send('y'), 'dropped');
     assert.deepEqual(heard('dropped'), [['dropped', { message: 'y', reason: 'queue_full' }]]);
+    await socket().open();
+    await socket().end();
+    heard();
+    client.send('x'.repeat(20));
+    assert.deepEqual(heard('dropped'), []);
     const few = await start(t, { queueMessages: 3 });
     for (const n of [1, 2, 3]) {
       few.client.send({ n });
@@ -436,7 +441,7 @@ describe('signs of life', () => {
     socket().sent.splice(0);
     await clock.sleep(3_600_000);
     assert.deepEqual([client.state, socket().take()], ['open', [{ type: 'ping' }]]);
-    await clock.pass(15_000);
+    await clock.sleep(3_600_000);
     assert.equal(client.state, 'waiting');
   });
 

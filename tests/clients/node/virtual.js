@@ -71,7 +71,7 @@ class VirtualSocket {
     if (this.readyState === 0) {
       throw new Error('it is not open yet');
     }
-    this.sent.push(JSON.parse(text));
+    this.sent.push(text.startsWith('{') ? JSON.parse(text) : { text });
   }
 
   /// As in a browser nothing happens until the other end answers: the test says when.

@@ -164,6 +164,7 @@ describe('a connection that is cut', () => {
     const bob = client(t, wire.url);
     await Promise.all([ada.join('milk'), bob.join('milk')]);
     await bob.say('milk', 'own');
+    await ada.until('room_message');
     wire.block();
     await bob.until('state', (state) => state === 'waiting');
     const waiting = bob.say('milk', 'late');

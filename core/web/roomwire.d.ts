@@ -107,7 +107,7 @@ export interface Events {
   message: any;
   /** An `error` of the server (a {@link Message}), or a socket that failed (an `Event`); the latter's `close` follows. */
   error: any;
-  /** A connection has ended. Whether there will be another one, `state` tells. */
+  /** A connection has ended, or an attempt. Whether there will be another one, `state` tells by now. */
   close: Closed;
   /** The state has changed. */
   state: State;
@@ -176,7 +176,7 @@ export interface Options {
 export class WebSocketClient {
   /**
    * Connects at once. Throws what `new WebSocket` throws, a `SyntaxError` for a malformed URL, and a `RangeError` for an
-   * option that is no number of 0 or more but should be.
+   * option that should be a number and is none, or is negative; the timeouts must not be 0 either.
    */
   constructor(url: string, options?: Options);
 

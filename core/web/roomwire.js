@@ -79,8 +79,9 @@ export class WebSocketClient {
     this.options = { WebSocket: globalThis.WebSocket, ...options };
     for (const [name, value] of Object.entries(DEFAULTS)) {
       const given = (this.options[name] ??= value);
-      if (typeof value === 'number' && !(given >= 0)) {
-        throw new RangeError(`${name} is no number of 0 or more: ${given}`);
+      const least = name.endsWith('Timeout') ? 1 : 0;
+      if (typeof value === 'number' && !(given >= least)) {
+        throw new RangeError(`${name} is no number of ${least} or more: ${given}`);
       }
     }
     // Whoever made a mistake in the URL hears of it here.
@@ -190,7 +191,7 @@ export class WebSocketClient {
       this.#connect();
     } catch (error) {
       this.trigger('error', error);
-      this.#retry(error);
+      this.#lost({ type: 'close', code: 1006, reason: error.message, wasClean: false });
     }
   }
 
@@ -224,11 +225,8 @@ export class WebSocketClient {
     if (this.#rooms.size > 0) {
       await Promise.all(Array.from({ length: JOINS_AT_ONCE }, joinSome));
     }
-    if (this.#socket !== socket) {
-      return;
-    }
-    this.#ready = true;
-    while (this.#canSend() && this.#queue.length > 0) {
+    // What is sent by whoever hears that something was dropped waits behind the others.
+    while (this.#socket === socket && socket.readyState === OPEN && this.#queue.length > 0) {
       const entry = this.#unqueue(0);
       // The timer of a machine that slept is late.
       if (this.options.now() - entry.since >= this.options.queueAge) {
@@ -236,6 +234,9 @@ export class WebSocketClient {
       } else {
         this.#transmit(entry);
       }
+    }
+    if (this.#socket === socket) {
+      this.#ready = true;
     }
   }
 
@@ -250,16 +251,17 @@ export class WebSocketClient {
   #lost(event) {
     const goodbye = this.#goodbye;
     this.#forget('connection_lost');
-    this.trigger('close', event);
-    if (this.#state === 'closed') {
-      return;
-    }
     // What the server says itself beats the code.
     const final = goodbye ? goodbye.reconnectAfterMs === undefined : FINAL_CODES.includes(event.code) || event.code >= 3000;
-    if (final) {
+    const tooMany = this.#attempts >= this.options.maxReconnectAttempts;
+    if (final || tooMany) {
       this.#end();
     } else {
-      this.#retry(event, goodbye?.reconnectAfterMs);
+      this.#retry(goodbye?.reconnectAfterMs);
+    }
+    this.trigger('close', event);
+    if (!final && tooMany) {
+      this.trigger('maxReconnectAttemptsReached', event);
     }
   }
 
@@ -275,13 +277,8 @@ export class WebSocketClient {
     lost.forEach((entry) => this.#settle(entry, fault(code)));
   }
 
-  #retry(cause, hint = 0) {
-    const { reconnectInterval, maxReconnectDelay, maxReconnectAttempts, random, now } = this.options;
-    if (this.#attempts >= maxReconnectAttempts) {
-      this.#end();
-      this.trigger('maxReconnectAttemptsReached', cause);
-      return;
-    }
+  #retry(hint = 0) {
+    const { reconnectInterval, maxReconnectDelay, random, now } = this.options;
     // Anything up to the bound, so that those who were lost together do not come back together.
     const delay = random() * Math.min(maxReconnectDelay, reconnectInterval * 2 ** this.#attempts);
     this.#attempts += 1;

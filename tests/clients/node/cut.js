@@ -3,7 +3,8 @@
 
 const net = require('node:net');
 
-/// Passes on whatever comes. `url` is its own; `cut` destroys what is connected, `block` takes nothing new until `open`.
+/// Passes on whatever comes. `url` is its own; `cut` destroys what is connected, `block` also takes nothing new until
+/// `open`; `freeze` passes nothing more on through what is connected, and leaves it there.
 async function wireTo(t, port) {
   const sockets = new Set();
   let blocked = false;
@@ -37,6 +38,7 @@ async function wireTo(t, port) {
       cut();
     },
     open: () => (blocked = false),
+    freeze: () => sockets.forEach((socket) => socket.unpipe().pause()),
   };
 }
 

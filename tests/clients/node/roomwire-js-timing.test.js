@@ -27,7 +27,7 @@ test('the file stays small, and needs nothing', TEST_MS, async () => {
 test('an option that can never work is an error at once, one that is not set is the default', TEST_MS, async (t) => {
   const { WebSocketClient } = await load();
   const WebSocket = t.mock.fn();
-  for (const options of [{ reconnectInterval: -1 }, { queueAge: NaN }, { maxReconnectAttempts: 'many' }]) {
+  for (const options of [{ reconnectInterval: -1 }, { connectTimeout: 0 }, { queueAge: NaN }, { maxReconnectAttempts: 'many' }]) {
     assert.throws(() => new WebSocketClient('ws://server/', { WebSocket, ...options }), RangeError);
   }
   assert.throws(() => new WebSocketClient('ws://server/', { WebSocket: undefined }), TypeError);
@@ -153,6 +153,35 @@ describe('coming back', () => {
     await socket().say(closing);
     await socket().end(1012);
     assert.deepEqual([client.state, clock.waits], ['closed', []]);
+  });
+
+  test('an attempt that fails at once is one, too', TEST_MS, async (t) => {
+    const { client, clock, socket, heard } = await start(t, { maxReconnectAttempts: 2 });
+    await socket().end();
+    client.options.WebSocket = class {
+      constructor() {
+        throw new Error('not allowed any more');
+      }
+    };
+    heard();
+    await clock.pass(1_000);
+    assert.deepEqual(heard('error', 'close', 'state').map(([name]) => name), ['error', 'close']);
+    assert.deepEqual([client.state, clock.waits], ['waiting', [2_000]]);
+    await clock.pass(2_000);
+    const [, , , last] = heard('error', 'state', 'close', 'maxReconnectAttemptsReached');
+    assert.deepEqual([last[0], last[1].reason, client.state], ['maxReconnectAttemptsReached', 'not allowed any more', 'closed']);
+  });
+
+  test('whoever hears of an end knows what follows', TEST_MS, async (t) => {
+    const { client, socket, clock } = await start(t, QUIET);
+    const states = [];
+    client.options.maxReconnectAttempts = 1;
+    client.on('maxReconnectAttemptsReached', () => states.push('too many'));
+    client.on('close', () => states.push(client.state));
+    await socket().end();
+    await clock.pass(1_000);
+    await socket().end(1008);
+    assert.deepEqual(states, ['waiting', 'closed']);
   });
 
   test('a handshake that gets no answer is given up', TEST_MS, async (t) => {
@@ -340,6 +369,46 @@ describe('what waits', () => {
     await socket().open();
     assert.deepEqual(heard('dropped'), [['dropped', { message: { n: 2 }, reason: 'too_old' }]]);
     assert.deepEqual([socket().sent, clock.waits], [[], []]);
+  });
+
+  test('keeps its order, whoever sends meanwhile', TEST_MS, async (t) => {
+    const { client, clock, socket } = await start(t, { ...QUIET, connectTimeout: 1e9 });
+    client.on('dropped', () => client.send({ n: 3 }));
+    client.send({ n: 1 });
+    await clock.pass(30_000);
+    client.send({ n: 2 });
+    clock.time += 40_000;
+    await socket().open();
+    client.send({ n: 4 });
+    assert.deepEqual(socket().sent, [{ n: 2 }, { n: 3 }, { n: 4 }]);
+  });
+
+  test('stays where the connection breaks, or is closed, while it goes out', TEST_MS, async (t) => {
+    const { client, clock, socket, heard } = await start(t, { ...QUIET, connectTimeout: 1e9 });
+    for (const act of [() => (socket().readyState = 2), () => client.close()]) {
+      const once = () => {
+        client.off('dropped', once);
+        act();
+      };
+      client.send({ n: 1 });
+      await clock.pass(30_000);
+      client.send({ n: 2 });
+      clock.time += 40_000;
+      client.on('dropped', once);
+      await socket().open();
+      assert.deepEqual(socket().sent, []);
+      assert.equal(client.send({ n: 3 }), client.state === 'closed' ? 'dropped' : 'queued');
+      await socket().end();
+      await clock.pass(1_000);
+      if (client.state !== 'closed') {
+        await socket().open();
+        assert.deepEqual(socket().sent, [{ n: 2 }, { n: 3 }]);
+        await socket().end();
+        await clock.pass(2_000);
+      }
+      heard();
+    }
+    assert.equal(client.state, 'closed');
   });
 
   test('is not what a closing socket would swallow', TEST_MS, async (t) => {

@@ -158,6 +158,22 @@ describe('a connection that is cut', () => {
     assert.equal(new Set(bob.heard('welcome').map(({ clientId }) => clientId)).size, rounds + 1);
   });
 
+  test('or only silent, is given up, and nothing is missed either', TEST_MS, async (t) => {
+    const wire = await wireTo(t, server.port);
+    const ada = client(t, server.url);
+    const bob = client(t, wire.url, { heartbeatInterval: 100, heartbeatTimeout: 300 });
+    await Promise.all([ada.join('silent'), bob.join('silent')]);
+    const stop = speaker(ada, 'silent');
+    await bob.until('room_message');
+    wire.freeze();
+    const { reason } = await bob.until('close');
+    assert.equal(reason, 'no pong');
+    assert.equal((await bob.until('resumed')).complete, true);
+    const said = await stop();
+    await bob.until('room_message', ({ data }) => data === said - 1);
+    assert.deepEqual(bob.heard('room_message').map(({ data }) => data), Array.from({ length: said }, (_, n) => n));
+  });
+
   test('says what waited, behind what it has missed', TEST_MS, async (t) => {
     const wire = await wireTo(t, server.port);
     const ada = client(t, server.url);

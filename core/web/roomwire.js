@@ -544,7 +544,7 @@ export class WebSocketClient {
         }
         return true;
       case 'reset':
-        Object.assign(room ?? {}, { epoch: message.epoch, last: message.last });
+        this.#beginAnew(room, message);
         return true;
       case 'resumed':
         Object.assign(room ?? {}, { epoch: message.epoch, last: message.last, resuming: false });
@@ -569,6 +569,18 @@ export class WebSocketClient {
     if (!room.resuming) {
       room.epoch = history?.epoch;
       room.last = history?.last;
+    }
+  }
+
+  // The server has lost what the room kept. What the new log has by now may have been said before the server knew again
+  // that this client is in the room. Others in the room may be the reason for a second one of the same log.
+  #beginAnew(room, { epoch, last }) {
+    if (!room || room.epoch === epoch) {
+      return;
+    }
+    Object.assign(room, { epoch, last: 0 });
+    if (last > 0 && room.joined) {
+      this.#enter(room);
     }
   }
 

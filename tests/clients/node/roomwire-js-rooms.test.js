@@ -125,6 +125,21 @@ describe('a room', () => {
     assert.deepEqual(socket().take(), [{ type: 'join', room: 'tea', after: 1, epoch: 'newer' }]);
   });
 
+  test('that has begun anew, and in which something was said already, is asked for', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    await world.socket().say({ type: 'reset', room: 'tea', epoch: 'new', last: 2 });
+    const join = { type: 'join', room: 'tea', after: 0, epoch: 'new' };
+    assert.deepEqual(world.socket().sent.map(({ id, ...sent }) => sent), [join]);
+    await reply(world, { type: 'joined_room', members: [], total: 2, history: { epoch: 'new', last: 2 } });
+    await world.socket().say(page([kept(1), kept(2)], { epoch: 'new', last: 2 }));
+    await world.socket().say({ type: 'resumed', room: 'tea', epoch: 'new', last: 2, complete: true });
+    // Once more, for others: nothing is asked for again, and nothing comes twice.
+    await world.socket().say({ type: 'reset', room: 'tea', epoch: 'new', last: 2 });
+    assert.deepEqual(world.socket().sent, []);
+    await world.socket().say(live(3));
+    assert.deepEqual(offsets(world.heard('room_message')), [1, 2, 3]);
+  });
+
   test('that has begun anew is asked for by its new name, also after half of a page', TEST_MS, async (t) => {
     const world = await inTea(t);
     await comeBack(world);

@@ -45,3 +45,10 @@ fn a_response_that_is_not_read_for_a_while() {
         passes(&one_shard(seed));
     }
 }
+
+/// Who leaves a room, comes back, and says what it has of a file before it hears that it was out, has accepted the file
+/// anew; the oracle believed that only of those who are too slow.
+#[test]
+fn credit_that_crosses_the_news_of_having_left() {
+    passes(&Plan::generate(1_796_100_001_433));
+}

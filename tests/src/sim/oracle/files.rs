@@ -55,7 +55,7 @@ enum Stage {
     GivenUp,
     /// It was told that it is over.
     Over,
-    /// The same, as it was too slow; it may be at it again without knowing, if it has said something since.
+    /// The same, as it was too slow, or has left; it may be at it again without knowing, if it has said something since.
     Dropped,
 }
 
@@ -74,6 +74,9 @@ struct Copy {
     stage: Stage,
     /// It has been told the end since it last accepted the file.
     ended: bool,
+    /// It was offered the file while it was at it: what it says from then on may be of the next taking, and what comes
+    /// of the one before must have come.
+    offered_anew: bool,
     max_window: u64,
     /// Up to where it has been passed the file; `None` before the first piece.
     next: Option<u64>,
@@ -127,6 +130,7 @@ impl Oracle {
             About::Credit(_, offset, window) => {
                 if !matches!(copy.stage, Stage::Open | Stage::Ended) {
                     copy.stage = Stage::Open;
+                    copy.offered_anew = false;
                     copy.next = None;
                     copy.credits.clear();
                     self.files.open.insert((transfer, number));
@@ -254,6 +258,7 @@ impl Oracle {
             && value["from"].as_str() != own.as_deref();
         let copy = entry.copies.entry(number).or_default();
         copy.max_window = max_window;
+        copy.offered_anew |= matches!(copy.stage, Stage::Open | Stage::Ended);
         if copy.stage != Stage::Ended {
             copy.ended = false;
         }
@@ -388,7 +393,12 @@ impl Oracle {
                     self.coverage
                         .edge("file: too slow, with half of its window unused");
                 }
-                copy.stage = if slow { Stage::Dropped } else { Stage::Over };
+                let left = kind == "file_error" && value["code"] == "not_member";
+                copy.stage = if slow || left && !copy.offered_anew {
+                    Stage::Dropped
+                } else {
+                    Stage::Over
+                };
                 self.files.open.remove(&(transfer, number));
                 self.note_end(kind, value, "receiver");
             }

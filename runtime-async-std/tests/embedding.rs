@@ -94,7 +94,7 @@ fn a_thread_that_fails_begins_anew() {
     let mut server = Server::bind_now(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
-    let mut clients = meet(running.address, 12);
+    let mut clients = meet(running.address, 24);
     let mut first = BTreeSet::new();
     for _ in &clients {
         let Event::Opened {

@@ -148,7 +148,7 @@ fn a_thread_that_fails_begins_anew() {
     let mut server = Server::bind(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
-    let mut clients = meet(running.address, 12);
+    let mut clients = meet(running.address, 24);
     let opened: Vec<_> = clients.iter().map(|_| next(&events)).collect();
     let on_first = |client: &Client| {
         opened.iter().any(|event| match event {

@@ -47,7 +47,7 @@ async fn a_thread_that_fails_begins_anew() {
     let mut events = server.events();
     let address = at(&server);
     let running = Running::start(server);
-    let mut clients = meet(address, 12);
+    let mut clients = meet(address, 24);
     let mut first = BTreeSet::new();
     for _ in &clients {
         let Event::Opened {

@@ -29,6 +29,8 @@ pub enum ErrorCode {
     Reserved,
     /// The room takes no more members.
     RoomFull,
+    /// There is no such session, or it is over.
+    StaleSession,
     /// There is no such client.
     TargetNotFound,
     /// Larger than its limit.
@@ -53,7 +55,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code that the server sends, in alphabetical order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::BadJson,
         Self::BadMessage,
         Self::Forbidden,
@@ -65,6 +67,7 @@ impl ErrorCode {
         Self::RateLimited,
         Self::Reserved,
         Self::RoomFull,
+        Self::StaleSession,
         Self::TargetNotFound,
         Self::TooLarge,
         Self::TooManyRooms,
@@ -91,6 +94,7 @@ impl ErrorCode {
             Self::RateLimited => "rate_limited",
             Self::Reserved => "reserved",
             Self::RoomFull => "room_full",
+            Self::StaleSession => "stale_session",
             Self::TargetNotFound => "target_not_found",
             Self::TooLarge => "too_large",
             Self::TooManyRooms => "too_many_rooms",

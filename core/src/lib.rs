@@ -116,8 +116,8 @@ pub use machine::{
 };
 pub use message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileHash, FileNotice, FileRequest,
-    Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
-    Since, TransferId, Welcome,
+    Former, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request,
+    ServerMessage, Session, SessionSecret, Since, TransferId, Welcome,
 };
 pub use server::Server;
 pub use stats::{Counting, Stats};

@@ -6,12 +6,14 @@
 
 mod files;
 mod history;
+mod session;
 
 use core::num::NonZeroU32;
 use std::borrow::Cow;
 
 pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
 pub use history::{Epoch, Gap, PastMessage, Position, Since};
+pub use session::{Former, Session, SessionSecret};
 
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -184,6 +186,11 @@ pub enum ClientMessage<'a> {
         /// Whether the client takes several replies in one message.
         batch: Option<bool>,
     },
+    /// Answered by [`ServerMessage::Session`].
+    Resume {
+        /// What it had on another connection; `None`: it only wants to be able to come back.
+        former: Option<Former>,
+    },
     /// A page of a room's members, in the order of their ids.
     Members {
         /// The room's name.
@@ -289,6 +296,8 @@ pub enum Messages<'a> {
 pub enum ServerMessage<'a> {
     /// The first message on every connection.
     Welcome(Welcome),
+    /// The answer to a resume.
+    Session(Session),
     /// The answer to a ping.
     Pong {
         /// The server's wall clock, ms.

@@ -33,6 +33,8 @@ pub struct Stats {
     pub opened: u64,
     /// WebSocket sessions that ended.
     pub closed: u64,
+    /// Clients that took up on a new connection who they were on another one.
+    pub resumed: u64,
     /// Sessions that ended because the peer showed no sign of life.
     pub timeouts: u64,
     /// Sessions closed because a message was not finished in time.
@@ -161,6 +163,7 @@ impl core::ops::AddAssign for Stats {
             refused_requests,
             opened,
             closed,
+            resumed,
             timeouts,
             unfinished,
             slow_readers,
@@ -220,6 +223,7 @@ impl core::ops::AddAssign for Stats {
         self.refused_requests += refused_requests;
         self.opened += opened;
         self.closed += closed;
+        self.resumed += resumed;
         self.timeouts += timeouts;
         self.unfinished += unfinished;
         self.slow_readers += slow_readers;

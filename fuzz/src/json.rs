@@ -13,8 +13,8 @@ use roomwire_core::dialect::json::{
 };
 use roomwire_core::{
     Asked, ClientClock, ClientId, ClientMessage, Data, Destination, Epoch, ErrorCode, FileHash,
-    FileNotice, FileRequest, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position,
-    Request, ServerMessage, Since, TransferId, Welcome,
+    FileNotice, FileRequest, Former, Gap, LeaveReason, Messages, Named, PastMessage, Payload,
+    Position, Request, ServerMessage, Session, SessionSecret, Since, TransferId, Welcome,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -258,6 +258,27 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 raw_field("user", user);
             }
             check_encoded(&ServerMessage::Ack, id, "ack");
+        }
+        ClientMessage::Resume { former } => {
+            kind("resume");
+            if let (Some(tree), Some(former)) = (tree, former) {
+                let text = |name: &str| tree.get(name).and_then(Value::as_str);
+                assert_eq!(text("clientId"), Some(former.client.as_str()));
+                let secret = text("sessionSecret").and_then(SessionSecret::parse);
+                assert_eq!(secret, Some(former.secret));
+            }
+            let former = former.unwrap_or(Former {
+                client: client(),
+                secret: SessionSecret([7; SessionSecret::BYTES]),
+            });
+            let session = ServerMessage::Session(Session {
+                client: former.client,
+                secret: former.secret,
+                resumed: true,
+                window_ms: 1,
+                away_ms: u64::MAX,
+            });
+            check_encoded(&session, id, "session");
         }
         ClientMessage::Members {
             room,

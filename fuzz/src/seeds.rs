@@ -240,7 +240,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn json() -> Vec<(&'static str, Vec<u8>)> {
-    let texts: [(&str, &str); 29] = [
+    let texts: [(&str, &str); 31] = [
         ("ping", r#"{"type":"ping","timestamp":1e3,"id":"a"}"#),
         ("join", r#"{"id":7,"type":"join","room":"caf\u00e9"}"#),
         ("leave", r#"{"type":"leave","room":"a","room":"b"}"#),
@@ -258,6 +258,11 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
             r#"{"type":"set_metadata","metadata":{"a":1,"b":null},"id":1}"#,
         ),
         ("hello", r#"{"type":"hello","user":{"name":"x"}}"#),
+        ("session", r#"{"type":"resume","id":2}"#),
+        (
+            "resume",
+            r#"{"type":"resume","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES","sessionSecret":"AAECAwQFBgcICQoLDA0ODw"}"#,
+        ),
         (
             "members",
             r#"{"type":"members","room":"a","after":"x","limit":5,"metadata":true}"#,
@@ -417,6 +422,10 @@ fn mask() -> Vec<(&'static str, Vec<u8>)> {
         (
             "almost",
             text(r#"{"data":{"type":"ga\u0071","typo":"welcome"}}"#),
+        ),
+        (
+            "resume",
+            text(r#"{"type":"resume","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES","sessionSecret":"AAECAwQFBgcICQoLDA0ODw"}"#),
         ),
         ("file", text(r#"{"type":"file_secret"}"#)),
         (

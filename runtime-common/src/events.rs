@@ -84,6 +84,9 @@ pub fn log_event(event: &Event) {
             peer,
             listener,
         } => tracing::debug!(%connection, %client, %peer, listener = listener.0, "opened"),
+        Event::Resumed { connection, client } => {
+            tracing::debug!(%connection, %client, "resumed a session");
+        }
         Event::Closed {
             connection,
             client,

@@ -72,6 +72,8 @@ struct Actor {
     peer: Peer,
     id: String,
     welcome: Option<String>,
+    /// What resumes its session.
+    secret: Option<String>,
 }
 
 impl Scene {
@@ -214,6 +216,7 @@ impl Scene {
             peer,
             id: parsed["clientId"].as_str().expect("an id").to_owned(),
             welcome: Some(welcome),
+            secret: None,
         };
         self.clients.insert(name.to_owned(), actor);
     }
@@ -248,11 +251,23 @@ impl Scene {
         let peer = actor.peer;
         loop {
             match self.world().next_message(peer)? {
-                Message::Text(text) => return Some(text),
+                Message::Text(text) => {
+                    self.note_secret(name, &text);
+                    return Some(text);
+                }
                 Message::Close(code, reason) => return Some(format!("close {code} {reason:?}")),
                 Message::Binary(bytes) => return Some(HEXLOWER.encode(&bytes)),
                 Message::Ping(_) | Message::Pong(_) => {}
             }
+        }
+    }
+
+    fn note_secret(&mut self, name: &str, text: &str) {
+        let told: Value = serde_json::from_str(text).unwrap_or_default();
+        if let (Some(secret), Some(actor)) =
+            (told["sessionSecret"].as_str(), self.clients.get_mut(name))
+        {
+            actor.secret = Some(secret.to_owned());
         }
     }
 
@@ -268,10 +283,16 @@ impl Scene {
         left
     }
 
-    /// Puts client ids in.
+    /// Puts client ids and the secrets of sessions in.
     fn fill(&mut self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (name, actor) in &self.clients {
+            if let Some(secret) = &actor.secret {
+                text = text.replace(&format!("<secret:{name}>"), secret);
+            }
+        }
         let mut filled = String::new();
-        let mut rest = text;
+        let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("<client:") {
             let (name, after) = after.split_once('>').expect("the end of a placeholder");
             self.peer(name);

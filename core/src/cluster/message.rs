@@ -55,6 +55,8 @@ pub(crate) enum Item {
 pub(crate) struct Who {
     pub(crate) connection: ConnectionId,
     pub(crate) client: ClientId,
+    /// How many connections its session has had before.
+    pub(crate) lives: u32,
 }
 
 /// What is asked of a room's home, or of another client's shard.
@@ -75,7 +77,32 @@ pub(crate) enum Request {
         reason: LeaveReason,
         /// Nobody is told: everyone is leaving.
         quietly: bool,
+        /// It may come back: nobody is told for a while.
+        comes_back: bool,
     },
+    /// A client wants the session whose id `who` tells beside its connection. Answered by [`Answer::Claimed`]
+    /// [`Answer::Overtaken`] or [`Answer::Refused`].
+    Claim { who: Who, ticket: u64 },
+    /// A client's session goes on elsewhere: its connection is to be closed. Then [`Request::Replaced`] follows.
+    Replace {
+        holder: ConnectionId,
+        client: ClientId,
+    },
+    /// That has been done, and this is the client's metadata. Not answered.
+    Replaced {
+        holder: ConnectionId,
+        client: ClientId,
+        metadata: Option<Box<str>>,
+    },
+    /// A client is gone that had taken up a session: with the metadata, if it may come back. Not answered.
+    Release {
+        who: Who,
+        metadata: Option<Option<Box<str>>>,
+    },
+    /// A client does not wait any longer for what it has claimed. Not answered.
+    Unclaim { who: Who },
+    /// An id of the shard's own is in use elsewhere. Not answered.
+    Hold { who: Who },
     /// Not answered.
     Say {
         room: Box<str>,
@@ -191,6 +218,10 @@ pub(crate) enum Answer {
     Resumed {
         offset: u64,
     },
+    /// A session is the client's.
+    Claimed(Granted),
+    /// Another connection has claimed the session since.
+    Overtaken,
     /// A transfer has another receiver.
     Accepted {
         /// Which has to stay there.
@@ -200,6 +231,15 @@ pub(crate) enum Answer {
         code: ErrorCode,
         message: &'static str,
     },
+}
+
+/// What is left of a session for whom it is given to.
+#[derive(Clone, Debug)]
+pub(crate) struct Granted {
+    pub(crate) client: ClientId,
+    /// How many connections it has had before this one.
+    pub(crate) lives: u32,
+    pub(crate) metadata: Option<Box<str>>,
 }
 
 /// Members that were asked for.
@@ -371,6 +411,12 @@ impl Item {
                     offer.bytes() + each.sum::<usize>()
                 }
                 Request::Withdraw { room, .. } => room.len(),
+                Request::Release { metadata, .. } => metadata.as_ref().map_or(0, text),
+                Request::Replaced { metadata, .. } => text(metadata),
+                Request::Claim { .. }
+                | Request::Unclaim { .. }
+                | Request::Replace { .. }
+                | Request::Hold { .. } => 0,
                 Request::File { asked, .. } => asked.bytes(),
                 Request::Restore { room, members, .. } => {
                     let each = members
@@ -398,7 +444,11 @@ impl Item {
                 }
                 Answer::History { room, found } => room.len() + found.heap_bytes(),
                 Answer::Accepted { room } => text(room),
-                Answer::Sent | Answer::Resumed { .. } | Answer::Refused { .. } => 0,
+                Answer::Claimed(granted) => text(&granted.metadata),
+                Answer::Sent
+                | Answer::Overtaken
+                | Answer::Resumed { .. }
+                | Answer::Refused { .. } => 0,
             },
             Self::Delivery(delivery) => delivery.said.text_bytes(),
             Self::File { to, told, .. } => to.capacity() * size_of::<ConnectionId>() + told.bytes(),

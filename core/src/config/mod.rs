@@ -31,6 +31,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Pings and their answers.
     pub heartbeat: Heartbeat,
+    /// What clients that lose their connection find when they are back.
+    pub sessions: Sessions,
     /// Compression of messages.
     pub compression: Compression,
     /// How often clients may speak.
@@ -256,6 +258,31 @@ impl Default for Timeouts {
             typing_ms: 5_000,
             application_reply_ms: 10_000,
             relay_ms: 5_000,
+        }
+    }
+}
+
+/// What clients that lose their connection find when they are back: those that have said `resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// From the end of a connection, for how long a client can take up who it was: its id, its metadata. Default
+    /// 60,000. 0: not at all.
+    pub window_ms: u64,
+    /// From the end of a connection, for how long its rooms keep its place and tell nobody. Default 10,000. 0: it has left
+    /// at once. At most `window_ms`.
+    pub away_ms: u64,
+    /// Clients, of each thread, that can take up who they were. Default 65,536; of more the connection's end is the
+    /// session's.
+    pub max_parked: u32,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            window_ms: 60_000,
+            away_ms: 10_000,
+            max_parked: 65_536,
         }
     }
 }

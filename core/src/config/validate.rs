@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 
 use super::{
     Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit,
-    RoomNames, RoomRule, Timeouts,
+    RoomNames, RoomRule, Sessions, Timeouts,
 };
 use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
@@ -41,6 +41,7 @@ impl Config {
         check_limits(&self.limits)?;
         check_timeouts(&self.timeouts)?;
         check_heartbeat(&self.heartbeat)?;
+        check_sessions(&self.sessions)?;
         check_compression(&self.compression)?;
         check_rate_limit(&self.rate_limit)?;
         check_origins(&self.origin)?;
@@ -284,6 +285,17 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), ConfigError> {
     // Without pings there is nothing to wait for.
     let shortest = u64::from(interval_ms > 0);
     within("heartbeat.timeout_ms", timeout_ms, shortest..=MAX_MS)
+}
+
+fn check_sessions(sessions: &Sessions) -> Result<(), ConfigError> {
+    let Sessions {
+        window_ms,
+        away_ms,
+        max_parked,
+    } = *sessions;
+    within("sessions.window_ms", window_ms, 0..=MAX_MS)?;
+    within("sessions.away_ms", away_ms, 0..=window_ms)?;
+    within("sessions.max_parked", max_parked, 0..=MAX_ENTRIES)
 }
 
 fn check_compression(compression: &Compression) -> Result<(), ConfigError> {

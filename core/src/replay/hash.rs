@@ -203,6 +203,10 @@ impl Hash {
                 self.number(*count);
                 self.peer(*peer);
             }
+            Event::Resumed { connection, client } => {
+                self.about(11, *connection, false);
+                self.bytes(client.as_str().as_bytes());
+            }
             Event::Drained => self.bytes(&[4]),
             // Drivers tell it, after what was recorded.
             Event::Failed { .. } => {}
@@ -236,5 +240,6 @@ const fn cause_number(cause: CloseCause) -> u8 {
         CloseCause::Budget => 7,
         CloseCause::Command => 8,
         CloseCause::Drain => 9,
+        CloseCause::Replaced => 10,
     }
 }

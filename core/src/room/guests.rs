@@ -1,10 +1,13 @@
-//! The members of a room that are connected to other shards than its home.
+//! The members of a room that are not connected to its home: those of other shards, and those that are away for a
+//! moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::ShardId;
+use crate::message::LeaveReason;
+use crate::time::Instant;
 
 /// All of them. Everything is O(log members) or O(shards) unless it says otherwise.
 #[derive(Debug)]
@@ -14,12 +17,27 @@ pub(crate) struct Guests {
     members: BTreeMap<ClientId, Guest>,
     /// How many each shard has; none has 0.
     shards: Vec<(ShardId, usize)>,
+    /// Those that are away, in the order in which they are waited for.
+    away: BTreeSet<(Instant, ClientId)>,
 }
 
 #[derive(Debug)]
 struct Guest {
-    connection: ConnectionId,
+    at: At,
+    /// How many connections it has had before.
+    lives: u32,
     metadata: Option<Box<str>>,
+}
+
+/// Where a member is.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Connection(ConnectionId),
+    /// It has lost its connection, and is waited for.
+    Away {
+        until: Instant,
+        reason: LeaveReason,
+    },
 }
 
 impl Guests {
@@ -28,6 +46,7 @@ impl Guests {
             name: name.into(),
             members: BTreeMap::new(),
             shards: Vec::new(),
+            away: BTreeSet::new(),
         }
     }
 
@@ -39,20 +58,31 @@ impl Guests {
         self.members.contains_key(client)
     }
 
-    /// Adds a member that is none yet.
+    /// How many connections a member has had before; 0 also for who is none.
+    pub(crate) fn lives(&self, client: &ClientId) -> u32 {
+        self.members.get(client).map_or(0, |guest| guest.lives)
+    }
+
+    /// Whether a member is there on this connection.
+    pub(crate) fn is_at(&self, client: &ClientId, connection: ConnectionId) -> bool {
+        let guest = self.members.get(client);
+        guest.is_some_and(|guest| matches!(guest.at, At::Connection(at) if at == connection))
+    }
+
+    /// Adds a member, or moves it to another connection.
     pub(crate) fn insert(
         &mut self,
-        client: ClientId,
+        (client, lives): (ClientId, u32),
         connection: ConnectionId,
         metadata: Option<Box<str>>,
     ) {
+        self.remove(&client);
         let guest = Guest {
-            connection,
+            at: At::Connection(connection),
+            lives,
             metadata,
         };
-        if self.members.insert(client, guest).is_some() {
-            return;
-        }
+        self.members.insert(client, guest);
         let shard = connection.shard();
         match self.shards.iter_mut().find(|(at, _)| *at == shard) {
             Some((_, count)) => *count += 1,
@@ -60,12 +90,52 @@ impl Guests {
         }
     }
 
+    /// A member is away: it is waited for `until` then, and has left for that `reason` if it has not come back. What is
+    /// known of its metadata stays where there is nothing new.
+    pub(crate) fn miss(
+        &mut self,
+        (client, lives): (ClientId, u32),
+        (until, reason): (Instant, LeaveReason),
+        metadata: Option<Box<str>>,
+    ) {
+        let known = self.members.get_mut(&client);
+        let known = known.and_then(|guest| guest.metadata.take());
+        self.remove(&client);
+        let guest = Guest {
+            at: At::Away { until, reason },
+            lives,
+            metadata: metadata.or(known),
+        };
+        self.members.insert(client, guest);
+        self.away.insert((until, client));
+    }
+
+    /// Takes out somebody who is waited for no longer, and why it has left.
+    pub(crate) fn pop_missed(&mut self, now: Instant) -> Option<(ClientId, LeaveReason)> {
+        let &(until, client) = self.away.first()?;
+        if until > now {
+            return None;
+        }
+        let reason = match self.members.get(&client)?.at {
+            At::Away { reason, .. } => reason,
+            At::Connection(_) => LeaveReason::Disconnected,
+        };
+        self.remove(&client);
+        Some((client, reason))
+    }
+
     /// `false` if it was no member.
     pub(crate) fn remove(&mut self, client: &ClientId) -> bool {
         let Some(guest) = self.members.remove(client) else {
             return false;
         };
-        let shard = guest.connection.shard();
+        let shard = match guest.at {
+            At::Connection(connection) => connection.shard(),
+            At::Away { until, .. } => {
+                self.away.remove(&(until, *client));
+                return true;
+            }
+        };
         if let Some(at) = self.shards.iter().position(|&(at, _)| at == shard)
             && let Some((_, count)) = self.shards.get_mut(at)
         {
@@ -80,7 +150,9 @@ impl Guests {
     /// The members of one shard. O(members).
     pub(crate) fn of_shard(&self, shard: ShardId) -> Vec<ClientId> {
         let there = self.members.iter();
-        let there = there.filter(|(_, guest)| guest.connection.shard() == shard);
+        let there = there.filter(
+            |(_, guest)| matches!(guest.at, At::Connection(connection) if connection.shard() == shard),
+        );
         there.map(|(client, _)| *client).collect()
     }
 
@@ -125,6 +197,7 @@ impl Guests {
         size_of::<Self>()
             + self.name.len()
             + self.members.len() * size_of::<(ClientId, Guest)>()
+            + self.away.len() * size_of::<(Instant, ClientId)>()
             + self.shards.capacity() * size_of::<(ShardId, usize)>()
             + metadata.map(str::len).sum::<usize>()
     }

@@ -88,7 +88,7 @@ impl Server {
         // Once something has not fitted, what came after it would make no sense.
         let overflowed = self.outboxes.is_overflowed(index);
         self.outboxes.set_shut(index, goodbye.discard || overflowed);
-        self.leave_everything(index, &mut session, goodbye.cause);
+        self.leave_everything(index, &mut session, (goodbye.cause, goodbye.code));
         if goodbye.discard && session.hold == Hold::Response {
             // Without the upgrade response, what we could say would be taken for an answer to the request.
             self.outboxes.raise(index, flag::RESET);
@@ -117,7 +117,7 @@ impl Server {
         let Some(mut session) = self.take_session(index, CloseCause::Client, seen) else {
             return;
         };
-        self.leave_everything(index, &mut session, CloseCause::Client);
+        self.leave_everything(index, &mut session, (CloseCause::Client, seen));
         self.set_answered(index);
         match code {
             Some(code) => self.say_close(index, u16::from(code), ""),
@@ -186,7 +186,12 @@ impl Server {
     }
 
     /// Leaves all rooms and the count of clients.
-    fn leave_everything(&mut self, index: u32, session: &mut Session, cause: CloseCause) {
+    fn leave_everything(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        (cause, code): (CloseCause, u16),
+    ) {
         self.outboxes
             .facts
             .note(|| Fact::Closing { slot: index, cause });
@@ -199,17 +204,17 @@ impl Server {
             CloseCause::Command | CloseCause::Abuse => LeaveReason::Kicked,
             _ => LeaveReason::Disconnected,
         };
-        let client = self.encode_id(&session.secret, index);
-        self.leave_all_rooms(
-            &Leaving {
-                index,
-                client,
-                reason,
-            },
-            session,
-        );
+        let client = self.id_of(session, index);
+        let comes_back = self.end_session(index, session, client, (cause, code));
+        let leaving = Leaving {
+            index,
+            client,
+            reason,
+            comes_back: comes_back.then(|| session.lives()),
+        };
+        self.leave_all_rooms(&leaving, session);
         self.forget_requests(index, session);
-        self.forget_waiting(index, session);
+        self.forget_waiting(index, session, comes_back);
         self.forget_batch(session);
         self.forget_files(index, session);
     }
@@ -224,7 +229,7 @@ impl Server {
     pub(super) fn disconnect(&mut self, index: u32, cause: CloseCause, code: u16) {
         self.outboxes.set_shut(index, true);
         if let Some(mut session) = self.take_session(index, cause, code) {
-            self.leave_everything(index, &mut session, cause);
+            self.leave_everything(index, &mut session, (cause, code));
         }
     }
 

@@ -171,6 +171,7 @@ impl Server {
             index,
             client,
             reason: LeaveReason::Kicked,
+            comes_back: None,
         };
         self.send(
             index,

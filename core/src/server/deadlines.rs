@@ -23,6 +23,10 @@ pub(super) enum Deadline {
     Throttle(u32),
     /// A client's request was not answered by another shard.
     Relay(u32),
+    /// Sessions that nobody has taken up are over.
+    Sessions,
+    /// Members of a room have not come back.
+    Away(u32),
     /// The other shards are told what this one holds.
     Holds,
     /// Addresses may be forgotten.

@@ -42,6 +42,13 @@ pub enum Event {
         /// Messages it sent.
         received: u64,
     },
+    /// A client goes on as who it was on another connection: the id that it was opened with is nobody's any more.
+    Resumed {
+        /// Its connection.
+        connection: ConnectionId,
+        /// Its public address from now on.
+        client: ClientId,
+    },
     /// A client sent a message of a registered type. Answer it with [`Command::Reply`]; without an answer in
     /// time the client gets `error internal`.
     Application {

@@ -1,7 +1,8 @@
 //! Client ids: made, hidden, found again.
 //!
 //! An id holds 96 random bits, and the connection's shard and slot hidden by a keyed hash of them. Finding a client
-//! by its id takes no table, and an id that was never given out, or whose client is gone, matches nothing.
+//! by its id takes no table, and an id that was never given out, or whose client is gone, matches nothing. Only of a
+//! client that has come back is it written down where it is.
 
 use core::hash::BuildHasher;
 
@@ -12,6 +13,7 @@ use rand_chacha::rand_core::Rng;
 use super::Server;
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::ShardId;
+use crate::session::connection::Session;
 
 impl Server {
     /// 96 fresh bits.
@@ -24,7 +26,14 @@ impl Server {
     /// The public id of the session in a slot. `None` if there is no session.
     pub(super) fn client_id(&self, index: u32) -> Option<ClientId> {
         let session = self.connections.get(index)?.session()?;
-        Some(self.encode_id(&session.secret, index))
+        Some(self.id_of(session, index))
+    }
+
+    /// The public id of a session that is, or was, in a slot: that of a former one, if it goes on with it.
+    pub(super) fn id_of(&self, session: &Session, index: u32) -> ClientId {
+        let extra = session.extra.as_deref();
+        let former = extra.and_then(|extra| extra.client);
+        former.unwrap_or_else(|| self.encode_id(&session.secret, index))
     }
 
     pub(super) fn encode_id(&self, secret: &[u8; 12], index: u32) -> ClientId {
@@ -39,10 +48,15 @@ impl Server {
 
     /// The slot of the client called `client`, if it is connected here. O(1).
     pub(super) fn find_client(&self, client: &ClientId) -> Option<u32> {
-        let (secret, place) = self.locate(client)?;
-        let index = place.checked_sub(ConnectionId::place_of(self.shard, 0))?;
+        let index = match self.sessions.connection(client) {
+            Some(connection) => self.connections.resolve(connection)?,
+            None => {
+                let (_, place) = self.locate(client)?;
+                place.checked_sub(ConnectionId::place_of(self.shard, 0))?
+            }
+        };
         let session = self.connections.get(index)?.session()?;
-        (session.secret == secret && session.is_welcome()).then_some(index)
+        (session.is_welcome() && self.id_of(session, index) == *client).then_some(index)
     }
 
     /// The other shard that the client called `client` is connected to, if that is what its id says. O(1).
@@ -50,9 +64,15 @@ impl Server {
         if self.links.is_empty() {
             return None;
         }
-        let (_, place) = self.locate(client)?;
-        let shard = ConnectionId::shard_of(place);
+        let held = self.sessions.connection(client);
+        let shard = held.map_or_else(|| self.place_of(client), |at| Some(at.shard()))?;
         (shard != self.shard && self.links.has(shard)).then_some(shard)
+    }
+
+    /// The shard whose number an id hides, if that is a number at all.
+    pub(super) fn place_of(&self, client: &ClientId) -> Option<ShardId> {
+        let (_, place) = self.locate(client)?;
+        Some(ConnectionId::shard_of(place))
     }
 
     /// The random part of an id, and the place that it hides.

@@ -26,6 +26,8 @@ pub(super) struct Leaving {
     pub(super) index: u32,
     pub(super) client: ClientId,
     pub(super) reason: LeaveReason,
+    /// It may come back, and its rooms keep its place for a moment; how many connections it has had before this one.
+    pub(super) comes_back: Option<u32>,
 }
 
 impl Server {
@@ -42,15 +44,21 @@ impl Server {
         let home = self.home(name);
         let room = self.rooms.find(name);
         let again = room.is_some_and(|room| self.is_member(index, room));
+        let client = self.client_id(index);
+        let back = room
+            .zip(client)
+            .is_some_and(|(room, it)| self.is_missed(room, &it));
         let said = self.deliveries_since(room, since.as_ref());
         if again {
             self.admit(index, said)?;
         } else {
             self.check_own_rooms(index)?;
-            if home == self.shard {
+            if home == self.shard && !back {
                 self.check_room(room)?;
             }
-            let others = room.map_or(0, |room| self.notices_for(room));
+            let others = room
+                .filter(|_| !back)
+                .map_or(0, |room| self.notices_for(room));
             self.admit(index, others + said)?;
         }
         if home != self.shard {
@@ -59,15 +67,14 @@ impl Server {
         }
         let room = room.unwrap_or_else(|| self.make_room(name, home));
         if !again {
-            self.enter(index, room);
+            self.enter(index, room, back);
         }
         self.reply_joined(index, room, name, asked);
         if let Some(since) = since {
             let found = self.said_since(room, &since);
             self.catch_up(index, name, found.as_ref());
         }
-        if !again && let Some((to, client)) = self.connections.id(index).zip(self.client_id(index))
-        {
+        if !again && let Some((to, client)) = self.connections.id(index).zip(client) {
             self.offer_to_member(room, to, client);
         }
         Ok(Outcome::Replied)
@@ -116,9 +123,13 @@ impl Server {
         }
     }
 
-    fn enter(&mut self, index: u32, room: u32) {
+    fn enter(&mut self, index: u32, room: u32, back: bool) {
         if let Some(client) = self.client_id(index) {
-            self.expect(room, client);
+            if back {
+                self.forget_guest(room, &client);
+            } else {
+                self.expect(room, client);
+            }
             self.take_place(index, room);
         }
     }
@@ -177,6 +188,7 @@ impl Server {
                 index,
                 client,
                 reason: LeaveReason::Left,
+                comes_back: None,
             },
         );
         self.send(index, &ServerMessage::LeftRoom { room: name }, asked);
@@ -207,7 +219,7 @@ impl Server {
             // Before the room's number can be another's that it joins.
             self.note_drops();
             self.leave_files(index, room);
-            self.after_leave(room, leaving);
+            self.after_leave(room, leaving, None);
         }
     }
 
@@ -235,8 +247,10 @@ impl Server {
                 .remove(due, Deadline::Typing(leaving.index, room));
             self.say(room, None, Told::StoppedTyping(leaving.client));
         }
+        let extra = session.extra.as_deref();
+        let metadata = extra.map(|extra| extra.metadata.as_json());
         for membership in &memberships {
-            self.after_leave(membership.room, leaving);
+            self.after_leave(membership.room, leaving, metadata);
         }
     }
 
@@ -254,12 +268,15 @@ impl Server {
         }
     }
 
-    fn after_leave(&mut self, room: u32, leaving: &Leaving) {
+    fn after_leave(&mut self, room: u32, leaving: &Leaving, metadata: Option<&str>) {
         if room == LOBBY {
             return;
         }
         if !self.is_home(room) {
             self.leave_elsewhere(room, leaving);
+        } else if let Some(lives) = leaving.comes_back {
+            let metadata = metadata.map(Box::from);
+            self.miss(room, (leaving.client, lives), leaving.reason, metadata);
         } else {
             let quietly = self.leaves_quietly(leaving.reason);
             self.member_has_left(room, leaving.client, leaving.reason, quietly);

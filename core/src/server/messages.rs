@@ -197,6 +197,7 @@ impl Server {
                 self.private_message(index, *to, data.payload(), asked)
             }
             ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, asked),
+            ClientMessage::Resume { former } => self.resume_session(index, *former, asked),
             ClientMessage::Hello { user, batch } => self.hello(index, *user, *batch),
             ClientMessage::Members {
                 room,

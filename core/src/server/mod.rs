@@ -7,6 +7,7 @@
 mod addresses;
 mod admission;
 mod adoption;
+mod away;
 mod batch;
 mod catch_up;
 mod closing;
@@ -28,6 +29,7 @@ mod presence;
 mod proxies;
 mod refusals;
 mod request;
+mod sessions;
 mod shards;
 mod timing;
 mod unfinished;
@@ -47,7 +49,7 @@ use crate::cluster::message::Holds;
 use crate::config::{ListenerConfig, ValidConfig};
 use crate::dialect::binary::BinaryLimits;
 use crate::dialect::json::JsonLimits;
-use crate::id::ConnectionId;
+use crate::id::{ClientId, ConnectionId};
 use crate::machine::{
     Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
 };
@@ -78,6 +80,7 @@ use history::Histories;
 pub use memory::Memory;
 use refusals::Refusals;
 pub use refusals::Refused;
+use sessions::Sessions;
 pub use shards::Place;
 pub(crate) use shards::Waiting;
 use timing::class;
@@ -116,6 +119,7 @@ pub struct Server {
     throttled: BTreeMap<u32, Instant>,
     unfinished: Unfinished,
     addresses: Addresses,
+    sessions: Sessions,
     refusals: Refusals,
 
     rooms: Registry<Room>,
@@ -172,6 +176,7 @@ pub struct Server {
 #[derive(Debug)]
 enum News {
     Opened(u32),
+    Resumed(u32, ClientId),
     Ended(u32),
     Application(Box<Event>),
     Refused(Refused),
@@ -252,6 +257,7 @@ impl Server {
             throttled: BTreeMap::new(),
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
+            sessions: Sessions::new(&seed),
             refusals: Refusals::default(),
             rooms,
             files: Files::new(&config, u64::from(restarts) << 29),

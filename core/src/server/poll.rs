@@ -9,6 +9,7 @@ use super::closing::Goodbye;
 use super::commands::Farewell;
 use super::deadlines::Deadline;
 use super::{Drain, Event, News, Server};
+use crate::id::ClientId;
 use crate::machine::{Output, Turn};
 use crate::session::connection::{CloseCause, End, Stage};
 use crate::session::outbox::flag;
@@ -100,6 +101,10 @@ impl Server {
                     Some(event) => event,
                     None => continue,
                 },
+                News::Resumed(index, client) => match self.resumed_event(index, client) {
+                    Some(event) => event,
+                    None => continue,
+                },
                 News::Ended(index) => match self.closed_event(index) {
                     Some(event) => event,
                     None => continue,
@@ -128,6 +133,11 @@ impl Server {
             peer: (&connection.peer).into(),
             listener: connection.listener,
         })
+    }
+
+    fn resumed_event(&self, index: u32, client: ClientId) -> Option<Event> {
+        let connection = self.connections.id(index)?;
+        Some(Event::Resumed { connection, client })
     }
 
     /// Tells the end of a session and frees its slot.
@@ -215,6 +225,8 @@ impl Server {
             Deadline::Throttle(index) => self.throttled_long_enough(index),
             Deadline::Relay(index) => self.shard_overdue(index),
             Deadline::Holds => self.tell_holds(),
+            Deadline::Sessions => self.sessions_are_over(),
+            Deadline::Away(room) => self.away_for_too_long(room),
             Deadline::Addresses => self.forget_addresses(),
             Deadline::Drain => self.drain_overdue(),
             Deadline::File(transfer) => self.file_due(transfer),

@@ -205,6 +205,12 @@ pub(crate) struct Extra {
     pub(crate) pending_requests: u32,
     /// The request that another shard is to answer.
     pub(crate) waiting: Option<Box<crate::server::Waiting>>,
+    /// Who it is, if it goes on with a session of another connection.
+    pub(crate) client: Option<crate::id::ClientId>,
+    /// How many connections that has had before.
+    pub(crate) lives: u32,
+    /// It has the means to come back.
+    pub(crate) resumable: bool,
     /// It takes several replies in one message.
     pub(crate) batches: bool,
     /// What is left of a batch that had to stop.
@@ -303,6 +309,8 @@ pub enum CloseCause {
     Command,
     /// The server is leaving.
     Drain,
+    /// Its session goes on on another connection.
+    Replaced,
 }
 
 impl Connection {
@@ -383,6 +391,11 @@ impl Session {
     /// What few sessions have, made if this one has none yet.
     pub(crate) fn extra_mut(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// How many connections it has had before this one.
+    pub(crate) fn lives(&self) -> u32 {
+        self.extra.as_deref().map_or(0, |extra| extra.lives)
     }
 
     /// What it missed and was not told yet.

@@ -34,6 +34,8 @@ pub(super) struct Driver {
     pub(super) requests: Vec<RequestToken>,
     /// Client ids as peers were told them.
     pub(super) clients: Vec<String>,
+    /// Sessions that clients were told, with their secrets.
+    pub(super) sessions: Vec<(String, String)>,
     drain_asked: bool,
     drained: bool,
     refusals_told: u64,
@@ -107,6 +109,7 @@ impl Driver {
             closed: BTreeSet::new(),
             requests: Vec::new(),
             clients: Vec::new(),
+            sessions: Vec::new(),
             drain_asked: false,
             drained: false,
             refusals_told: 0,
@@ -306,6 +309,11 @@ impl Driver {
             && !self.clients.contains(client)
         {
             self.clients.push(client.clone());
+        }
+        if let Some(session) = &self.peers[peer].stream.session
+            && !self.sessions.contains(session)
+        {
+            self.sessions.push(session.clone());
         }
     }
 

@@ -330,6 +330,13 @@ fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> 
             "\"set_metadata\",\"metadata\":{{\"k{}\":{data}}}",
             choice & 3
         ),
+        9 if choice & 2 == 2 => match driver.sessions.len() {
+            count if count > 0 && choice & 4 == 4 => {
+                let (client, secret) = &driver.sessions[choices.below(count.min(256))];
+                format!("\"resume\",\"clientId\":\"{client}\",\"sessionSecret\":\"{secret}\"")
+            }
+            _ => "\"resume\"".to_owned(),
+        },
         9 => format!("\"hello\",\"user\":{data}"),
         10 => "\"ping\",\"timestamp\":1".to_owned(),
         11 => "\"app\"".to_owned(),

@@ -2,7 +2,7 @@
 
 use roomwire_core::ValidConfig;
 use roomwire_core::config::{
-    Config, Heartbeat, ListenerConfig, Permission, RateLimit, RoomRule, SlowReader,
+    Config, Heartbeat, ListenerConfig, Permission, RateLimit, RoomRule, Sessions, SlowReader,
 };
 
 use crate::input::Choices;
@@ -101,6 +101,13 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             timeout_ms: 50,
         },
     };
+    if bit(times, 6) {
+        config.sessions = Sessions {
+            window_ms: 200,
+            away_ms: if bit(times, 7) { 50 } else { 0 },
+            max_parked: 2,
+        };
+    }
     config.room_names.allowed_punctuation = bit(times, 4).then(|| "\"-".to_owned());
     config.explain.entries = if bit(times, 5) { 32 } else { 0 };
     config.drain.timeout_ms = if bit(times, 3) { 0 } else { 10_000 };

@@ -18,6 +18,8 @@ pub(super) struct Stream {
     pub(super) clean: bool,
     /// The client's public address, from its welcome.
     pub(super) client: Option<String>,
+    /// The id and the secret of its session, once it was told.
+    pub(super) session: Option<(String, String)>,
     /// Rooms it is in, as far as it was told.
     rooms: BTreeSet<String>,
     /// Messages that it was told it missed.
@@ -54,6 +56,7 @@ impl Stream {
             kind: Kind::Client,
             clean: true,
             client: None,
+            session: None,
             rooms: BTreeSet::new(),
             missed: 0,
             has_left: false,
@@ -159,6 +162,15 @@ impl Stream {
         if let Some(id) = tree.get("id").and_then(Value::as_u64) {
             let waited = self.waiting.remove(&id).is_some();
             assert!(waited || !self.clean, "an outcome nobody waits for: {text}");
+        }
+        if kind == "session" {
+            let text = |name: &str| tree.get(name).and_then(Value::as_str).map(str::to_owned);
+            self.session = text("clientId").zip(text("sessionSecret"));
+            assert!(
+                self.session.is_some(),
+                "half a session: {text}",
+                text = tree
+            );
         }
         if kind == "messages_dropped" {
             let count = tree.get("count").and_then(Value::as_u64);

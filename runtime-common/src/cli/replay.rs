@@ -392,6 +392,10 @@ impl Line {
                 (self.what, self.connection) = ("opened", Some(*connection));
                 self.put("client", client.as_str());
             }
+            Event::Resumed { connection, client } => {
+                (self.what, self.connection) = ("resumed", Some(*connection));
+                self.put("client", client.as_str());
+            }
             Event::Closed {
                 connection,
                 client,

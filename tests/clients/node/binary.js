@@ -60,6 +60,7 @@ function read(reader, sort, fields, from) {
       return small(reader.number(Number(sort.slice(1))));
     case 'number': return small(reader.number(32)) || undefined;
     case 'client': return `client_${Buffer.from(reader.take(18)).toString('base64url')}`;
+    case 'secret': return Buffer.from(reader.take(16)).toString('base64url');
     case 'hash': return `sha256:${Buffer.from(reader.take(32)).toString('hex')}`;
     case 'text': return utf8(reader.take(small(reader.number(16))));
     case 'json': return JSON.parse(utf8(reader.take(small(reader.number(32)))));
@@ -163,6 +164,7 @@ function toJson({ name, timestamp, fields }, from) {
     return { ...others, messages, more: set(0), ...gap, ...(set(1) && { reset: true }) };
   }
   if (name === 'resumed') message.complete = set(1);
+  if (name === 'session') message.resumed = set(0);
   if (name === 'member_left') message.reason = REASONS[message.reason];
   for (const after of ['retryAfterMs', 'reconnectAfterMs']) {
     if (message[after] === NOT_TOLD) delete message[after];

@@ -21,6 +21,7 @@ mod presence;
 mod proxies;
 mod proxy_protocol;
 mod rooms;
+mod sessions;
 mod welcome;
 
 use roomwire_core::config::RateLimit;

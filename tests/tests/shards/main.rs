@@ -10,6 +10,7 @@ mod links;
 mod random;
 mod restarts;
 mod returns;
+mod sessions;
 mod takings;
 
 use roomwire_core::config::RateLimit;

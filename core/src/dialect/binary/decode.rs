@@ -11,7 +11,7 @@ use super::{BinaryLimits, registry};
 use crate::dialect::json::{for_each_field, is_string, string};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
-use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Messages, Request, Since};
+use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Former, Messages, Request, Since};
 
 /// Reads one frame, `bytes` being all of it. `is_application_type` tells which types an embedding program
 /// registered.
@@ -90,6 +90,15 @@ fn message<'a>(
         registry::LEAVE => ClientMessage::Leave {
             room: payload.text()?.into(),
         },
+        registry::RESUME => {
+            let flags = payload.flags(bits::RESUME_FORMER)?;
+            let client = flags.if_set(bits::RESUME_FORMER, || payload.client())?;
+            let secret = flags.if_set(bits::RESUME_FORMER, || payload.secret())?;
+            let former = client.zip(secret);
+            ClientMessage::Resume {
+                former: former.map(|(client, secret)| Former { client, secret }),
+            }
+        }
         registry::MEMBERS => members(payload)?,
         registry::HISTORY => history(payload)?,
         registry::TYPING_START => ClientMessage::TypingStart {

@@ -48,6 +48,7 @@ pub fn encode_batch(frames: &[u8], now_ms: u64, out: &mut Vec<u8>) {
 const fn kind(message: &ServerMessage<'_>) -> u8 {
     match message {
         ServerMessage::Welcome(_) => registry::WELCOME,
+        ServerMessage::Session(_) => registry::SESSION,
         ServerMessage::Pong { .. } => registry::PONG,
         ServerMessage::JoinedRoom { history: None, .. } => registry::JOINED_ROOM,
         ServerMessage::JoinedRoom { .. } => registry::JOINED_KEPT_ROOM,
@@ -91,6 +92,14 @@ const fn timestamp(message: &ServerMessage<'_>) -> Option<u64> {
 fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Vec<u8>) {
     match *message {
         ServerMessage::Welcome(ref welcome) => write_welcome(out, welcome),
+        ServerMessage::Session(ref session) => {
+            put_number(out, number);
+            out.push(flag(bits::SESSION_RESUMED, session.resumed));
+            put_client(out, session.client);
+            out.extend_from_slice(&session.secret.0);
+            put_u64(out, session.window_ms);
+            put_u64(out, session.away_ms);
+        }
         ServerMessage::Pong {
             client_timestamp, ..
         } => {

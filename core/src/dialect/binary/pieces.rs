@@ -8,7 +8,7 @@ use super::registry;
 use crate::dialect::Refusal;
 use crate::dialect::json::{is_deeper_than, is_json};
 use crate::id::ClientId;
-use crate::message::{Data, FileHash, Payload, TransferId};
+use crate::message::{Data, FileHash, Payload, SessionSecret, TransferId};
 
 /// What of a payload has not been read.
 #[derive(Clone, Debug)]
@@ -68,6 +68,10 @@ impl<'a> Reader<'a> {
             bits if bits & !defined == 0 => Ok(Flags(bits)),
             _ => Err(Refusal::bad_message("flags that mean nothing must be 0")),
         }
+    }
+
+    pub(super) fn secret(&mut self) -> Result<SessionSecret, Refusal> {
+        self.take().map(SessionSecret)
     }
 
     pub(super) fn client(&mut self) -> Result<ClientId, Refusal> {
@@ -278,6 +282,8 @@ pub(crate) mod bits {
     pub(crate) const HISTORY_BEFORE: u8 = 4;
     pub(crate) const HISTORY_LIMIT: u8 = 8;
     pub(crate) const JOIN_EPOCH: u8 = 1;
+    pub(crate) const RESUME_FORMER: u8 = 1;
+    pub(crate) const SESSION_RESUMED: u8 = 1;
     pub(crate) const RESUMED_POSITION: u8 = 1;
     pub(crate) const RESUMED_COMPLETE: u8 = 2;
     pub(crate) const HISTORY_MORE: u8 = 1;

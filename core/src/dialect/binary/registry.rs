@@ -9,6 +9,7 @@
 //! | `number` | a `u32`: the number of a request; 0: none |
 //! | `client` | the 18 bytes that a client id spells in base64url |
 //! | `hash` | the 32 bytes of a SHA-256 |
+//! | `secret` | the 16 bytes that a session's secret spells in base64url |
 //! | `text` | a `u16`, and as many bytes of UTF-8 |
 //! | `json` | a `u32`, and as many bytes that are one JSON value |
 //! | `rest bytes`, `rest text`, `rest json`, `rest frames` | everything that is left |
@@ -42,6 +43,10 @@ pub const MESSAGES_DROPPED: u8 = 0x09;
 pub const SET_METADATA: u8 = 0x0A;
 /// The metadata after that.
 pub const METADATA_UPDATED: u8 = 0x0B;
+/// Asks for a session, or for a former one.
+pub const RESUME: u8 = 0x0C;
+/// The answer to that.
+pub const SESSION: u8 = 0x0D;
 /// Enters a room.
 pub const JOIN: u8 = 0x20;
 /// The answer to that.
@@ -178,7 +183,7 @@ pub fn name_of(kind: u8) -> Option<&'static str> {
 }
 
 /// Every type in use, in ascending order.
-pub const REGISTRY: [Entry; 48] = [
+pub const REGISTRY: [Entry; 50] = [
     server(
         WELCOME,
         "welcome",
@@ -240,6 +245,18 @@ pub const REGISTRY: [Entry; 48] = [
         "metadata_updated",
         "number, rest json metadata",
         "an object",
+    ),
+    client(
+        RESUME,
+        "resume",
+        "number, u8 flags, [bit 0: client clientId], [bit 0: secret sessionSecret]",
+        "",
+    ),
+    server(
+        SESSION,
+        "session",
+        "number, u8 flags, client clientId, secret sessionSecret, u64 windowMs, u64 awayMs",
+        "bit 0: resumed",
     ),
     client(JOIN, "join", "number, text room", ""),
     server(

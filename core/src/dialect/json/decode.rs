@@ -19,7 +19,9 @@ use super::{JsonLimits, NOT_JSON};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, ClientClock, ClientMessage, Data, Epoch, Messages, Request, Since};
+use crate::message::{
+    Asked, ClientClock, ClientMessage, Data, Epoch, Former, Messages, Request, SessionSecret, Since,
+};
 pub(super) use files::SHA_256;
 
 /// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
@@ -76,6 +78,8 @@ struct Fields<'a> {
     limit: Option<&'a str>,
     batch: Option<&'a str>,
     messages: Option<&'a str>,
+    client: Option<&'a str>,
+    secret: Option<&'a str>,
     file: files::Fields<'a>,
 }
 
@@ -122,6 +126,8 @@ impl<'a> Fields<'a> {
             "limit" => &mut self.limit,
             "batch" => &mut self.batch,
             "messages" => &mut self.messages,
+            "clientId" => &mut self.client,
+            "sessionSecret" => &mut self.secret,
             _ => return self.file.slot(key),
         })
     }
@@ -189,6 +195,9 @@ impl<'a> Fields<'a> {
             "hello" => ClientMessage::Hello {
                 user: self.user,
                 batch: flag(self.batch, "`batch` must be true or false")?,
+            },
+            "resume" => ClientMessage::Resume {
+                former: self.former()?,
             },
             "members" => self.members()?,
             "history" => self.history()?,
@@ -292,6 +301,24 @@ impl<'a> Fields<'a> {
             (None, None) => Ok(None),
             (Some(_), None) => Err(Refusal::bad_message("`epoch` goes with `after`")),
         }
+    }
+
+    /// The session that a client wants back.
+    fn former(&self) -> Result<Option<Former>, Refusal> {
+        let (client, secret) = (present(self.client), present(self.secret));
+        if client.is_none() && secret.is_none() {
+            return Ok(None);
+        }
+        let client = client.and_then(string).and_then(|it| ClientId::parse(&it));
+        let secret = secret
+            .and_then(string)
+            .and_then(|it| SessionSecret::parse(&it));
+        let former = client
+            .zip(secret)
+            .map(|(client, secret)| Former { client, secret });
+        former.map(Some).ok_or(Refusal::bad_message(
+            "`clientId` and `sessionSecret` must both be as `session` has told them",
+        ))
     }
 
     fn history(&self) -> Result<ClientMessage<'a>, Refusal> {

@@ -16,7 +16,7 @@ use data_encoding::BASE64 as BASE64_CODEC;
 use super::decode::BASE64;
 
 use crate::id::ClientId;
-use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Welcome};
+use crate::message::{ClientClock, LeaveReason, Payload, ServerMessage, Session, Welcome};
 
 /// Appends `message` to `out`, answering the request `id` (raw JSON) if there is one.
 ///
@@ -29,6 +29,10 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
         ServerMessage::Welcome(ref welcome) => {
             begin(out, "welcome", id);
             write_welcome(out, welcome);
+        }
+        ServerMessage::Session(ref session) => {
+            begin(out, "session", id);
+            write_session(out, session);
         }
         ServerMessage::Pong {
             timestamp,
@@ -222,6 +226,14 @@ fn envelope(out: &mut Vec<u8>, from: ClientId, data: Payload<'_>, timestamp: u64
         Payload::Bytes(bytes) => base64(out, bytes),
     }
     number(out, TIMESTAMP, timestamp);
+}
+
+fn write_session(out: &mut Vec<u8>, session: &Session) {
+    client_id(out, CLIENT_ID, session.client);
+    string(out, r#","sessionSecret":"#, &session.secret.write());
+    flag(out, r#","resumed":"#, session.resumed);
+    number(out, r#","windowMs":"#, session.window_ms);
+    number(out, r#","awayMs":"#, session.away_ms);
 }
 
 fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {

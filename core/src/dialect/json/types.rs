@@ -62,7 +62,7 @@ const CLIENT_TYPES: [&str; 15] = [
     "typing_stop",
 ];
 
-pub(crate) const SERVER_TYPES: [&str; 25] = [
+pub(crate) const SERVER_TYPES: [&str; 26] = [
     "ack",
     "authenticated",
     "batch",
@@ -85,6 +85,7 @@ pub(crate) const SERVER_TYPES: [&str; 25] = [
     "reset",
     "resumed",
     "room_message",
+    "session",
     "user_stopped_typing",
     "user_typing",
     "welcome",

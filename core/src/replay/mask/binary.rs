@@ -300,6 +300,11 @@ const fn pieces(kind: u8) -> &'static [Piece] {
         registry::JOIN | registry::LEAVE | registry::TYPING_START | registry::TYPING_STOP => {
             &[NUMBER, Name]
         }
+        registry::RESUME => &[
+            NUMBER,
+            Flags,
+            If(bits::RESUME_FORMER, &Keep(CLIENT_BYTES + SECRET_BYTES)),
+        ],
         registry::JOIN_AGAIN => &[NUMBER, Name, Flags, Keep(8), If(bits::JOIN_EPOCH, &Keep(8))],
         registry::MEMBERS => &[
             NUMBER,
@@ -350,4 +355,5 @@ const fn pieces(kind: u8) -> &'static [Piece] {
 /// The kind of data that is JSON.
 const JSON: u8 = 1;
 const CLIENT_BYTES: u64 = crate::id::ClientId::BYTES as u64;
+const SECRET_BYTES: u64 = crate::message::SessionSecret::BYTES as u64;
 const HASH_BYTES: u64 = size_of::<crate::message::FileHash>() as u64;

@@ -115,7 +115,9 @@ impl Field {
     fn of(key: &[u8]) -> Self {
         match key {
             b"type" | b"room" | b"to" | b"id" | b"after" | b"before" | b"epoch" | b"limit"
-            | b"timestamp" | b"transferId" | b"transferSecret" => Self::Kept,
+            | b"timestamp" | b"transferId" | b"transferSecret" | b"clientId" | b"sessionSecret" => {
+                Self::Kept
+            }
             b"transfer" | b"offset" | b"size" | b"window" => Self::Number,
             b"data" => Self::Data,
             b"encoding" => Self::Encoding,

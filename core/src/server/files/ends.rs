@@ -24,7 +24,7 @@ impl Server {
         let Some(connection) = self.connections.id(index) else {
             return;
         };
-        let client = self.encode_id(&session.secret, index);
+        let client = self.id_of(session, index);
         let parts: Vec<_> = self
             .files
             .parts_of(index)
@@ -36,7 +36,11 @@ impl Server {
                 Some(home) if home == self.shard => self.end_gone(connection, transfer),
                 Some(home) => {
                     let request = Request::File {
-                        who: Who { connection, client },
+                        who: Who {
+                            connection,
+                            client,
+                            lives: session.lives(),
+                        },
                         ticket: 0,
                         transfer,
                         asked: FileAsked::Gone,

@@ -157,6 +157,12 @@ impl Files {
         self.entries.len()
     }
 
+    /// Whether a client of this shard is at any.
+    pub(super) fn is_at_any(&self, index: u32) -> bool {
+        self.steps.one();
+        self.parts_of(index).next().is_some()
+    }
+
     /// Memory of bodies, which the budget bounds.
     pub(super) fn body_bytes(&self) -> usize {
         self.body_bytes

@@ -48,6 +48,8 @@ pub(super) enum For {
     Members,
     History,
     Private,
+    /// To go on as that client.
+    Session(ClientId),
     /// For why it is refused.
     Refusal,
     /// To offer a file.
@@ -90,6 +92,7 @@ impl Waiting {
             For::Members
             | For::History
             | For::Private
+            | For::Session(_)
             | For::Refusal
             | For::Offer(_)
             | For::File(_) => 0,
@@ -310,11 +313,24 @@ impl Server {
     }
 
     /// A client and its connection, for other shards.
-    fn who(&self, index: u32) -> Option<Who> {
+    pub(in crate::server) fn who(&self, index: u32) -> Option<Who> {
+        let session = self.connections.get(index)?.session()?;
         Some(Who {
             connection: self.connections.id(index)?,
-            client: self.client_id(index)?,
+            client: self.id_of(session, index),
+            lives: session.lives(),
         })
+    }
+
+    /// Waits for a session that another shard decides about.
+    pub(in crate::server) fn wait_for_session(
+        &mut self,
+        index: u32,
+        shard: ShardId,
+        client: ClientId,
+        asked: Asked<'_>,
+    ) -> u64 {
+        self.wait(index, asked, shard, For::Session(client))
     }
 
     /// A room that nobody here is in: whether it is there at all is what its home knows.
@@ -371,7 +387,11 @@ impl Server {
     }
 
     /// Ends a client's waiting, if it is `ticket` that it waits for.
-    pub(super) fn stop_waiting(&mut self, index: u32, ticket: Option<u64>) -> Option<Waiting> {
+    pub(in crate::server) fn stop_waiting(
+        &mut self,
+        index: u32,
+        ticket: Option<u64>,
+    ) -> Option<Waiting> {
         let session = self.connections.get_mut(index)?.session_mut()?;
         let waiting = &mut session.extra.as_mut()?.waiting;
         let asked = |waiting: &mut Box<Waiting>| ticket.is_none_or(|t| t == waiting.ticket);
@@ -387,7 +407,7 @@ impl Server {
         };
         self.stats.relay_timeouts += 1;
         if let Some(who) = self.who(index) {
-            self.give_up(who, &waiting);
+            self.give_up(who, &waiting, false);
         }
         self.tell_lost(index, &waiting);
     }
@@ -407,20 +427,30 @@ impl Server {
     }
 
     /// A client is gone, and what it waits for with it.
-    pub(in crate::server) fn forget_waiting(&mut self, index: u32, session: &mut Session) {
+    pub(in crate::server) fn forget_waiting(
+        &mut self,
+        index: u32,
+        session: &mut Session,
+        comes_back: bool,
+    ) {
         let extra = session.extra.as_mut();
         let Some(waiting) = extra.and_then(|extra| extra.waiting.take()) else {
             return;
         };
         self.deadlines.remove(waiting.due, Deadline::Relay(index));
         if let Some(connection) = self.connections.id(index) {
-            let client = self.encode_id(&session.secret, index);
-            self.give_up(Who { connection, client }, &waiting);
+            let client = self.id_of(session, index);
+            let who = Who {
+                connection,
+                client,
+                lives: session.lives(),
+            };
+            self.give_up(who, &waiting, comes_back);
         }
     }
 
     /// What was asked for is not wanted any more.
-    fn give_up(&mut self, who: Who, waiting: &Waiting) {
+    fn give_up(&mut self, who: Who, waiting: &Waiting, comes_back: bool) {
         match &waiting.whatfor {
             For::Join {
                 room, again: false, ..
@@ -430,9 +460,14 @@ impl Server {
                     room: room.clone(),
                     reason: LeaveReason::Disconnected,
                     quietly: false,
+                    comes_back,
                 };
                 self.ask(waiting.shard, request);
             }
+            For::Session(client) => self.give_up_session(Who {
+                client: *client,
+                ..who
+            }),
             For::Offer(transfer) => {
                 if let Some(index) = self.connections.resolve(who.connection) {
                     self.take_back(index, *transfer);
@@ -492,11 +527,14 @@ impl Server {
     // ---- being answered
 
     /// The answer of another shard. One that comes too late is nothing to anybody: it was given up.
-    pub(super) fn answered(&mut self, reply: Reply) {
+    pub(in crate::server) fn answered(&mut self, reply: Reply) {
         let Reply { to, ticket, answer } = reply;
         let index = self.connections.resolve(to);
         let waiting = index.and_then(|index| self.stop_waiting(index, Some(ticket)));
         let (Some(index), Some(waiting)) = (index, waiting) else {
+            if let Answer::Claimed(granted) = answer {
+                self.give_back(to, granted);
+            }
             return;
         };
         let asked = waiting.asked.asked();
@@ -519,6 +557,11 @@ impl Server {
                 self.send_accepted(index, *transfer, name, secret, *offset, asked);
                 return self.go_on_reading(index);
             }
+            (For::Session(_), Answer::Claimed(granted)) => {
+                self.claimed(index, granted, asked);
+                return self.go_on_reading(index);
+            }
+            (_, Answer::Overtaken) => return self.close_replaced(index),
             (For::File(wait), _) => {
                 self.file_answered(index, *wait, answer, asked);
                 return self.go_on_reading(index);
@@ -556,7 +599,11 @@ impl Server {
             Answer::Members { room, page, total } => {
                 self.reply_members(index, &room, &page, total, asked);
             }
-            Answer::Sent | Answer::Resumed { .. } | Answer::Accepted { .. } => {
+            Answer::Sent
+            | Answer::Resumed { .. }
+            | Answer::Accepted { .. }
+            | Answer::Claimed(_)
+            | Answer::Overtaken => {
                 self.conclude(index, asked, Ok(Outcome::Done));
             }
             Answer::Refused { code, message } => {

@@ -3,7 +3,9 @@
 use super::super::Server;
 use super::super::history::no_history;
 use super::super::membership::{no_such_room, not_member};
+use super::super::messages::refusal;
 use crate::cluster::message::{Answer, Request, Said, Who};
+use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
 use crate::message::{LeaveReason, Since};
@@ -34,7 +36,18 @@ impl Server {
                 room,
                 reason,
                 quietly,
-            } => self.guest_leaves(who, &room, reason, quietly),
+                comes_back,
+            } => self.guest_leaves(who, &room, (reason, quietly), comes_back),
+            Request::Claim { who, ticket } => self.claim_for(who, ticket),
+            Request::Replace { holder, client } => self.replace_for(from, holder, client),
+            Request::Replaced {
+                holder,
+                client,
+                metadata,
+            } => self.replaced(holder, client, metadata),
+            Request::Release { who, metadata } => self.release(who, metadata),
+            Request::Unclaim { who } => self.unclaim(who),
+            Request::Hold { who } => self.hold(who),
             Request::Say { room, except, said } => self.say_for(from, &room, except, &said),
             Request::Find { to, ticket, room } => {
                 let there = self.rooms.find(&room).is_some();
@@ -78,7 +91,20 @@ impl Server {
                 data,
                 rooms,
             } => {
-                let answer = self.pass_on(from, &to, data.payload(), rooms.as_deref());
+                let answer = match self.moved_to(&to) {
+                    None => self.pass_on(from, &to, data.payload(), rooms.as_deref()),
+                    Some(Err(refused)) => refused.into(),
+                    Some(Ok(shard)) => {
+                        let request = Request::Private {
+                            from,
+                            ticket,
+                            to,
+                            data,
+                            rooms,
+                        };
+                        return self.ask(shard, request);
+                    }
+                };
                 self.reply_over(from.connection, ticket, answer);
             }
             Request::Offer {
@@ -99,7 +125,20 @@ impl Server {
                 offer,
                 rooms,
             } => {
-                let answer = self.offer_to_client(&to, &offer, rooms.as_deref());
+                let answer = match self.moved_to(&to) {
+                    None => self.offer_to_client(&to, &offer, rooms.as_deref()),
+                    Some(Err(refused)) => refused.into(),
+                    Some(Ok(shard)) => {
+                        let request = Request::OfferPrivately {
+                            from: who,
+                            ticket,
+                            to,
+                            offer,
+                            rooms,
+                        };
+                        return self.ask(shard, request);
+                    }
+                };
                 self.reply_over(who.connection, ticket, answer);
             }
             Request::Withdraw { room, transfer } => self.withdraw(&room, transfer),
@@ -132,12 +171,21 @@ impl Server {
     ) -> Answer {
         let room = self.rooms.find(&name);
         let again = room.is_some_and(|room| self.is_guest(room, who));
-        if !again && let Err(refused) = self.check_room(room) {
+        if room.is_some_and(|room| self.is_overtaken(room, who)) {
+            return refusal(ErrorCode::Internal, "Another connection has the session").into();
+        }
+        let back = !again && room.is_some_and(|room| self.is_missed(room, &who.client));
+        if !again
+            && !back
+            && let Err(refused) = self.check_room(room)
+        {
             return refused.into();
         }
         let room = room.unwrap_or_else(|| self.make_room(&name, self.shard));
         if !again {
-            self.expect(room, who.client);
+            if !back {
+                self.expect(room, who.client);
+            }
             self.add_guest(room, who, metadata);
         }
         Answer::Joined {
@@ -149,9 +197,10 @@ impl Server {
         }
     }
 
+    /// Whether a client is a member on this connection.
     fn is_guest(&self, room: u32, who: Who) -> bool {
         let guests = self.rooms.get(room).and_then(|room| room.guests.as_deref());
-        guests.is_some_and(|guests| guests.contains(&who.client))
+        guests.is_some_and(|guests| guests.is_at(&who.client, who.connection))
     }
 
     pub(super) fn add_guest(&mut self, room: u32, who: Who, metadata: Option<Box<str>>) {
@@ -159,19 +208,28 @@ impl Server {
             let guests = entry
                 .guests
                 .get_or_insert_with(|| Box::new(Guests::new(name)));
-            guests.insert(who.client, who.connection, metadata);
+            guests.insert((who.client, who.lives), who.connection, metadata);
         }
     }
 
-    fn guest_leaves(&mut self, who: Who, name: &str, reason: LeaveReason, quietly: bool) {
+    /// A member of another shard leaves, unless it has come back on another connection meanwhile.
+    fn guest_leaves(
+        &mut self,
+        who: Who,
+        name: &str,
+        (reason, quietly): (LeaveReason, bool),
+        comes_back: bool,
+    ) {
         let Some(room) = self.rooms.find(name) else {
             return;
         };
-        let guests = self.rooms.get_mut(room);
-        let guests = guests.and_then(|(_, entry)| entry.guests.as_deref_mut());
-        if !guests.is_some_and(|guests| guests.remove(&who.client)) {
+        if !self.is_guest(room, who) {
             return;
         }
+        if comes_back {
+            return self.miss(room, (who.client, who.lives), reason, None);
+        }
+        self.forget_guest(room, &who.client);
         // Whether everyone is leaving its shard knows: if this one says goodbye, those of others stay, or come back.
         self.member_has_left(room, who.client, reason, quietly);
     }

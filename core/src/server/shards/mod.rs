@@ -127,7 +127,7 @@ impl Server {
         self.ask(home, Request::Say { room, except, said });
     }
 
-    pub(super) fn ask(&mut self, shard: ShardId, request: Request) {
+    pub(in crate::server) fn ask(&mut self, shard: ShardId, request: Request) {
         self.links.push(shard, Item::Request(request));
     }
 
@@ -187,10 +187,15 @@ impl Server {
         let home = self.home(&name);
         let client = leaving.client;
         let request = Request::Leave {
-            who: Who { connection, client },
+            who: Who {
+                connection,
+                client,
+                lives: leaving.comes_back.unwrap_or_default(),
+            },
             room: name,
             reason: leaving.reason,
             quietly: self.drain != Drain::No && self.farewell.is_for_all,
+            comes_back: leaving.comes_back.is_some(),
         };
         self.ask(home, request);
         let entry = self.rooms.get(room);
@@ -257,7 +262,7 @@ impl Server {
         self.tell_here(room, except, delivery.said.told(), timestamp, offset);
     }
 
-    fn reply_over(&mut self, to: ConnectionId, ticket: u64, answer: Answer) {
+    pub(in crate::server) fn reply_over(&mut self, to: ConnectionId, ticket: u64, answer: Answer) {
         let reply = Reply { to, ticket, answer };
         self.links.push(to.shard(), Item::Reply(reply));
     }

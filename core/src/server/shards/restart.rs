@@ -38,6 +38,7 @@ impl Server {
             }
         }
         self.files_of_failed(shard);
+        self.sessions_of_failed(shard);
         let holds = self.told_holds;
         self.links.tell_holds(shard, holds);
         self.tell_addresses(shard);
@@ -63,10 +64,8 @@ impl Server {
             return;
         };
         let members = entry.connections().filter_map(|index| {
-            let connection = self.connections.id(index)?;
-            let client = self.client_id(index)?;
             let metadata = Some(self.metadata(index).into());
-            Some((Who { connection, client }, metadata))
+            Some((self.who(index)?, metadata))
         });
         let request = Request::Restore {
             members: members.collect(),

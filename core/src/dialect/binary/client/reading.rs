@@ -9,7 +9,8 @@ use super::super::{NOT_TOLD, PROTOCOL, registry};
 use crate::dialect::Refusal;
 use crate::error::ErrorCode;
 use crate::message::{
-    ClientClock, Epoch, FileNotice, Gap, LeaveReason, PastMessage, Position, ServerMessage, Welcome,
+    ClientClock, Epoch, FileNotice, Gap, LeaveReason, PastMessage, Position, ServerMessage,
+    Session, Welcome,
 };
 
 /// What a server has said.
@@ -72,6 +73,7 @@ const fn answers(kind: u8) -> bool {
     matches!(
         kind,
         registry::PONG
+            | registry::SESSION
             | registry::ACK
             | registry::ERROR
             | registry::METADATA_UPDATED
@@ -93,6 +95,16 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
             timestamp,
             client_timestamp: Some(ClientClock::Millis(payload.u64()?)),
         },
+        registry::SESSION => {
+            let flags = payload.flags(bits::SESSION_RESUMED)?;
+            ServerMessage::Session(Session {
+                client: payload.client()?,
+                secret: payload.secret()?,
+                resumed: flags.has(bits::SESSION_RESUMED),
+                window_ms: payload.u64()?,
+                away_ms: payload.u64()?,
+            })
+        }
         registry::ACK => ServerMessage::Ack,
         registry::ERROR => {
             let retry_after_ms = told(payload.u32()?);

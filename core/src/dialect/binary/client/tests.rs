@@ -12,9 +12,9 @@ use crate::dialect::json::any_value;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
-    Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileNotice, FileRequest, Gap,
-    LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage, Since,
-    TransferId, Welcome,
+    Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileNotice, FileRequest, Former,
+    Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
+    SessionSecret, Since, TransferId, Welcome,
 };
 
 /// What messages are made of.
@@ -120,6 +120,9 @@ impl Parts {
                 user: further.then_some(&self.json),
                 batch: Some(limited),
             },
+            ClientMessage::Resume {
+                former: further.then_some(self.former()),
+            },
             ClientMessage::Members {
                 room: self.room(),
                 after: further.then(|| self.clients[0].as_str().into()),
@@ -188,6 +191,19 @@ impl Parts {
         ]
     }
 
+    fn former(&self) -> Former {
+        let mut secret = [0; SessionSecret::BYTES];
+        let longs = self.longs.iter().flat_map(|long| long.to_be_bytes());
+        secret
+            .iter_mut()
+            .zip(longs)
+            .for_each(|(to, from)| *to = from);
+        Former {
+            client: self.clients[0],
+            secret: SessionSecret(secret),
+        }
+    }
+
     fn past(&self) -> Vec<PastMessage<'_>> {
         let each = self.clients.iter().zip(self.longs);
         let each = each.map(|(&from, offset)| PastMessage {
@@ -246,6 +262,13 @@ impl Parts {
                 }),
                 reset: self.flags[2],
             },
+            ServerMessage::Session(crate::message::Session {
+                client: self.clients[0],
+                secret: self.former().secret,
+                resumed: self.flags[0],
+                window_ms: self.longs[0],
+                away_ms: self.longs[1],
+            }),
             ServerMessage::Resumed {
                 room,
                 position: self.flags[0].then_some(position),

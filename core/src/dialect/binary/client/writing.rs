@@ -84,6 +84,7 @@ fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
         ClientMessage::PrivateMessage { .. } => registry::PRIVATE_MESSAGE,
         ClientMessage::SetMetadata { .. } => registry::SET_METADATA,
         ClientMessage::Hello { .. } => registry::HELLO,
+        ClientMessage::Resume { .. } => registry::RESUME,
         ClientMessage::Members { .. } => registry::MEMBERS,
         ClientMessage::History { .. } => registry::HISTORY,
         ClientMessage::TypingStart { .. } => registry::TYPING_START,
@@ -140,6 +141,13 @@ fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
                     | flag(bits::HELLO_USER, user.is_some()),
             );
             put_str(out, user.unwrap_or_default());
+        }
+        ClientMessage::Resume { former } => {
+            out.push(flag(bits::RESUME_FORMER, former.is_some()));
+            if let Some(former) = former {
+                client(out, Some(former.client))?;
+                out.extend_from_slice(&former.secret.0);
+            }
         }
         ClientMessage::Members {
             room,

@@ -174,6 +174,20 @@ fn every_message_is_read() {
                 batch: Some(true),
             },
         ),
+        (r#"{"type":"resume"}"#, M::Resume { former: None }),
+        (
+            r#"{"type":"resume","clientId":null,"sessionSecret":null}"#,
+            M::Resume { former: None },
+        ),
+        (
+            r#"{"type":"resume","sessionSecret":"AAECAwQFBgcICQoLDA0ODw","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES"}"#,
+            M::Resume {
+                former: Some(Former {
+                    client: ClientId::parse("client_AQIDBAUGBwgJCgsMDQ4PEBES").expect("an id"),
+                    secret: SessionSecret([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+                }),
+            },
+        ),
         (
             r#"{"type":"hello","batch":false}"#,
             M::Hello {
@@ -326,7 +340,7 @@ fn what_is_no_request_is_refused() {
         "welcome",
         "file_accepted",
         "file_",
-        "resume",
+        "session",
         "\\ud800",
         "__proto__",
     ] {

@@ -1,0 +1,241 @@
+//! Sessions over several shards: who comes back may be connected to any of them, and so may its rooms.
+
+use roomwire_core::ShardId;
+use roomwire_core::config::Sessions;
+use roomwire_tests::{Lag, Peer, Rng, World};
+use serde_json::{Value, json};
+
+use crate::{all_of, quiet, room_at};
+
+const AWAY_MS: u64 = 2_000;
+
+/// How many stories are tried: `ROOMWIRE_SESSION_SEEDS`, with six returns in each.
+fn seeds() -> u64 {
+    let set = std::env::var("ROOMWIRE_SESSION_SEEDS").ok();
+    set.map_or(200, |set| set.parse().expect("a number of seeds"))
+}
+
+fn world(shards: u8) -> World {
+    let mut config = quiet();
+    config.sessions = Sessions {
+        window_ms: 10_000,
+        away_ms: AWAY_MS,
+        ..Sessions::default()
+    };
+    World::of_shards(config, shards)
+}
+
+/// Connected to that shard.
+fn connect_to(world: &mut World, shard: u8) -> Peer {
+    loop {
+        let peer = world.connect();
+        if world.shard(peer) == ShardId(shard) {
+            return peer;
+        }
+    }
+}
+
+fn session(world: &mut World, peer: Peer) -> Value {
+    let session = world.request(peer, &json!({"type": "resume"}));
+    assert_eq!(session["type"], "session", "{session}");
+    session
+}
+
+fn resume(session: &Value) -> Value {
+    json!({"type": "resume", "clientId": session["clientId"], "sessionSecret": session["sessionSecret"]})
+}
+
+fn come_back(world: &mut World, shard: u8, session: &Value) -> Peer {
+    let peer = connect_to(world, shard);
+    let resumed = world.request(peer, &resume(session));
+    assert_eq!(resumed["resumed"], true, "{resumed}");
+    assert_eq!(resumed["clientId"], session["clientId"]);
+    peer
+}
+
+/// From every shard over every shard to every shard, with a room at every home: nobody sees anything, and the client is
+/// found.
+#[test]
+fn a_client_comes_back_anywhere() {
+    for from in 0..3 {
+        for over in 0..3 {
+            for to in 0..3 {
+                for (home, cut) in [(0, true), (1, false), (2, true), (0, false)] {
+                    comes_back((from, over, to), home, cut);
+                }
+            }
+        }
+    }
+}
+
+/// `cut`: the old connection has ended when the new one comes.
+fn comes_back((from, over, to): (u8, u8, u8), home: u8, cut: bool) {
+    let way = format!("{from} {over} {to}, home {home}, cut {cut}");
+    let mut world = world(3);
+    let room = room_at(&world, ShardId(home));
+    let friends = [
+        connect_to(&mut world, 0),
+        connect_to(&mut world, 1),
+        connect_to(&mut world, 2),
+    ];
+    let bob = connect_to(&mut world, from);
+    let session = session(&mut world, bob);
+    world.request(
+        bob,
+        &json!({"type": "set_metadata", "metadata": {"name": "Bob"}}),
+    );
+    for peer in friends.into_iter().chain([bob]) {
+        world.join(peer, &room);
+    }
+    world.forget();
+    let mut at = bob;
+    for next in [over, to] {
+        if cut {
+            world.reset(at);
+        }
+        at = come_back(&mut world, next, &session);
+        let joined = world.join(at, &room);
+        assert_eq!(joined["total"], 4, "{way}");
+        world.settle();
+    }
+    world.advance_ms(2 * AWAY_MS);
+    let id = &session["clientId"];
+    for (number, friend) in friends.into_iter().enumerate() {
+        let heard = world.all(friend);
+        assert!(heard.is_empty(), "{way}: {heard:?}");
+        let send = json!({"type": "private_message", "to": id, "data": number, "id": 1});
+        assert_eq!(world.request(friend, &send)["type"], "ack", "{way}");
+    }
+    let heard = all_of(&mut world, at, "private_message");
+    assert_eq!(heard.len(), 3, "{way}");
+    let list = json!({"type": "members", "room": room, "metadata": true});
+    let list = world.request(friends[1], &list);
+    assert_eq!(list["members"].as_array().map(Vec::len), Some(4), "{way}");
+    assert_eq!(
+        list["metadata"][id.as_str().expect("an id")],
+        json!({"name": "Bob"}),
+        "{way}"
+    );
+    world.request(
+        at,
+        &json!({"type": "room_message", "room": room, "data": 1, "id": 1}),
+    );
+    for friend in friends {
+        assert_eq!(
+            all_of(&mut world, friend, "room_message")[0]["from"],
+            *id,
+            "{way}"
+        );
+    }
+    // And leaves once.
+    world.forget();
+    world.request(at, &json!({"type": "leave", "room": room}));
+    world.settle();
+    for friend in friends {
+        assert_eq!(all_of(&mut world, friend, "member_left").len(), 1, "{way}");
+    }
+}
+
+/// With links that are late and stand still: whatever overtakes whatever, one connection has the session in the end, the
+/// room has one member, and nobody has seen it leave or come.
+#[test]
+fn slow_links_show_no_blink() {
+    for seed in 0..seeds() {
+        let mut world = world(3);
+        let mut rng = Rng::new(seed);
+        let room = room_at(&world, ShardId(rng.below(3) as u8));
+        let friend = connect_to(&mut world, rng.below(3) as u8);
+        let mut at = connect_to(&mut world, rng.below(3) as u8);
+        let session = session(&mut world, at);
+        world.request(
+            at,
+            &json!({"type": "set_metadata", "metadata": {"name": "Bob"}}),
+        );
+        world.join(friend, &room);
+        world.join(at, &room);
+        world.forget();
+        world.driver().machine_mut().set_lag(Lag {
+            rng: Rng::new(seed),
+            most_us: 20_000,
+            stalls_per_mille: 100,
+            stall_us: 100_000,
+        });
+        let join = json!({"type": "join", "room": room});
+        for _ in 0..6 {
+            if rng.one_in(2) {
+                world.reset(at);
+                world.advance_ms(rng.below(100) as u64);
+            }
+            at = connect_to(&mut world, rng.below(3) as u8);
+            world.post_json(at, &resume(&session));
+            if rng.one_in(2) {
+                world.advance_ms(rng.below(100) as u64);
+            }
+            world.post_json(at, &join);
+            world.advance_ms(rng.below(600) as u64);
+        }
+        world.advance_ms(2 * AWAY_MS);
+        let heard = world.all(friend);
+        assert!(heard.is_empty(), "seed {seed}: {heard:?}");
+        let members = json!({"type": "members", "room": room, "metadata": true});
+        world.post_json(friend, &members);
+        world.advance_ms(1_000);
+        let list = &all_of(&mut world, friend, "members")[0];
+        assert_eq!(list["total"], 2, "seed {seed}: {list}");
+        assert!(
+            list["members"]
+                .as_array()
+                .is_some_and(|all| all.contains(&session["clientId"]))
+        );
+        let id = session["clientId"].as_str().expect("an id");
+        assert_eq!(list["metadata"][id], json!({"name": "Bob"}), "seed {seed}");
+        let send = json!({"type": "private_message", "to": id, "data": 1});
+        world.post_json(friend, &send);
+        world.advance_ms(1_000);
+        assert_eq!(
+            all_of(&mut world, at, "private_message").len(),
+            1,
+            "seed {seed}"
+        );
+    }
+}
+
+/// A shard that fails takes the sessions along that it decides about; those of its clients that others decide about can
+/// be taken up.
+#[test]
+fn what_a_failed_shard_leaves() {
+    let mut world = world(3);
+    let room = room_at(&world, ShardId(2));
+    let friend = connect_to(&mut world, 2);
+    world.join(friend, &room);
+    let own = connect_to(&mut world, 0);
+    let lost = session(&mut world, own);
+    let other = connect_to(&mut world, 1);
+    let kept = session(&mut world, other);
+    let (_own, _other) = (own, other);
+    world.reset(other);
+    let moved = come_back(&mut world, 0, &kept);
+    world.join(moved, &room);
+    world.join(own, &room);
+    world.forget();
+    world.restart(ShardId(0));
+    world.settle();
+    world.advance_ms(100);
+    let peer = connect_to(&mut world, 1);
+    assert_eq!(world.refused(peer, &resume(&lost)), "stale_session");
+    let back = come_back(&mut world, 1, &kept);
+    world.join(back, &room);
+    // Its place went with the shard.
+    assert_eq!(all_of(&mut world, friend, "member_joined").len(), 1);
+    // One whose id a failed shard had made is found there again.
+    let made = connect_to(&mut world, 2);
+    let session = session(&mut world, made);
+    world.reset(made);
+    let at = come_back(&mut world, 1, &session);
+    world.restart(ShardId(2));
+    world.advance_ms(100);
+    let asks = connect_to(&mut world, 0);
+    let send = json!({"type": "private_message", "to": session["clientId"], "data": 1, "id": 1});
+    assert_eq!(world.request(asks, &send)["type"], "ack");
+    assert_eq!(all_of(&mut world, at, "private_message").len(), 1);
+}

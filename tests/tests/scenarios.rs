@@ -71,6 +71,7 @@ fn all_that_the_protocol_names_is_heard() {
         "pong",
         "private_message",
         "room_message",
+        "session",
         "user_stopped_typing",
         "user_typing",
         "welcome",
@@ -78,14 +79,16 @@ fn all_that_the_protocol_names_is_heard() {
     let messages = messages.map(|kind| format!(r#""type":"{kind}""#));
     let reasons = ["left", "disconnected", "timeout", "kicked"];
     let reasons = reasons.map(|reason| format!(r#""reason":"{reason}""#));
-    let closes = [1000, 1001, 1002, 1005, 1007, 1008, 1009, 1012, 1013, 4000];
+    let closes = [
+        1000, 1001, 1002, 1005, 1007, 1008, 1009, 1012, 1013, 4000, 4409,
+    ];
     let closes = closes.map(|code| format!("Close({code}, "));
     let statuses = [
         101, 200, 400, 403, 404, 405, 408, 413, 417, 426, 431, 501, 505,
     ];
     let statuses = statuses.map(|status| format!("HTTP/1.1 {status} "));
     let causes = [
-        "Client", "Lost", "Timeout", "Protocol", "Abuse", "Command", "Drain",
+        "Client", "Lost", "Timeout", "Protocol", "Abuse", "Command", "Drain", "Replaced",
     ];
     let causes = causes.map(|cause| format!("closed: {cause}, "));
     let all = [&codes[..], &messages, &reasons, &closes, &statuses, &causes].concat();

@@ -33,7 +33,8 @@ impl Normal<'_> {
         });
         // Which shard has made it is left to chance.
         let text = number(&text, "\"transfer\":", "<file>", |transfer| transfer > 0);
-        let text = epoch(&secret(&text));
+        let text = secret(&text, "\"transferSecret\":\"");
+        let text = epoch(&secret(&text, "\"sessionSecret\":\""));
         if text.starts_with(r#"{"type":"joined_room""#) {
             return sort_members(&text);
         }
@@ -92,6 +93,7 @@ impl Normal<'_> {
                 message,
                 ..
             } => format!("{client} asks for {kind}: {message}"),
+            Event::Resumed { client, .. } => format!("{client} resumed"),
             Event::Refused { kind, .. } => format!("refused {kind}"),
             other => format!("{other:?}"),
         };
@@ -142,8 +144,7 @@ fn epoch(text: &str) -> String {
 }
 
 /// Puts a token in the place of what nobody is to guess.
-fn secret(text: &str) -> String {
-    let key = "\"transferSecret\":\"";
+fn secret(text: &str, key: &str) -> String {
     let parts = text.split_once(key);
     let parts = parts.and_then(|(before, after)| Some((before, after.split_once('"')?)));
     match parts {

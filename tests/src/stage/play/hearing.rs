@@ -210,6 +210,7 @@ impl Actor {
             "left_room",
             "file_accepted",
             "file_offered",
+            "session",
         ];
         let kind = text.strip_prefix(r#"{"type":""#).unwrap_or_default();
         if !kinds.iter().any(|known| kind.starts_with(known)) {
@@ -227,6 +228,10 @@ impl Actor {
             Some("file_accepted" | "file_offered") => {
                 self.transfer = message["transfer"].to_string();
                 let secret = message["transferSecret"].as_str().unwrap_or_default();
+                self.secret = secret.to_owned();
+            }
+            Some("session") => {
+                let secret = message["sessionSecret"].as_str().unwrap_or_default();
                 self.secret = secret.to_owned();
             }
             Some("left_room") => {

@@ -11,6 +11,7 @@ mod messages;
 mod presence;
 mod program;
 mod rooms;
+mod sessions;
 
 use roomwire_core::Config;
 use roomwire_core::config::{Drain, Heartbeat, Timeouts};
@@ -21,6 +22,7 @@ use super::Scenario;
 pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
     let all = [
         rooms::SCENARIOS,
+        sessions::SCENARIOS,
         presence::SCENARIOS,
         messages::SCENARIOS,
         files::SCENARIOS,

@@ -50,8 +50,9 @@ fn nobody_sees_a_client_come_back(play: &mut Play<'_>) {
     play.say(ada, message);
     play.hears(ada, "ack");
     play.hears(bert, r#""from":"<ada>","data":3"#);
-    play.say(ada, r#"{"type":"members","room":"tea","metadata":true}"#);
-    play.hears(ada, r#""<bob>":{"n":1}"#);
+    play.say(bert, r#"{"type":"set_metadata","metadata":{"m":2}}"#);
+    play.hears(bert, r#""metadata":{"n":1,"m":2}"#);
+    play.hears(ada, "member_updated");
     play.close(bert, 1000, "");
     play.hears(ada, r#""clientId":"<bob>","reason":"disconnected""#);
     let late = play.connect("late");

@@ -422,6 +422,8 @@ pub enum ServerMessage<'a> {
         data: Payload<'a>,
         /// The server's wall clock, ms.
         timestamp: u64,
+        /// Its place in what was sent to this client alone, if that is kept.
+        offset: Option<u64>,
     },
     /// The caller's metadata after a change.
     MetadataUpdated {

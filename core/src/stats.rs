@@ -85,6 +85,8 @@ pub struct Stats {
     pub dropped: u64,
     /// Messages that rooms kept and lost because all rooms together kept too much.
     pub history_evicted: u64,
+    /// Messages to one client that were not kept, as all of them were too much.
+    pub mail_lost: u64,
     /// Messages that were queued when their connection closed.
     pub discarded: u64,
     /// Pongs replaced by a later one while a connection was blocked.
@@ -186,6 +188,7 @@ impl core::ops::AddAssign for Stats {
             direct,
             dropped,
             history_evicted,
+            mail_lost,
             discarded,
             coalesced_pongs,
             bad_messages,
@@ -246,6 +249,7 @@ impl core::ops::AddAssign for Stats {
         self.direct += direct;
         self.dropped += dropped;
         self.history_evicted += history_evicted;
+        self.mail_lost += mail_lost;
         self.discarded += discarded;
         self.coalesced_pongs += coalesced_pongs;
         self.bad_messages += bad_messages;

@@ -227,6 +227,7 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 from: client(),
                 data: data.payload(),
                 timestamp: 1,
+                offset: Some(1),
             };
             check_encoded(&message, None, "private_message");
         }
@@ -266,10 +267,15 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 assert_eq!(text("clientId"), Some(former.client.as_str()));
                 let secret = text("sessionSecret").and_then(SessionSecret::parse);
                 assert_eq!(secret, Some(former.secret));
+                assert_eq!(
+                    former.after.is_some(),
+                    tree.get("after").is_some_and(Value::is_number)
+                );
             }
             let former = former.unwrap_or(Former {
                 client: client(),
                 secret: SessionSecret([7; SessionSecret::BYTES]),
+                after: None,
             });
             let session = ServerMessage::Session(Session {
                 client: former.client,
@@ -277,6 +283,8 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 resumed: true,
                 window_ms: 1,
                 away_ms: u64::MAX,
+                last: 3,
+                gap: former.after.map(|from| Gap { from, to: 3 }),
             });
             check_encoded(&session, id, "session");
         }

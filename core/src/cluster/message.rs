@@ -13,6 +13,7 @@ use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{LeaveReason, Payload, Position, Since, TransferId};
 use crate::room::history::{self, Wanted};
+use crate::server::Mail;
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
@@ -88,17 +89,14 @@ pub(crate) enum Request {
         holder: ConnectionId,
         client: ClientId,
     },
-    /// That has been done, and this is the client's metadata. Not answered.
+    /// That has been done, and this goes with the session. Not answered.
     Replaced {
         holder: ConnectionId,
         client: ClientId,
-        metadata: Option<Box<str>>,
+        luggage: Luggage,
     },
-    /// A client is gone that had taken up a session: with the metadata, if it may come back. Not answered.
-    Release {
-        who: Who,
-        metadata: Option<Option<Box<str>>>,
-    },
+    /// A client is gone that had taken up a session: with what goes with that, if it may come back. Not answered.
+    Release { who: Who, luggage: Option<Luggage> },
     /// A client does not wait any longer for what it has claimed. Not answered.
     Unclaim { who: Who },
     /// An id of the shard's own is in use elsewhere. Not answered.
@@ -239,7 +237,27 @@ pub(crate) struct Granted {
     pub(crate) client: ClientId,
     /// How many connections it has had before this one.
     pub(crate) lives: u32,
+    pub(crate) luggage: Luggage,
+}
+
+/// What goes with a session from one connection to the next.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Luggage {
     pub(crate) metadata: Option<Box<str>>,
+    pub(crate) mail: Option<Box<Mail>>,
+}
+
+impl Luggage {
+    /// Memory of its mail.
+    pub(crate) fn mail_bytes(&self) -> usize {
+        self.mail.as_deref().map_or(0, Mail::bytes)
+    }
+
+    /// Memory of all of it.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let mail = self.mail.as_deref().map_or(0, size_of_val);
+        self.metadata.as_deref().map_or(0, str::len) + mail + self.mail_bytes()
+    }
 }
 
 /// Members that were asked for.
@@ -411,8 +429,8 @@ impl Item {
                     offer.bytes() + each.sum::<usize>()
                 }
                 Request::Withdraw { room, .. } => room.len(),
-                Request::Release { metadata, .. } => metadata.as_ref().map_or(0, text),
-                Request::Replaced { metadata, .. } => text(metadata),
+                Request::Release { luggage, .. } => luggage.as_ref().map_or(0, Luggage::heap_bytes),
+                Request::Replaced { luggage, .. } => luggage.heap_bytes(),
                 Request::Claim { .. }
                 | Request::Unclaim { .. }
                 | Request::Replace { .. }
@@ -444,7 +462,7 @@ impl Item {
                 }
                 Answer::History { room, found } => room.len() + found.heap_bytes(),
                 Answer::Accepted { room } => text(room),
-                Answer::Claimed(granted) => text(&granted.metadata),
+                Answer::Claimed(granted) => granted.luggage.heap_bytes(),
                 Answer::Sent
                 | Answer::Overtaken
                 | Answer::Resumed { .. }

@@ -275,6 +275,14 @@ pub struct Sessions {
     /// Clients, of each thread, that can take up who they were. Default 65,536; of more the connection's end is the
     /// session's.
     pub max_parked: u32,
+    /// Messages to such a client alone that are kept for it, the last ones. Default 100. 0: none are, and who has no
+    /// connection cannot be sent any.
+    pub mail_messages: u32,
+    /// Memory of them, for each client. Default 65,536.
+    pub mail_bytes: usize,
+    /// Memory of all of them, in each thread; past that no more are kept, and who comes back is told so. Default
+    /// 16,777,216.
+    pub max_mail_bytes: usize,
 }
 
 impl Default for Sessions {
@@ -283,6 +291,9 @@ impl Default for Sessions {
             window_ms: 60_000,
             away_ms: 10_000,
             max_parked: 65_536,
+            mail_messages: 100,
+            mail_bytes: 65_536,
+            max_mail_bytes: 16 << 20,
         }
     }
 }

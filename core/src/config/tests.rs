@@ -92,6 +92,9 @@ fn deadlines_are_bounded() {
         sessions.window_ms: [10_000, DAY_30_MS] not [DAY_30_MS + 1];
         sessions.away_ms: [0, 60_000] not [60_001];
         sessions.max_parked: [0, 16_777_216] not [16_777_217];
+        sessions.mail_messages: [0, 1_000_000] not [1_000_001];
+        sessions.mail_bytes: [0, isize::MAX as usize] not [usize::MAX];
+        sessions.max_mail_bytes: [0, isize::MAX as usize] not [usize::MAX];
         explain.entries: [0, 1_000_000] not [1_000_001];
         drain.timeout_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
         drain.reconnect_max_ms: [500, DAY_30_MS] not [DAY_30_MS + 1];

@@ -287,15 +287,28 @@ fn check_heartbeat(heartbeat: &Heartbeat) -> Result<(), ConfigError> {
     within("heartbeat.timeout_ms", timeout_ms, shortest..=MAX_MS)
 }
 
+/// The most messages that are kept for one client.
+const MAX_MAIL: u32 = 1_000_000;
+
 fn check_sessions(sessions: &Sessions) -> Result<(), ConfigError> {
     let Sessions {
         window_ms,
         away_ms,
         max_parked,
+        mail_messages,
+        mail_bytes,
+        max_mail_bytes,
     } = *sessions;
     within("sessions.window_ms", window_ms, 0..=MAX_MS)?;
     within("sessions.away_ms", away_ms, 0..=window_ms)?;
-    within("sessions.max_parked", max_parked, 0..=MAX_ENTRIES)
+    within("sessions.max_parked", max_parked, 0..=MAX_ENTRIES)?;
+    within("sessions.mail_messages", mail_messages, 0..=MAX_MAIL)?;
+    within("sessions.mail_bytes", mail_bytes, 0..=isize::MAX as usize)?;
+    within(
+        "sessions.max_mail_bytes",
+        max_mail_bytes,
+        0..=isize::MAX as usize,
+    )
 }
 
 fn check_compression(compression: &Compression) -> Result<(), ConfigError> {

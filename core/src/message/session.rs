@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::Gap;
 use crate::id::ClientId;
 
 /// Proves to a server that a client id was its own client's. Whoever has it can be that client.
@@ -44,6 +45,8 @@ pub struct Former {
     pub client: ClientId,
     /// The proof.
     pub secret: SessionSecret,
+    /// The offset of the last message to it alone that it has; `None`: it has none, or does not count.
+    pub after: Option<u64>,
 }
 
 /// The session of a connection.
@@ -59,4 +62,8 @@ pub struct Session {
     pub window_ms: u64,
     /// For how long after one the rooms are not told, ms.
     pub away_ms: u64,
+    /// The offset of the latest message to the client alone; 0: there was none.
+    pub last: u64,
+    /// What is not kept of those that the client has missed.
+    pub gap: Option<Gap>,
 }

@@ -117,6 +117,8 @@ impl Memory {
             // What it holds counts as input.
             self.notes += extra.batch.as_deref().map_or(0, size_of_val);
             self.input += extra.batch.as_deref().map_or(0, Rest::heap_bytes);
+            let mail = extra.mail.as_deref();
+            self.notes += mail.map_or(0, |mail| size_of_val(mail) + mail.bytes());
             self.notes += extra.next_binary.as_ref().map_or(0, NextBinary::heap_bytes);
         }
     }

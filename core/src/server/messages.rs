@@ -295,16 +295,18 @@ impl Server {
         let reachable = self.find_client(&to).filter(|&target| {
             !self.config.private_messages_need_shared_room || self.share_a_room(index, target)
         });
-        let (Some(target), Some(from)) = (reachable, self.client_id(index)) else {
-            return Err(target_not_found());
+        let Some(from) = self.client_id(index) else {
+            return Ok(Outcome::Done);
         };
-        let message = ServerMessage::PrivateMessage {
-            from,
-            data,
-            timestamp: self.now.unix_ms,
-        };
-        self.send_private(target, self.connections.id(index), &message);
-        Ok(Outcome::Done)
+        match reachable {
+            Some(target) => {
+                let sender = (self.connections.id(index), from);
+                self.deliver_privately(target, sender, data);
+                Ok(Outcome::Done)
+            }
+            None if self.keep_mail(&to, from, data) => Ok(Outcome::Done),
+            None => Err(target_not_found()),
+        }
     }
 
     fn set_metadata(

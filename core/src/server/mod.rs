@@ -21,6 +21,7 @@ mod files;
 mod history;
 mod identity;
 mod input;
+mod mail;
 mod membership;
 mod memory;
 mod messages;
@@ -77,6 +78,7 @@ pub use explain::{MessageName, Verdict};
 use files::Files;
 pub(crate) use files::NextBinary;
 use history::Histories;
+pub(crate) use mail::Mail;
 pub use memory::Memory;
 use refusals::Refusals;
 pub use refusals::Refused;
@@ -303,6 +305,7 @@ impl Server {
             rooms: self.rooms_held(),
             buffered_bytes: self.buffered_bytes(),
             history_bytes: self.histories.bytes(),
+            mail_lost: self.sessions.mail_lost,
             discarded: self.outboxes.discarded_messages,
             coalesced_pongs: self.outboxes.coalesced_pongs,
             ..self.stats

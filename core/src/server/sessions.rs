@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 use super::admission::Refused;
 use super::closing::Goodbye;
 use super::deadlines::Deadline;
+use super::mail::Mail;
 use super::messages::{Outcome, refusal};
 use super::{Drain, News, Server};
 use crate::cluster::link::Freight;
-use crate::cluster::message::{Answer, Granted, Reply, Request, Who};
+use crate::cluster::message::{Answer, Granted, Luggage, Request, Who};
 use crate::config;
 use crate::dialect::json::MetadataLimits;
 use crate::error::ErrorCode;
@@ -35,6 +36,10 @@ pub(super) struct Sessions {
     held: BTreeMap<ClientId, Entry>,
     /// Those that nobody has, in the order in which they end.
     parked: BTreeSet<(Instant, ClientId)>,
+    /// Memory of the mail of all sessions of this shard.
+    pub(super) mail_bytes: usize,
+    /// Messages that were not kept as it was too much.
+    pub(super) mail_lost: u64,
 }
 
 #[derive(Debug)]
@@ -51,10 +56,12 @@ enum Held {
     Moving {
         from: ConnectionId,
         to: Option<Claimer>,
+        /// What is sent to it meanwhile.
+        mail: Option<Box<Mail>>,
     },
     Parked {
         until: Instant,
-        metadata: Option<Box<str>>,
+        luggage: Luggage,
     },
 }
 
@@ -84,6 +91,8 @@ impl Sessions {
             key: hash.finalize().into(),
             held: BTreeMap::new(),
             parked: BTreeSet::new(),
+            mail_bytes: 0,
+            mail_lost: 0,
         }
     }
 
@@ -142,38 +151,64 @@ impl Sessions {
         self.held.insert(client, Entry { lives, held });
     }
 
-    /// Gives a session to a connection; the metadata that was kept with it.
+    /// Gives a session to a connection, with what was kept of it.
     fn grant(&mut self, client: ClientId, to: ConnectionId) -> Granted {
         let lives = self.lives(&client).saturating_add(1);
-        let metadata = self.remove(client);
+        let luggage = self.remove(client).unwrap_or_default();
         self.insert(client, Held::At(to), lives);
         Granted {
             client,
             lives,
-            metadata,
+            luggage,
         }
     }
 
-    /// Forgets a session; the metadata that was kept with it.
-    fn remove(&mut self, client: ClientId) -> Option<Box<str>> {
+    /// Forgets a session; what was kept of it.
+    fn remove(&mut self, client: ClientId) -> Option<Luggage> {
         match self.held.remove(&client)?.held {
-            Held::At(_) | Held::Moving { .. } => None,
-            Held::Parked { until, metadata } => {
+            Held::At(_) => None,
+            Held::Moving { mail, .. } => Some(Luggage {
+                metadata: None,
+                mail,
+            }),
+            Held::Parked { until, luggage } => {
                 self.parked.remove(&(until, client));
-                metadata
+                Some(luggage)
             }
+        }
+    }
+
+    /// A session is over.
+    fn end(&mut self, client: ClientId) {
+        if let Some(luggage) = self.remove(client) {
+            self.hands_over(&luggage);
+        }
+    }
+
+    /// Where mail is put for a client that has no connection.
+    pub(super) fn mail_mut(&mut self, client: &ClientId) -> Option<&mut Option<Box<Mail>>> {
+        if self.held.is_empty() {
+            return None;
+        }
+        match self.get_mut(client)? {
+            Held::At(_) => None,
+            Held::Moving { mail, .. } => Some(mail),
+            Held::Parked { luggage, .. } => Some(&mut luggage.mail),
         }
     }
 
     /// Memory of it, estimated.
     pub(super) fn heap_bytes(&self) -> usize {
-        let metadata = self.held.values().filter_map(|entry| match &entry.held {
-            Held::At(_) | Held::Moving { .. } => None,
-            Held::Parked { metadata, .. } => metadata.as_deref(),
+        let luggage = self.held.values().map(|entry| match &entry.held {
+            Held::At(_) => 0,
+            Held::Moving { mail, .. } => {
+                mail.as_deref().map_or(0, |it| size_of_val(it) + it.bytes())
+            }
+            Held::Parked { luggage, .. } => luggage.heap_bytes(),
         });
         self.held.len() * size_of::<(ClientId, Entry)>()
             + self.parked.len() * size_of::<(Instant, ClientId)>()
-            + metadata.map(str::len).sum::<usize>()
+            + luggage.sum::<usize>()
     }
 }
 
@@ -189,10 +224,15 @@ impl Server {
         if self.config.sessions.window_ms == 0 {
             return Err(refusal(ErrorCode::Forbidden, "Sessions cannot be resumed"));
         }
-        let Some(Former { client, secret }) = former else {
-            self.tell_session(index, false, asked);
+        let Some(former) = former else {
+            self.tell_session(index, (false, None), asked);
             return Ok(Outcome::Replied);
         };
+        let Former {
+            client,
+            secret,
+            after,
+        } = former;
         self.check_has_begun_nothing(index)?;
         let Some(owner) = self.shard_of(&client) else {
             return Err(unknown());
@@ -204,7 +244,7 @@ impl Server {
             return Ok(Outcome::Done);
         };
         // Its own shard does not fail without it.
-        let ticket = self.wait_for_session(index, owner, client, asked);
+        let ticket = self.wait_for_session(index, owner, former, asked);
         if owner != self.shard {
             self.ask(owner, Request::Claim { who, ticket });
             return Ok(Outcome::Later);
@@ -215,7 +255,7 @@ impl Server {
         }
         match claim {
             Claim::Granted(granted) => {
-                self.take_up(index, &granted, asked);
+                self.take_up(index, granted, after, asked);
                 Ok(Outcome::Replied)
             }
             Claim::Later => Ok(Outcome::Later),
@@ -259,7 +299,7 @@ impl Server {
             }
             Some(Held::Moving { to, .. }) => {
                 if let Some(other) = to.replace(Claimer { connection, ticket }) {
-                    self.answer_claimer(other, Answer::Overtaken);
+                    self.reply_over(other.connection, other.ticket, Answer::Overtaken);
                 }
                 return Claim::Later;
             }
@@ -276,34 +316,21 @@ impl Server {
             return Claim::Granted(self.sessions.grant(client, connection));
         }
         if from.shard() == self.shard {
-            let metadata = self.replace(from, &client);
+            let luggage = self.replace(from, &client);
             let granted = self.sessions.grant(client, connection);
-            return Claim::Granted(Granted {
-                metadata,
-                ..granted
-            });
+            return Claim::Granted(Granted { luggage, ..granted });
         }
         let to = Some(Claimer { connection, ticket });
         let lives = self.sessions.lives(&client);
-        self.sessions
-            .insert(client, Held::Moving { from, to }, lives);
+        let mail = None;
+        let moving = Held::Moving { from, to, mail };
+        self.sessions.insert(client, moving, lives);
         let request = Request::Replace {
             holder: from,
             client,
         };
         self.ask(from.shard(), request);
         Claim::Later
-    }
-
-    /// Answers who claims a session, here or elsewhere.
-    fn answer_claimer(&mut self, claimer: Claimer, answer: Answer) {
-        let Claimer { connection, ticket } = claimer;
-        if connection.shard() == self.shard {
-            let to = connection;
-            self.answered(Reply { to, ticket, answer });
-        } else {
-            self.reply_over(connection, ticket, answer);
-        }
     }
 
     fn may_resume(&self, index: u32) -> bool {
@@ -314,50 +341,66 @@ impl Server {
 
     /// A session of a client here goes on elsewhere: the shard that decides about it is told when that is so.
     pub(super) fn replace_for(&mut self, from: ShardId, holder: ConnectionId, client: ClientId) {
-        let metadata = self.replace(holder, &client);
+        let luggage = self.replace(holder, &client);
+        self.sessions.hands_over(&luggage);
         let request = Request::Replaced {
             holder,
             client,
-            metadata,
+            luggage,
         };
         self.ask(from, request);
     }
 
     /// A session that is claimed is nobody's any more: now it is the claimer's, or waits for another one if that has gone.
-    pub(super) fn replaced(
-        &mut self,
-        holder: ConnectionId,
-        client: ClientId,
-        metadata: Option<Box<str>>,
-    ) {
-        let Some(&Held::Moving { from, to }) = self.sessions.get(&client) else {
-            return;
+    pub(super) fn replaced(&mut self, holder: ConnectionId, client: ClientId, luggage: Luggage) {
+        let to = match self.sessions.get(&client) {
+            Some(&Held::Moving { from, to, .. }) if from == holder => to,
+            _ => return self.sessions.hands_over(&luggage),
         };
-        if from != holder {
-            return;
-        }
         match to {
             Some(claimer) => {
-                let granted = self.sessions.grant(client, claimer.connection);
-                let granted = Granted {
-                    metadata,
-                    ..granted
-                };
-                self.answer_claimer(claimer, Answer::Claimed(granted));
+                let mut granted = self.sessions.grant(client, claimer.connection);
+                let later = core::mem::replace(&mut granted.luggage, luggage).mail;
+                self.append_mail(&mut granted.luggage, later);
+                let answer = Answer::Claimed(granted);
+                self.reply_over(claimer.connection, claimer.ticket, answer);
             }
-            None => self.park(client, metadata),
+            None => {
+                let lives = self.sessions.lives(&client);
+                let later = self.sessions.remove(client).unwrap_or_default().mail;
+                let mut luggage = luggage;
+                self.append_mail(&mut luggage, later);
+                self.park(client, luggage, lives);
+            }
         }
     }
 
-    /// Closes a connection whose session goes on on another one; its metadata goes along.
-    fn replace(&mut self, holder: ConnectionId, client: &ClientId) -> Option<Box<str>> {
-        let index = self.connections.resolve(holder)?;
+    /// Mail that came while the rest was on its way comes after it.
+    fn append_mail(&mut self, luggage: &mut Luggage, later: Option<Box<Mail>>) {
+        let Some(later) = later else {
+            return;
+        };
+        let before = luggage.mail_bytes() + later.bytes();
+        let mail = luggage.mail.get_or_insert_default();
+        mail.append(*later, &self.config.sessions);
+        self.sessions.mail_is_gone(before - mail.bytes());
+    }
+
+    /// Closes a connection whose session goes on on another one; what goes with it.
+    fn replace(&mut self, holder: ConnectionId, client: &ClientId) -> Luggage {
+        let Some(index) = self.connections.resolve(holder) else {
+            return Luggage::default();
+        };
         if self.client_id(index).as_ref() != Some(client) {
-            return None;
+            return Luggage::default();
         }
-        let metadata = metadata_of(self.connections.get(index)?.session()?);
+        let session = self
+            .connections
+            .get_mut(index)
+            .and_then(|c| c.session_mut());
+        let luggage = session.map_or_else(Luggage::default, pack);
         self.close_replaced(index);
-        metadata
+        luggage
     }
 
     /// Closes a connection in favour of a later one.
@@ -368,17 +411,27 @@ impl Server {
     }
 
     /// It has been decided that a session is a client's.
-    pub(super) fn claimed(&mut self, index: u32, granted: &Granted, asked: Asked<'_>) {
+    pub(super) fn claimed(
+        &mut self,
+        index: u32,
+        granted: Granted,
+        after: Option<u64>,
+        asked: Asked<'_>,
+    ) {
         if let Some(connection) = self.connections.id(index) {
-            let Granted { client, lives, .. } = *granted;
+            let Granted { client, lives, .. } = granted;
             self.sessions.insert(client, Held::At(connection), lives);
         }
-        self.take_up(index, granted, asked);
+        self.take_up(index, granted, after, asked);
     }
 
     /// From now on a client is who it was.
-    fn take_up(&mut self, index: u32, granted: &Granted, asked: Asked<'_>) {
-        let Granted { client, lives, .. } = *granted;
+    fn take_up(&mut self, index: u32, granted: Granted, after: Option<u64>, asked: Asked<'_>) {
+        let Granted {
+            client,
+            lives,
+            luggage,
+        } = granted;
         let limits = MetadataLimits {
             max_bytes: self.config.limits.max_metadata_bytes,
             max_keys: self.config.limits.max_metadata_keys,
@@ -388,11 +441,11 @@ impl Server {
             .get_mut(index)
             .and_then(|c| c.session_mut())
         else {
-            return;
+            return self.sessions.hands_over(&luggage);
         };
         let extra = session.extra_mut();
-        (extra.client, extra.lives) = (Some(client), lives);
-        if let Some(metadata) = granted.metadata.as_deref() {
+        (extra.client, extra.lives, extra.mail) = (Some(client), lives, luggage.mail);
+        if let Some(metadata) = luggage.metadata.as_deref() {
             // What it has set since goes over what it had; both have held to these limits, and together may not.
             let since = core::mem::take(&mut extra.metadata);
             let _ = extra.metadata.merge(metadata, &limits);
@@ -400,11 +453,17 @@ impl Server {
         }
         self.stats.resumed += 1;
         self.news.push_back(News::Resumed(index, client));
-        self.tell_session(index, true, asked);
+        self.tell_session(index, (true, after), asked);
+        self.tell_missed_mail(index, after.unwrap_or_default());
     }
 
-    /// Tells a client what it has to keep to come back.
-    fn tell_session(&mut self, index: u32, resumed: bool, asked: Asked<'_>) {
+    /// Tells a client what it has to keep to come back, and what it has missed.
+    fn tell_session(
+        &mut self,
+        index: u32,
+        (resumed, after): (bool, Option<u64>),
+        asked: Asked<'_>,
+    ) {
         let Some(session) = self
             .connections
             .get_mut(index)
@@ -416,12 +475,15 @@ impl Server {
         let Some(client) = self.client_id(index) else {
             return;
         };
+        let (last, gap) = self.mail_position(index, after);
         let told = Told {
             client,
             secret: self.sessions.secret(&client),
             resumed,
             window_ms: self.config.sessions.window_ms,
             away_ms: self.config.sessions.away_ms,
+            last,
+            gap,
         };
         self.send(index, &ServerMessage::Session(told), asked);
     }
@@ -432,23 +494,27 @@ impl Server {
     pub(super) fn end_session(
         &mut self,
         index: u32,
-        session: &Session,
+        session: &mut Session,
         client: ClientId,
         (cause, code): (CloseCause, u16),
     ) -> bool {
+        let luggage = pack(session);
         let extra = session.extra.as_deref();
         if !extra.is_some_and(|extra| extra.resumable) || self.drain != Drain::No {
+            self.sessions.hands_over(&luggage);
             return false;
         }
         let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))
         else {
+            self.sessions.hands_over(&luggage);
             return false;
         };
         let own = self.sessions.connection(&client);
         if cause == CloseCause::Replaced {
+            self.sessions.hands_over(&luggage);
             // Who has it now the owner knows, and has been told here if that is another client of this shard.
             if owner != self.shard && own == Some(connection) {
-                self.sessions.remove(client);
+                self.sessions.end(client);
             }
             return self.config.sessions.away_ms > 0;
         }
@@ -459,50 +525,56 @@ impl Server {
             client,
             lives: 0,
         };
-        let metadata = keeps.then(|| metadata_of(session));
-        if owner == self.shard {
-            self.release(who, metadata);
+        if owner == self.shard && keeps {
+            self.release(who, Some(luggage));
+        } else if owner == self.shard {
+            self.sessions.hands_over(&luggage);
+            self.release(who, None);
         } else {
-            self.sessions.remove(client);
-            self.ask(owner, Request::Release { who, metadata });
+            self.sessions.end(client);
+            self.sessions.hands_over(&luggage);
+            let luggage = keeps.then_some(luggage);
+            self.ask(owner, Request::Release { who, luggage });
         }
         keeps && self.config.sessions.away_ms > 0
     }
 
-    /// A client is gone whose id was made here: its session is kept for a while, with its metadata, or is over.
-    pub(super) fn release(&mut self, who: Who, kept: Option<Option<Box<str>>>) {
+    /// A client is gone whose id was made here: its session is kept for a while, with what goes with it, or is over.
+    pub(super) fn release(&mut self, who: Who, kept: Option<Luggage>) {
         let Who {
             connection, client, ..
         } = who;
-        match self.sessions.get(&client) {
+        let holds = match self.sessions.get(&client) {
             Some(Held::Moving { from, .. }) if *from == connection => {
-                return self.replaced(connection, client, kept.flatten());
+                return self.replaced(connection, client, kept.unwrap_or_default());
             }
-            Some(Held::At(at)) if *at != connection => return,
-            Some(Held::Moving { .. } | Held::Parked { .. }) => return,
-            Some(Held::At(_)) | None => {}
-        }
+            Some(Held::At(at)) => *at == connection,
+            Some(Held::Moving { .. } | Held::Parked { .. }) => false,
+            None => true,
+        };
         match kept {
-            Some(metadata) => self.park(client, metadata),
-            None => {
-                self.sessions.remove(client);
+            Some(luggage) if holds => {
+                let lives = self.sessions.lives(&client);
+                self.park(client, luggage, lives);
             }
+            Some(luggage) => self.sessions.hands_over(&luggage),
+            None if holds => self.sessions.end(client),
+            None => {}
         }
     }
 
     /// Keeps a session that nobody has, if there is a place for it.
-    fn park(&mut self, client: ClientId, metadata: Option<Box<str>>) {
+    fn park(&mut self, client: ClientId, luggage: Luggage, lives: u32) {
         if self.sessions.is_full(&self.config.sessions) {
-            self.sessions.remove(client);
-            return;
+            self.sessions.end(client);
+            return self.sessions.hands_over(&luggage);
         }
         let window = Duration::from_millis(self.config.sessions.window_ms);
         let until = self.now.mono + window;
         if self.sessions.parked.is_empty() {
             self.deadlines.insert(until, Deadline::Sessions);
         }
-        let lives = self.sessions.lives(&client);
-        let parked = Held::Parked { until, metadata };
+        let parked = Held::Parked { until, luggage };
         self.sessions.insert(client, parked, lives);
     }
 
@@ -514,7 +586,7 @@ impl Server {
                 return;
             }
             self.steps.one();
-            self.sessions.remove(client);
+            self.sessions.end(client);
         }
     }
 
@@ -541,11 +613,14 @@ impl Server {
             client: granted.client,
             lives: granted.lives,
         };
-        let metadata = Some(granted.metadata);
         match self.shard_of(&who.client) {
-            Some(owner) if owner == self.shard => self.release(who, metadata),
-            Some(owner) => self.ask(owner, Request::Release { who, metadata }),
-            None => {}
+            Some(owner) if owner == self.shard => self.release(who, Some(granted.luggage)),
+            Some(owner) => {
+                self.sessions.hands_over(&granted.luggage);
+                let luggage = Some(granted.luggage);
+                self.ask(owner, Request::Release { who, luggage });
+            }
+            None => self.sessions.hands_over(&granted.luggage),
         }
     }
 
@@ -586,7 +661,7 @@ impl Server {
             match &mut entry.held {
                 Held::At(at) if at.shard() == shard => gone.push(who(*at)),
                 Held::At(at) => in_use.push(who(*at)),
-                Held::Moving { from, to } => {
+                Held::Moving { from, to, .. } => {
                     to.take_if(|claimer| claimer.connection.shard() == shard);
                     if from.shard() == shard {
                         gone.push(who(*from));
@@ -596,7 +671,7 @@ impl Server {
             }
         }
         for who in gone {
-            self.release(who, Some(None));
+            self.release(who, Some(Luggage::default()));
         }
         for who in in_use {
             if self.place_of(&who.client) == Some(shard) {
@@ -639,9 +714,16 @@ fn is_goodbye(cause: CloseCause, code: u16) -> bool {
     }
 }
 
-fn metadata_of(session: &Session) -> Option<Box<str>> {
-    let metadata = &session.extra.as_deref()?.metadata;
-    (!metadata.is_empty()).then(|| metadata.as_json().into())
+/// Takes out of a session what goes with it to its next connection.
+fn pack(session: &mut Session) -> Luggage {
+    let Some(extra) = session.extra.as_deref_mut() else {
+        return Luggage::default();
+    };
+    let metadata = &extra.metadata;
+    Luggage {
+        metadata: (!metadata.is_empty()).then(|| metadata.as_json().into()),
+        mail: extra.mail.take(),
+    }
 }
 
 const fn unknown() -> Refused {

@@ -211,6 +211,8 @@ pub(crate) struct Extra {
     pub(crate) lives: u32,
     /// It has the means to come back.
     pub(crate) resumable: bool,
+    /// What was sent to it alone, if it has.
+    pub(crate) mail: Option<Box<crate::server::Mail>>,
     /// It takes several replies in one message.
     pub(crate) batches: bool,
     /// What is left of a batch that had to stop.

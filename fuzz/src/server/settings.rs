@@ -106,6 +106,9 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             window_ms: 200,
             away_ms: if bit(times, 7) { 50 } else { 0 },
             max_parked: 2,
+            mail_messages: 2,
+            mail_bytes: 400,
+            max_mail_bytes: 500,
         };
     }
     config.room_names.allowed_punctuation = bit(times, 4).then(|| "\"-".to_owned());

@@ -164,7 +164,10 @@ function toJson({ name, timestamp, fields }, from) {
     return { ...others, messages, more: set(0), ...gap, ...(set(1) && { reset: true }) };
   }
   if (name === 'resumed') message.complete = set(1);
-  if (name === 'session') message.resumed = set(0);
+  if (name === 'session') {
+    const { gapFrom, gapTo, ...others } = message;
+    return { ...others, resumed: set(0), ...(set(1) && { gap: { from: gapFrom, to: gapTo } }) };
+  }
   if (name === 'member_left') message.reason = REASONS[message.reason];
   for (const after of ['retryAfterMs', 'reconnectAfterMs']) {
     if (message[after] === NOT_TOLD) delete message[after];

@@ -52,6 +52,9 @@ fn defaults_are_what_is_documented() {
     assert_eq!(config.sessions.window_ms, 60_000);
     assert_eq!(config.sessions.away_ms, 10_000);
     assert_eq!(config.sessions.max_parked, 65_536);
+    assert_eq!(config.sessions.mail_messages, 100);
+    assert_eq!(config.sessions.mail_bytes, 65_536);
+    assert_eq!(config.sessions.max_mail_bytes, 16_777_216);
 
     assert_eq!(config.heartbeat.interval_ms, 30_000);
     assert_eq!(config.heartbeat.timeout_ms, 30_000);

@@ -384,3 +384,155 @@ fn nothing_is_left_when_all_is_over() {
     assert_eq!(world.stats().rooms, 0);
     world.assert_empty();
 }
+
+/// The offsets and data of the messages to a client alone.
+fn mail(world: &mut World, peer: Peer) -> Vec<(u64, Value)> {
+    let all = world.all(peer).into_iter();
+    let mail = all.filter(|message| message["type"] == "private_message");
+    mail.map(|it| {
+        (
+            it["offset"].as_u64().expect("an offset"),
+            it["data"].clone(),
+        )
+    })
+    .collect()
+}
+
+fn write(world: &mut World, from: Peer, to: &Value, data: impl Into<Value>) {
+    let message = json!({"type": "private_message", "to": to, "data": data.into(), "id": 1});
+    assert_eq!(world.request(from, &message)["type"], "ack");
+}
+
+/// What comes of a resume with an offset: the answer, and the mail behind it.
+fn resume_after(
+    world: &mut World,
+    session: &Value,
+    after: u64,
+) -> (Peer, Value, Vec<(u64, Value)>) {
+    let peer = world.connect();
+    let mut resume = resume(session);
+    resume["after"] = after.into();
+    let answer = world.request(peer, &resume);
+    let mail = mail(world, peer);
+    (peer, answer, mail)
+}
+
+#[test]
+fn mail_waits_for_who_comes_back() {
+    let (mut world, ada, bob, session) = scene();
+    let id = session["clientId"].clone();
+    write(&mut world, ada, &id, 1);
+    write(&mut world, ada, &id, 2);
+    assert_eq!(mail(&mut world, bob), [(1, 1.into()), (2, 2.into())]);
+    // Who has no session has no offsets.
+    let other = world.id(ada).to_owned();
+    write(&mut world, bob, &other.into(), 0);
+    assert_eq!(world.expect(ada, "private_message").get("offset"), None);
+    // Of the third it is not known whether it has come.
+    write(&mut world, ada, &id, 3);
+    world.reset(bob);
+    write(&mut world, ada, &id, 4);
+    world.advance_ms(AWAY_MS);
+    write(&mut world, ada, &id, 5);
+    let (back, answer, missed) = resume_after(&mut world, &session, 2);
+    assert_eq!((&answer["last"], answer.get("gap")), (&json!(5), None));
+    assert_eq!(missed, [(3, 3.into()), (4, 4.into()), (5, 5.into())]);
+    write(&mut world, ada, &id, 6);
+    assert_eq!(mail(&mut world, back), [(6, 6.into())]);
+    // The one that takes the place gets it, too, and without an offset all that is kept.
+    let third = come_back(&mut world, &session);
+    let all = mail(&mut world, third);
+    assert_eq!(
+        all.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5, 6]
+    );
+    // Bytes, and the binary dialect, are carried as they are.
+    world.reset(third);
+    let bytes =
+        json!({"type": "private_message", "to": id, "data": "AAE=", "encoding": "base64", "id": 1});
+    assert_eq!(world.request(ada, &bytes)["type"], "ack");
+    let back = world.connect();
+    let mut resume = resume(&session);
+    resume["after"] = 6.into();
+    world.request(back, &resume);
+    let told = world.expect(back, "private_message");
+    assert_eq!(
+        (&told["data"], &told["encoding"], &told["offset"]),
+        (&json!("AAE="), &json!("base64"), &json!(7))
+    );
+    // When the session is over, it is nobody's.
+    world.reset(back);
+    world.advance_ms(WINDOW_MS);
+    let late = json!({"type": "private_message", "to": id, "data": 1});
+    assert_eq!(world.refused(ada, &late), "target_not_found");
+}
+
+#[test]
+fn mail_that_is_not_kept_is_missing() {
+    let mut config = config();
+    config.sessions.mail_messages = 3;
+    let mut world = World::new(config);
+    let (ada, bob) = (world.connect(), world.connect());
+    let session = session(&mut world, bob);
+    let id = session["clientId"].clone();
+    world.reset(bob);
+    for number in 1..=5 {
+        write(&mut world, ada, &id, number);
+    }
+    let (back, answer, missed) = resume_after(&mut world, &session, 0);
+    assert_eq!(answer["gap"], json!({"from": 1, "to": 2}));
+    assert_eq!(missed.len(), 3);
+    world.reset(back);
+    let large = "x".repeat(70_000);
+    write(&mut world, ada, &id, large);
+    let (_, answer, missed) = resume_after(&mut world, &session, 5);
+    assert_eq!(answer["gap"], json!({"from": 6, "to": 6}));
+    assert_eq!(missed, []);
+}
+
+#[test]
+fn all_mail_together_has_a_bound() {
+    let mut config = config();
+    config.sessions.max_mail_bytes = 1_000;
+    let mut world = World::alone(config);
+    let ada = world.connect();
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        let peer = world.connect();
+        sessions.push(session(&mut world, peer));
+        world.reset(peer);
+    }
+    for session in &sessions {
+        let id = session["clientId"].clone();
+        write(&mut world, ada, &id, "x".repeat(900));
+    }
+    assert_eq!(world.stats().mail_lost, 1);
+    let (_, answer, missed) = resume_after(&mut world, &sessions[2], 0);
+    assert_eq!(
+        (&answer["gap"], missed.len()),
+        (&json!({"from": 1, "to": 1}), 0)
+    );
+    // What is over makes room.
+    let (first, _, missed) = resume_after(&mut world, &sessions[0], 0);
+    assert_eq!(missed.len(), 1);
+    world.send_frame(first, Opcode::Close, &1000_u16.to_be_bytes());
+    world.advance_ms(WINDOW_MS);
+    let peer = world.connect();
+    let next = session(&mut world, peer);
+    write(&mut world, ada, &next["clientId"].clone(), "x".repeat(900));
+    assert_eq!(world.stats().mail_lost, 1);
+}
+
+#[test]
+fn where_mail_is_off_nobody_is_there() {
+    let mut config = config();
+    config.sessions.mail_messages = 0;
+    let mut world = World::new(config);
+    let (ada, bob) = (world.connect(), world.connect());
+    let session = session(&mut world, bob);
+    let message = json!({"type": "private_message", "to": session["clientId"], "data": 1});
+    world.send(ada, &message);
+    assert_eq!(world.expect(bob, "private_message").get("offset"), None);
+    world.reset(bob);
+    assert_eq!(world.refused(ada, &message), "target_not_found");
+}

@@ -161,13 +161,23 @@ fn slow_links_show_no_blink() {
             stall_us: 100_000,
         });
         let join = json!({"type": "join", "room": room});
+        let mut inbox = Inbox::default();
         for _ in 0..6 {
+            for _ in 0..rng.below(4) {
+                inbox.posted += 1;
+                let data = inbox.posted;
+                let send = json!({"type": "private_message", "to": session["clientId"], "data": data, "id": data});
+                world.post_json(friend, &send);
+            }
+            inbox.read(&world.all(at), seed);
             if rng.one_in(2) {
                 world.reset(at);
                 world.advance_ms(rng.below(100) as u64);
             }
             at = connect_to(&mut world, rng.below(3) as u8);
-            world.post_json(at, &resume(&session));
+            let mut resume = resume(&session);
+            resume["after"] = inbox.last.into();
+            world.post_json(at, &resume);
             if rng.one_in(2) {
                 world.advance_ms(rng.below(100) as u64);
             }
@@ -175,8 +185,15 @@ fn slow_links_show_no_blink() {
             world.advance_ms(rng.below(600) as u64);
         }
         world.advance_ms(2 * AWAY_MS);
-        let heard = world.all(friend);
+        let told = world.all(friend);
+        let (outcomes, heard): (Vec<_>, Vec<_>) =
+            told.iter().partition(|it| it.get("id").is_some());
         assert!(heard.is_empty(), "seed {seed}: {heard:?}");
+        assert_eq!(outcomes.len() as u64, inbox.posted, "seed {seed}");
+        inbox.read(&world.all(at), seed);
+        let acks = outcomes.iter().filter(|it| it["type"] == "ack");
+        let sent: Vec<_> = acks.filter_map(|it| it["id"].as_u64()).collect();
+        assert_eq!(inbox.got, sent, "seed {seed}");
         let members = json!({"type": "members", "room": room, "metadata": true});
         world.post_json(friend, &members);
         world.advance_ms(1_000);
@@ -197,6 +214,24 @@ fn slow_links_show_no_blink() {
             1,
             "seed {seed}"
         );
+    }
+}
+
+/// What a client has of what was sent to it alone, over all its connections.
+#[derive(Default)]
+struct Inbox {
+    posted: u64,
+    last: u64,
+    got: Vec<u64>,
+}
+
+impl Inbox {
+    fn read(&mut self, told: &[Value], seed: u64) {
+        for message in told.iter().filter(|it| it["type"] == "private_message") {
+            assert_eq!(message["offset"], self.last + 1, "seed {seed}: {message}");
+            self.last += 1;
+            self.got.push(message["data"].as_u64().expect("a number"));
+        }
     }
 }
 

@@ -90,15 +90,7 @@ fn message<'a>(
         registry::LEAVE => ClientMessage::Leave {
             room: payload.text()?.into(),
         },
-        registry::RESUME => {
-            let flags = payload.flags(bits::RESUME_FORMER)?;
-            let client = flags.if_set(bits::RESUME_FORMER, || payload.client())?;
-            let secret = flags.if_set(bits::RESUME_FORMER, || payload.secret())?;
-            let former = client.zip(secret);
-            ClientMessage::Resume {
-                former: former.map(|(client, secret)| Former { client, secret }),
-            }
-        }
+        registry::RESUME => resume(payload)?,
         registry::MEMBERS => members(payload)?,
         registry::HISTORY => history(payload)?,
         registry::TYPING_START => ClientMessage::TypingStart {
@@ -134,6 +126,22 @@ fn message<'a>(
                 .ok_or(UNKNOWN_TYPE);
         }
     })
+}
+
+fn resume<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {
+    let flags = payload.flags(bits::RESUME_FORMER | bits::RESUME_AFTER)?;
+    let client = flags.if_set(bits::RESUME_FORMER, || payload.client())?;
+    let secret = flags.if_set(bits::RESUME_FORMER, || payload.secret())?;
+    let after = flags.if_set(bits::RESUME_AFTER, || payload.u64())?;
+    let former = client.zip(secret).map(|(client, secret)| Former {
+        client,
+        secret,
+        after,
+    });
+    if former.is_none() && after.is_some() {
+        return Err(Refusal::bad_message("`after` goes with a session"));
+    }
+    Ok(ClientMessage::Resume { former })
 }
 
 fn members<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {

@@ -63,7 +63,8 @@ const fn kind(message: &ServerMessage<'_>) -> u8 {
         ServerMessage::Broadcast { .. } => registry::BROADCAST,
         ServerMessage::RoomMessage { offset: None, .. } => registry::ROOM_MESSAGE,
         ServerMessage::RoomMessage { .. } => registry::KEPT_MESSAGE,
-        ServerMessage::PrivateMessage { .. } => registry::PRIVATE_MESSAGE,
+        ServerMessage::PrivateMessage { offset: None, .. } => registry::PRIVATE_MESSAGE,
+        ServerMessage::PrivateMessage { .. } => registry::KEPT_PRIVATE_MESSAGE,
         ServerMessage::MetadataUpdated { .. } => registry::METADATA_UPDATED,
         ServerMessage::MemberUpdated { .. } => registry::MEMBER_UPDATED,
         ServerMessage::UserTyping { .. } => registry::USER_TYPING,
@@ -94,11 +95,18 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
         ServerMessage::Welcome(ref welcome) => write_welcome(out, welcome),
         ServerMessage::Session(ref session) => {
             put_number(out, number);
-            out.push(flag(bits::SESSION_RESUMED, session.resumed));
+            out.push(
+                flag(bits::SESSION_RESUMED, session.resumed)
+                    | flag(bits::SESSION_GAP, session.gap.is_some()),
+            );
             put_client(out, session.client);
             out.extend_from_slice(&session.secret.0);
             put_u64(out, session.window_ms);
             put_u64(out, session.away_ms);
+            put_u64(out, session.last);
+            for end in session.gap.iter().flat_map(|gap| [gap.from, gap.to]) {
+                put_u64(out, end);
+            }
         }
         ServerMessage::Pong {
             client_timestamp, ..
@@ -210,8 +218,15 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
                 write_metadata(out, metadata, members.len().min(MAX_LISTED));
             }
         }
-        ServerMessage::Broadcast { from, data, .. }
-        | ServerMessage::PrivateMessage { from, data, .. } => envelope(out, from, None, data),
+        ServerMessage::Broadcast { from, data, .. } => envelope(out, from, None, data),
+        ServerMessage::PrivateMessage {
+            from, data, offset, ..
+        } => {
+            if let Some(offset) = offset {
+                put_u64(out, offset);
+            }
+            envelope(out, from, None, data);
+        }
         ServerMessage::RoomMessage {
             room,
             from,

@@ -283,7 +283,9 @@ pub(crate) mod bits {
     pub(crate) const HISTORY_LIMIT: u8 = 8;
     pub(crate) const JOIN_EPOCH: u8 = 1;
     pub(crate) const RESUME_FORMER: u8 = 1;
+    pub(crate) const RESUME_AFTER: u8 = 2;
     pub(crate) const SESSION_RESUMED: u8 = 1;
+    pub(crate) const SESSION_GAP: u8 = 2;
     pub(crate) const RESUMED_POSITION: u8 = 1;
     pub(crate) const RESUMED_COMPLETE: u8 = 2;
     pub(crate) const HISTORY_MORE: u8 = 1;

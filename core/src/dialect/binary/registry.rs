@@ -95,6 +95,8 @@ pub const BROADCAST: u8 = 0x41;
 pub const KEPT_MESSAGE: u8 = 0x42;
 /// Data for one client.
 pub const PRIVATE_MESSAGE: u8 = 0x50;
+/// Data for one client, which keeps it.
+pub const KEPT_PRIVATE_MESSAGE: u8 = 0x51;
 /// The sender has a file.
 pub const FILE_START: u8 = 0x60;
 /// The answer to that.
@@ -183,7 +185,7 @@ pub fn name_of(kind: u8) -> Option<&'static str> {
 }
 
 /// Every type in use, in ascending order.
-pub const REGISTRY: [Entry; 50] = [
+pub const REGISTRY: [Entry; 51] = [
     server(
         WELCOME,
         "welcome",
@@ -249,13 +251,13 @@ pub const REGISTRY: [Entry; 50] = [
     client(
         RESUME,
         "resume",
-        "number, u8 flags, [bit 0: client clientId], [bit 0: secret sessionSecret]",
+        "number, u8 flags, [bit 0: client clientId], [bit 0: secret sessionSecret], [bit 1: u64 after]",
         "",
     ),
     server(
         SESSION,
         "session",
-        "number, u8 flags, client clientId, secret sessionSecret, u64 windowMs, u64 awayMs",
+        "number, u8 flags, client clientId, secret sessionSecret, u64 windowMs, u64 awayMs, u64 last, [bit 1: u64 gapFrom], [bit 1: u64 gapTo]",
         "bit 0: resumed",
     ),
     client(JOIN, "join", "number, text room", ""),
@@ -369,6 +371,12 @@ pub const REGISTRY: [Entry; 50] = [
         "number, u8 kind, client to, rest data",
         "u8 kind, client from, rest data",
         "",
+    ),
+    server(
+        KEPT_PRIVATE_MESSAGE,
+        "private_message",
+        "u64 offset, u8 kind, client from, rest data",
+        "instead of 0x50, to a client with a session",
     ),
     client(
         FILE_START,

@@ -306,16 +306,19 @@ impl<'a> Fields<'a> {
     /// The session that a client wants back.
     fn former(&self) -> Result<Option<Former>, Refusal> {
         let (client, secret) = (present(self.client), present(self.secret));
-        if client.is_none() && secret.is_none() {
+        let after = self.offset_after()?;
+        if client.is_none() && secret.is_none() && after.is_none() {
             return Ok(None);
         }
         let client = client.and_then(string).and_then(|it| ClientId::parse(&it));
         let secret = secret
             .and_then(string)
             .and_then(|it| SessionSecret::parse(&it));
-        let former = client
-            .zip(secret)
-            .map(|(client, secret)| Former { client, secret });
+        let former = client.zip(secret).map(|(client, secret)| Former {
+            client,
+            secret,
+            after,
+        });
         former.map(Some).ok_or(Refusal::bad_message(
             "`clientId` and `sessionSecret` must both be as `session` has told them",
         ))

@@ -143,9 +143,13 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
             from,
             data,
             timestamp,
+            offset,
         } => {
             begin(out, "private_message", id);
             envelope(out, from, data, timestamp);
+            if let Some(offset) = offset {
+                number(out, history::OFFSET, offset);
+            }
         }
         ServerMessage::MetadataUpdated { metadata } => {
             begin(out, "metadata_updated", id);
@@ -234,6 +238,10 @@ fn write_session(out: &mut Vec<u8>, session: &Session) {
     flag(out, r#","resumed":"#, session.resumed);
     number(out, r#","windowMs":"#, session.window_ms);
     number(out, r#","awayMs":"#, session.away_ms);
+    number(out, r#","last":"#, session.last);
+    if let Some(gap) = session.gap {
+        history::gap(out, gap);
+    }
 }
 
 fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {

@@ -304,6 +304,7 @@ const fn pieces(kind: u8) -> &'static [Piece] {
             NUMBER,
             Flags,
             If(bits::RESUME_FORMER, &Keep(CLIENT_BYTES + SECRET_BYTES)),
+            If(bits::RESUME_AFTER, &Keep(8)),
         ],
         registry::JOIN_AGAIN => &[NUMBER, Name, Flags, Keep(8), If(bits::JOIN_EPOCH, &Keep(8))],
         registry::MEMBERS => &[

@@ -16,7 +16,7 @@ use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, TransferId,
+    Asked, Former, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -49,7 +49,7 @@ pub(super) enum For {
     History,
     Private,
     /// To go on as that client.
-    Session(ClientId),
+    Session(Former),
     /// For why it is refused.
     Refusal,
     /// To offer a file.
@@ -327,10 +327,10 @@ impl Server {
         &mut self,
         index: u32,
         shard: ShardId,
-        client: ClientId,
+        former: Former,
         asked: Asked<'_>,
     ) -> u64 {
-        self.wait(index, asked, shard, For::Session(client))
+        self.wait(index, asked, shard, For::Session(former))
     }
 
     /// A room that nobody here is in: whether it is there at all is what its home knows.
@@ -464,8 +464,8 @@ impl Server {
                 };
                 self.ask(waiting.shard, request);
             }
-            For::Session(client) => self.give_up_session(Who {
-                client: *client,
+            For::Session(former) => self.give_up_session(Who {
+                client: former.client,
                 ..who
             }),
             For::Offer(transfer) => {
@@ -557,8 +557,10 @@ impl Server {
                 self.send_accepted(index, *transfer, name, secret, *offset, asked);
                 return self.go_on_reading(index);
             }
-            (For::Session(_), Answer::Claimed(granted)) => {
-                self.claimed(index, granted, asked);
+            (For::Session(former), Answer::Claimed(_)) => {
+                if let Answer::Claimed(granted) = answer {
+                    self.claimed(index, granted, former.after, asked);
+                }
                 return self.go_on_reading(index);
             }
             (_, Answer::Overtaken) => return self.close_replaced(index),
@@ -657,16 +659,15 @@ impl Server {
         rooms: Option<&[Box<str>]>,
     ) -> Answer {
         let shared = |target: &u32| rooms.is_none_or(|rooms| self.is_in_any(*target, rooms));
-        let Some(target) = self.find_client(to).filter(shared) else {
-            return target_not_found().into();
-        };
-        let message = ServerMessage::PrivateMessage {
-            from: from.client,
-            data,
-            timestamp: self.now.unix_ms,
-        };
-        self.send_private(target, Some(from.connection), &message);
-        Answer::Sent
+        match self.find_client(to).filter(shared) {
+            Some(target) => {
+                let sender = (Some(from.connection), from.client);
+                self.deliver_privately(target, sender, data);
+                Answer::Sent
+            }
+            None if self.keep_mail(to, from.client, data) => Answer::Sent,
+            None => target_not_found().into(),
+        }
     }
 
     /// Whether a client is in one of these rooms.

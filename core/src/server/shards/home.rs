@@ -43,9 +43,15 @@ impl Server {
             Request::Replaced {
                 holder,
                 client,
-                metadata,
-            } => self.replaced(holder, client, metadata),
-            Request::Release { who, metadata } => self.release(who, metadata),
+                luggage,
+            } => {
+                self.sessions.takes_over(&luggage);
+                self.replaced(holder, client, luggage);
+            }
+            Request::Release { who, luggage } => {
+                luggage.iter().for_each(|it| self.sessions.takes_over(it));
+                self.release(who, luggage);
+            }
             Request::Unclaim { who } => self.unclaim(who),
             Request::Hold { who } => self.hold(who),
             Request::Say { room, except, said } => self.say_for(from, &room, except, &said),

@@ -221,7 +221,12 @@ impl Server {
             let load = Load::of(&item);
             match item {
                 Item::Request(request) => self.links.receive(from, load, request),
-                Item::Reply(reply) => self.answered(reply),
+                Item::Reply(reply) => {
+                    if let Answer::Claimed(granted) = &reply.answer {
+                        self.sessions.takes_over(&granted.luggage);
+                    }
+                    self.answered(reply);
+                }
                 Item::Delivery(delivery) => self.delivered(&delivery),
                 Item::File { to, transfer, told } => self.told_of_file(to, transfer, &told),
                 Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
@@ -262,8 +267,16 @@ impl Server {
         self.tell_here(room, except, delivery.said.told(), timestamp, offset);
     }
 
+    /// Answers a request, wherever it was made.
     pub(in crate::server) fn reply_over(&mut self, to: ConnectionId, ticket: u64, answer: Answer) {
         let reply = Reply { to, ticket, answer };
+        if to.shard() == self.shard {
+            // What a client here asked of another shard has come back, as it is for another client here.
+            return self.answered(reply);
+        }
+        if let Answer::Claimed(granted) = &reply.answer {
+            self.sessions.hands_over(&granted.luggage);
+        }
         self.links.push(to.shard(), Item::Reply(reply));
     }
 

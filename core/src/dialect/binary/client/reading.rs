@@ -96,13 +96,20 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
             client_timestamp: Some(ClientClock::Millis(payload.u64()?)),
         },
         registry::SESSION => {
-            let flags = payload.flags(bits::SESSION_RESUMED)?;
+            let flags = payload.flags(bits::SESSION_RESUMED | bits::SESSION_GAP)?;
             ServerMessage::Session(Session {
                 client: payload.client()?,
                 secret: payload.secret()?,
                 resumed: flags.has(bits::SESSION_RESUMED),
                 window_ms: payload.u64()?,
                 away_ms: payload.u64()?,
+                last: payload.u64()?,
+                gap: flags.if_set(bits::SESSION_GAP, || {
+                    Ok(Gap {
+                        from: payload.u64()?,
+                        to: payload.u64()?,
+                    })
+                })?,
             })
         }
         registry::ACK => ServerMessage::Ack,
@@ -156,12 +163,15 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
                 timestamp,
             }
         }
-        registry::PRIVATE_MESSAGE => {
+        registry::PRIVATE_MESSAGE | registry::KEPT_PRIVATE_MESSAGE => {
+            let kept = frame.kind == registry::KEPT_PRIVATE_MESSAGE;
+            let offset = kept.then(|| payload.u64()).transpose()?;
             let (kind, from) = (payload.kind()?, payload.client()?);
             ServerMessage::PrivateMessage {
                 from,
                 data: payload.data(kind, u32::MAX)?,
                 timestamp,
+                offset,
             }
         }
         registry::APPLICATION => ServerMessage::Application {

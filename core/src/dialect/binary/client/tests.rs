@@ -201,6 +201,7 @@ impl Parts {
         Former {
             client: self.clients[0],
             secret: SessionSecret(secret),
+            after: self.flags[0].then_some(self.longs[0]),
         }
     }
 
@@ -268,6 +269,11 @@ impl Parts {
                 resumed: self.flags[0],
                 window_ms: self.longs[0],
                 away_ms: self.longs[1],
+                last: self.longs[0],
+                gap: self.flags[1].then_some(Gap {
+                    from: self.longs[1],
+                    to: self.longs[0],
+                }),
             }),
             ServerMessage::Resumed {
                 room,
@@ -306,6 +312,7 @@ impl Parts {
                 from: client,
                 data,
                 timestamp,
+                offset: self.flags[1].then_some(self.longs[1]),
             },
             ServerMessage::MetadataUpdated {
                 metadata: &self.object,

@@ -143,10 +143,17 @@ fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
             put_str(out, user.unwrap_or_default());
         }
         ClientMessage::Resume { former } => {
-            out.push(flag(bits::RESUME_FORMER, former.is_some()));
+            let after = former.and_then(|former| former.after);
+            out.push(
+                flag(bits::RESUME_FORMER, former.is_some())
+                    | flag(bits::RESUME_AFTER, after.is_some()),
+            );
             if let Some(former) = former {
                 client(out, Some(former.client))?;
                 out.extend_from_slice(&former.secret.0);
+            }
+            if let Some(after) = after {
+                put_u64(out, after);
             }
         }
         ClientMessage::Members {

@@ -34,7 +34,14 @@ fn names_are_the_names_of_json() {
     for name in &names {
         assert!(crate::dialect::json::is_reserved_type(name) || *name == "application");
     }
-    let double = ["history", "join", "joined_room", "members", "room_message"];
+    let double = [
+        "history",
+        "join",
+        "joined_room",
+        "members",
+        "private_message",
+        "room_message",
+    ];
     assert_eq!(names.len(), REGISTRY.len() - double.len(), "{double:?}");
 }
 

@@ -180,11 +180,12 @@ fn every_message_is_read() {
             M::Resume { former: None },
         ),
         (
-            r#"{"type":"resume","sessionSecret":"AAECAwQFBgcICQoLDA0ODw","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES"}"#,
+            r#"{"type":"resume","sessionSecret":"AAECAwQFBgcICQoLDA0ODw","after":7,"clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES"}"#,
             M::Resume {
                 former: Some(Former {
                     client: ClientId::parse("client_AQIDBAUGBwgJCgsMDQ4PEBES").expect("an id"),
                     secret: SessionSecret([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]),
+                    after: Some(7),
                 }),
             },
         ),

@@ -1,7 +1,7 @@
 //! What is said of messages that are kept.
 
 use super::{ROOM, begin, envelope, flag, number, put, string};
-use crate::message::{Position, ServerMessage};
+use crate::message::{Gap, Position, ServerMessage};
 
 /// A page of a room's log; any other message is none of this module's.
 pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&str>) {
@@ -31,14 +31,19 @@ pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&
     }
     out.push(b']');
     flag(out, r#","more":"#, more);
-    if let Some(gap) = gap {
-        number(out, r#","gap":{"from":"#, gap.from);
-        number(out, r#","to":"#, gap.to);
-        out.push(b'}');
+    if let Some(missing) = gap {
+        self::gap(out, missing);
     }
     if reset {
         flag(out, r#","reset":"#, true);
     }
+}
+
+/// What is not kept.
+pub(super) fn gap(out: &mut Vec<u8>, gap: Gap) {
+    number(out, r#","gap":{"from":"#, gap.from);
+    number(out, r#","to":"#, gap.to);
+    out.push(b'}');
 }
 
 /// A room and where its log stands.

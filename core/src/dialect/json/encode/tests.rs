@@ -240,6 +240,7 @@ fn envelopes_carry_data_byte_exact() {
             from,
             data,
             timestamp,
+            offset: None,
         },
         r#"{"type":"private_message","from":"$A","data":{ "n" : 9007199254740993 },"timestamp":5}"#,
     );
@@ -278,6 +279,7 @@ fn bytes_are_base64_and_marked() {
                 from,
                 data,
                 timestamp,
+                offset: None,
             },
             &format!(r#"{{"type":"private_message",{fields}}}"#),
         );

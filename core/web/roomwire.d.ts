@@ -100,6 +100,75 @@ export interface Closed {
   wasClean: boolean;
 }
 
+/**
+ * How a file ended; each has one outcome, and `done` resolves to it and never rejects.
+ *
+ * - `complete`: it is there. Of one that was sent: how many have it, and how many have accepted it and do not; both may
+ *   be 0 only if all who had it on their way are gone. Of one that was received: the file, and whether its SHA-256 is
+ *   known to be right.
+ * - `cancelled`: by `cancel` at this end, `aborted`: by the other. `message` is what was said, untrusted.
+ * - `unreadable`: of one that was sent: it cannot be read, as it was changed or removed.
+ * - `closed`: the client was closed, or is.
+ * - anything else is what the server says, such as `too_large`, `not_member`, `transfer_limit`, `transfer_corrupt` (also
+ *   if this end has found that out), `transfer_timeout`; `transfer_lost`, and `transfer_unknown`, if the server, the sender
+ *   or this end was away for too long.
+ */
+export type FileOutcome =
+  | { code: 'complete'; completed: number; failed: number }
+  | { code: 'complete'; blob: Blob; verified: boolean }
+  | { code: 'cancelled' | 'aborted' | 'unreadable' | 'closed' | (string & {}); message?: string };
+
+/** A file on its way. */
+export interface FileTransfer<Outcome = FileOutcome> {
+  /** The server's number for it; of one that is sent once the server knows of it. */
+  readonly transfer: number | undefined;
+  readonly room: string | undefined;
+  /** What the sender calls it, for people: never a path, and untrusted. */
+  readonly name: string;
+  /** In bytes. */
+  readonly size: number;
+  /** What the sender says that it is, or empty. Untrusted. */
+  readonly mimeType: string;
+  /** How much has come, or how much everybody has who has accepted it. The event `progress` tells of more. */
+  readonly bytes: number;
+  readonly done: Promise<Outcome>;
+  /** Ends it, at the other ends too, or refuses what was offered. Nothing happens if it has ended. */
+  cancel(reason?: string): void;
+}
+
+/** A file that is sent. */
+export interface SentFile extends FileTransfer<Exclude<FileOutcome, { blob: Blob }>> {
+  readonly to: string | undefined;
+  /** Who is at it, has it, or has accepted it and does not have it, once there is progress. */
+  readonly receivers?: number;
+  readonly completed?: number;
+  readonly failed?: number;
+}
+
+/** A file that is offered, and then received. */
+export interface OfferedFile extends FileTransfer<Exclude<FileOutcome, { completed: number }>> {
+  readonly transfer: number;
+  /** The sender's client id. */
+  readonly from: string;
+  readonly hash?: string;
+  /**
+   * Takes it, into memory. Who does not want it calls `cancel`, or does nothing: it may be accepted as long as it is on
+   * its way. Returns `done`.
+   *
+   * The blob has the type that the sender says. Of what is in it nothing is known: a page must not open it as a document
+   * of its own origin.
+   */
+  accept(): OfferedFile['done'];
+}
+
+/** To whom a file goes: a room that the client is in, or a client by its id. */
+export type SendOptions = ({ room: string } | { to: string }) & {
+  /** Default: the name of a `File`, else `file`. */
+  name?: string;
+  /** Default: the type of a `Blob`. */
+  mimeType?: string;
+};
+
 export interface Events {
   /** A connection is there, the first one or another. */
   open: unknown;
@@ -122,6 +191,13 @@ export interface Events {
   room_message: RoomMessage;
   /** An own message as a room has kept it; only told after a reconnect, and by no `message`. */
   own_message: RoomMessage;
+  /**
+   * A file may be had: in a room, or by this client alone. After a reconnect it is offered again, as another object with
+   * the same `transfer`, unless it was accepted: then it goes on. The client's own are not offered to it.
+   */
+  file: OfferedFile;
+  /** More of a file has come, or is known to have come to those who take it. */
+  progress: SentFile | OfferedFile;
   resumed: Resumed;
   gap: Gap;
   reset: Reset;
@@ -219,6 +295,16 @@ export class WebSocketClient {
   /** Says something in a room. */
   say(room: string, data: unknown): Promise<Message>;
 
-  /** Ends it for good. What waits is dropped, open requests reject. */
+  /**
+   * Offers a file, and sends it as the server asks for it, in binary frames. Without a connection it waits for one. It
+   * outlasts a lost connection if that is back within the server's `files.resume_ms`.
+   *
+   * Where there is `crypto.subtle`, which only secure contexts have (https, and this machine), files of up to 128 MiB are
+   * hashed: the sender tells the server what it has sent, and the receiver compares what has come with what the server
+   * has counted. Elsewhere, and above, only sizes are compared, and received files are not `verified`.
+   */
+  sendFile(data: File | Blob | ArrayBuffer | ArrayBufferView | string, options: SendOptions): SentFile;
+
+  /** Ends it for good. What waits is dropped, open requests reject, files end. */
   close(): void;
 }

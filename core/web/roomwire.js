@@ -1,6 +1,5 @@
-// The client of roomwire for browsers: one connection that comes back by itself, the rooms that it is in, and what
-// waits while it is away. The types beside it, roomwire.d.ts, describe every option, method and event; the messages are
-// those of PROTOCOL.md. Nothing here is particular to browsers but what is asked for with `?.`.
+// The client of roomwire for browsers. roomwire.d.ts describes every option, method and event; the messages are those of
+// PROTOCOL.md. Nothing here is particular to browsers but what is asked for with `?.`.
 
 const DEFAULTS = {
   reconnectInterval: 1000,
@@ -20,58 +19,83 @@ const DEFAULTS = {
   clearTimeout: (timer) => clearTimeout(timer),
 };
 
-// Events of the client itself: a message whose `type` is one of these, such as another's bare data, is none of them.
-const OWN_EVENTS = ['open', 'message', 'close', 'state', 'dropped', 'own_message', 'maxReconnectAttemptsReached'];
-// Close codes after which the server would only close again; so it would after those of a program, 3000 and more.
+// Events of the client itself: no message is one, whatever its `type`.
+const OWN_EVENTS = [
+  ...['open', 'message', 'close', 'state', 'dropped', 'own_message', 'file', 'progress'],
+  'maxReconnectAttemptsReached',
+];
+// After these the server would only close again; so it would after those of a program, 3000 and more.
 const FINAL_CODES = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
-// So many rooms are joined at once when a connection is back: all of them might be more than the server hears at once.
+// All might be more than the server hears at once.
 const JOINS_AT_ONCE = 16;
-// How many of its own former ids a client knows: those whose messages a room may still keep.
+// Own ids that are known: a room may still keep what they said.
 const FORMER_IDS = 100;
-// A timer that is later than this was held up, by sleep or for a page in the background.
+// A timer that is later was held up.
 const LATE_MS = 1000;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 const OPEN = 1;
+// Messages wait behind no more of a file than this.
+const AHEAD_BYTES = 128 * 1024;
+const AHEAD_MS = 20;
+// Credit for so much more costs nothing.
+const CREDIT_BYTES = 16 * 1024;
+// All of it is in memory then.
+const MAX_HASHED_BYTES = 128 * 1024 * 1024;
+// Files of rooms that are joined again come by then.
+const OFFER_MS = 10000;
 
-const TEXTS = {
-  connection_lost: 'The connection was lost before the outcome was known',
-  closed: 'The client is closed',
-  left: 'The room was left before it was joined',
-  queue_full: 'Too much waits for the connection',
-  too_old: 'It waited for the connection for too long',
-};
+const fault = (code, reply) => Object.assign(new Error(reply?.message ?? code.replace('_', ' ')), { code, reply });
 
-const fault = (code, reply) => Object.assign(new Error(reply?.message ?? TEXTS[code]), { code, reply });
-
-// A promise that nobody need look at: events tell most of it, too, and Node.js ends at a rejection that is not handled.
+// Nobody need look at it: Node.js ends at a rejection that is not handled.
 const quiet = (promise) => {
   promise.catch(() => {});
   return promise;
 };
 
+// Only secure contexts have `crypto.subtle`.
+const sha256 = async (blob) => {
+  if (globalThis.crypto?.subtle && blob.size <= MAX_HASHED_BYTES) {
+    const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', await blob.arrayBuffer()));
+    return `sha256:${Array.from(hash, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  }
+};
+
+// Type, time, length; transfer, offset, bytes.
+const chunkFrame = (transfer, offset, bytes) => {
+  const frame = new Uint8Array(29 + bytes.byteLength);
+  const view = new DataView(frame.buffer);
+  view.setUint8(0, 0x62);
+  view.setUint32(9, 16 + bytes.byteLength);
+  view.setBigUint64(13, BigInt(transfer));
+  view.setBigUint64(21, BigInt(offset));
+  frame.set(new Uint8Array(bytes), 29);
+  return frame;
+};
+
 export class WebSocketClient {
   #state = 'connecting';
-  // The one connection there is, from `new WebSocket` until it is lost or given up.
+  // Until it is lost or given up.
   #socket = null;
-  // Rooms are joined again: what is sent goes out at once.
+  // Rooms are joined again: nothing waits.
   #ready = false;
   #handlers = new Map();
   #timers = new Map();
-  // Rooms that the application wants to be in, by name.
+  // Those that are wanted, by name.
   #rooms = new Map();
-  // What was asked and has no outcome yet, by id.
+  // Requests without an outcome, by id.
   #pending = new Map();
   #queue = [];
   #queuedBytes = 0;
   #serial = 0;
   #attempts = 0;
   #notBefore = 0;
-  // The server's `closing`.
   #goodbye = null;
-  // The id of the ping that is not answered, and whether anything else came since.
+  // The id of the open ping, and whether anything else came since.
   #ping = null;
   #heard = false;
   #clientIds = new Set();
+  // Those that are sent, and those that were accepted.
+  #files = new Set();
   #onWake = () => this.#wake();
 
   constructor(url, options = {}) {
@@ -81,10 +105,9 @@ export class WebSocketClient {
       const given = (this.options[name] ??= value);
       const least = name.endsWith('Timeout') ? 1 : 0;
       if (typeof value === 'number' && !(given >= least)) {
-        throw new RangeError(`${name} is no number of ${least} or more: ${given}`);
+        throw new RangeError(`${name} is not ${least} or more`);
       }
     }
-    // Whoever made a mistake in the URL hears of it here.
     this.#connect();
     globalThis.addEventListener?.('online', this.#onWake);
     globalThis.document?.addEventListener('visibilitychange', this.#onWake);
@@ -153,11 +176,47 @@ export class WebSocketClient {
     const room = this.#rooms.get(name);
     this.#rooms.delete(name);
     room?.waiting.splice(0).forEach((entry) => this.#settle(entry, fault('left')));
-    // A connection that has not asked to be in the room is not in it.
+    // Who has not asked is not in it.
     if (this.#state !== 'closed' && (!this.#socket || (room && room.socket !== this.#socket))) {
       return Promise.resolve({ type: 'left_room', room: name });
     }
     return this.request({ type: 'leave', room: name });
+  }
+
+  sendFile(data, { room, to, name = data.name ?? 'file', mimeType = data.type ?? '' } = {}) {
+    const blob = new Blob([data]);
+    const transferId = `rw${++this.#serial}`;
+    const about = { transferId, room, to, name, size: blob.size, mimeType };
+    const file = this.#track(about, {
+      file_accepted: ({ transfer, transferSecret, chunkBytes }) => {
+        file.seen.transfer = transfer;
+        Object.assign(file, { transferSecret, chunkBytes });
+        // Nothing but the word for it may be missing.
+        if (file.isSent) {
+          work(() => this.#sayEnd(file));
+        }
+      },
+      file_wanted: (piece) => {
+        const socket = this.#socket;
+        work(() => this.#serve(file, piece, socket));
+      },
+      file_progress: ({ acknowledged: bytes, receivers, completed, failed }) => {
+        file.move({ bytes, receivers, completed, failed });
+      },
+      file_completed: ({ completed, failed }) => file.end({ code: 'complete', completed, failed }),
+    });
+    const go = () => {
+      file.ending = null;
+      file.say(() => ({ type: 'file_start', ...about, transferSecret: file.transferSecret }));
+    };
+    let working = Promise.resolve();
+    // One piece after the other.
+    const work = (act) => {
+      working = working.then(act).catch(({ message }) => file.abandon('unreadable', message));
+    };
+    Object.assign(file, { blob, go, isSent: blob.size === 0 });
+    this.#begin(file);
+    return file.seen;
   }
 
   close() {
@@ -175,7 +234,7 @@ export class WebSocketClient {
     const { WebSocket, protocols, connectTimeout } = this.options;
     this.#clear('retry');
     const socket = new WebSocket(this.url, protocols);
-    // A socket that was given up may still have things to say.
+    // One that was given up may say more.
     const ifCurrent = (act) => (event) => this.#socket === socket && act(event);
     socket.onopen = ifCurrent((event) => this.#opened(event));
     socket.onmessage = ifCurrent(({ data }) => this.#receive(data));
@@ -206,7 +265,6 @@ export class WebSocketClient {
     }
   }
 
-  // Joins the rooms again and then sends what waits.
   async #resume(socket) {
     const rooms = this.#rooms.values();
     const joinSome = async () => {
@@ -225,10 +283,10 @@ export class WebSocketClient {
     if (this.#rooms.size > 0) {
       await Promise.all(Array.from({ length: JOINS_AT_ONCE }, joinSome));
     }
-    // What is sent by whoever hears that something was dropped waits behind the others.
+    // What is sent by who hears of a drop waits behind the others.
     while (this.#socket === socket && socket.readyState === OPEN && this.#queue.length > 0) {
       const entry = this.#unqueue(0);
-      // The timer of a machine that slept is late.
+      // A timer may have slept.
       if (this.options.now() - entry.since >= this.options.queueAge) {
         this.#drop(entry, 'too_old');
       } else {
@@ -237,10 +295,16 @@ export class WebSocketClient {
     }
     if (this.#socket === socket) {
       this.#ready = true;
+      this.#files.forEach((file) => (file.blob || file.offered === socket) && file.go());
+      if (this.#files.size > 0) {
+        this.#timer('offers', OFFER_MS, () => {
+          this.#files.forEach((file) => file.offered === socket || file.end({ code: 'transfer_lost' }));
+        });
+      }
     }
   }
 
-  // Gives a connection up without waiting for an end that may never come: nobody may be there to answer a close frame.
+  // Nobody may be there to answer a close frame.
   #abandon(reason) {
     const socket = this.#socket;
     this.#socket = null;
@@ -251,7 +315,7 @@ export class WebSocketClient {
   #lost(event) {
     const goodbye = this.#goodbye;
     this.#forget('connection_lost');
-    // What the server says itself beats the code.
+    // The server's word beats the code.
     const final = goodbye ? goodbye.reconnectAfterMs === undefined : FINAL_CODES.includes(event.code) || event.code >= 3000;
     const tooMany = this.#attempts >= this.options.maxReconnectAttempts;
     if (final || tooMany) {
@@ -265,13 +329,12 @@ export class WebSocketClient {
     }
   }
 
-  // Nothing of a connection outlives it.
   #forget(code) {
     this.#socket = null;
     this.#ready = false;
     this.#goodbye = null;
     this.#ping = null;
-    this.#clear('connect', 'stable', 'beat');
+    this.#clear('connect', 'stable', 'beat', 'offers');
     const lost = [...this.#pending.values()];
     this.#pending.clear();
     lost.forEach((entry) => this.#settle(entry, fault(code)));
@@ -279,7 +342,7 @@ export class WebSocketClient {
 
   #retry(hint = 0) {
     const { reconnectInterval, maxReconnectDelay, random, now } = this.options;
-    // Anything up to the bound, so that those who were lost together do not come back together.
+    // Anything up to the bound: who was lost together does not come back together.
     const delay = random() * Math.min(maxReconnectDelay, reconnectInterval * 2 ** this.#attempts);
     this.#attempts += 1;
     this.#notBefore = now() + hint;
@@ -287,7 +350,6 @@ export class WebSocketClient {
     this.#become('waiting');
   }
 
-  // The page is looked at again, or the network is back.
   #wake() {
     if (globalThis.document?.visibilityState === 'hidden') {
       return;
@@ -314,6 +376,7 @@ export class WebSocketClient {
     while (this.#queue.length > 0) {
       this.#drop(this.#unqueue(0), 'closed');
     }
+    this.#files.forEach((file) => file.end({ code: 'closed' }));
   }
 
   #become(state) {
@@ -325,7 +388,6 @@ export class WebSocketClient {
 
   // ---- signs of life
 
-  // Until the next ping.
   #rest() {
     const { heartbeatInterval } = this.options;
     this.#ping = null;
@@ -334,8 +396,8 @@ export class WebSocketClient {
     }
   }
 
-  // Asks for a sign of life. Only the answer to this very ping is one, or other messages, behind which it may be stuck.
-  // Who was held up asks once more: the answer may have come and not been looked at, or the network only just be back.
+  // Only the answer to this very ping is a sign of life, or other messages, behind which it may be stuck. Who was held up
+  // asks once more.
   #beat(isLast = false) {
     const { heartbeatTimeout, now } = this.options;
     const due = now() + heartbeatTimeout;
@@ -423,43 +485,61 @@ export class WebSocketClient {
     return room;
   }
 
-  // Joins a room, unless that is under way.
+  // Unless that is under way.
   #enter(room) {
     if (!room.entering || room.socket !== this.#socket) {
       room.socket = this.#socket;
       const entering = quiet(this.#ask(room));
       room.entering = entering;
-      const done = () => {
-        if (room.entering === entering) {
-          room.entering = null;
-        }
-      };
-      entering.then(done, done);
+      quiet(
+        entering.finally(() => {
+          if (room.entering === entering) {
+            room.entering = null;
+          }
+        }),
+      );
     }
     return room.entering;
   }
 
   async #ask(room) {
     const { name } = room;
-    for (;;) {
-      const since = room.joined ? { after: room.last ?? 0, epoch: room.epoch } : {};
+    const isWanted = () => this.#rooms.get(name) === room;
+    const join = () => {
       room.resuming = room.joined;
+      const since = room.joined ? { after: room.last ?? 0, epoch: room.epoch } : {};
+      return { type: 'join', room: name, ...since };
+    };
+    try {
+      return await this.#insist(join, false, isWanted);
+    } catch (error) {
+      // The server's no is final; a lost connection is none.
+      if (error.reply) {
+        if (!isWanted()) {
+          throw fault('left');
+        }
+        this.#rooms.delete(name);
+      }
+      throw error;
+    }
+  }
+
+  // Asks on this connection alone, again if the server says when.
+  async #insist(message, isQuiet, isWanted = () => true) {
+    for (;;) {
       try {
         return await this.#promise((entry) => {
           const id = `rw${++this.#serial}`;
-          this.#transmit({ ...entry, id, text: JSON.stringify({ type: 'join', room: name, ...since, id }) });
+          this.#transmit({ ...entry, id, isQuiet, text: JSON.stringify({ ...message(), id }) });
         });
       } catch (error) {
-        const { code, reply } = error;
-        const isWanted = this.#rooms.get(name) === room;
-        if (reply?.retryAfterMs === undefined || !isWanted) {
-          // The server's no is final; a lost connection is none.
-          if (reply && isWanted) {
-            this.#rooms.delete(name);
-          }
-          throw isWanted || !reply ? error : fault('left');
+        const waitMs = error.reply?.retryAfterMs;
+        if (waitMs !== undefined) {
+          await this.#pause(waitMs);
         }
-        await this.#pause(reply.retryAfterMs, code);
+        if (waitMs === undefined || !isWanted()) {
+          throw error;
+        }
       }
     }
   }
@@ -494,10 +574,9 @@ export class WebSocketClient {
     }
     // A pong that is late for another ping says nothing of now.
     this.#heard ||= type !== 'pong';
-    const isOurs = this.#pending.has(id);
-    const isTold = this.#note(message, type, isOurs);
-    if (isOurs) {
-      const entry = this.#pending.get(id);
+    const entry = this.#pending.get(id);
+    const isTold = this.#note(message, type, entry) && !entry?.isQuiet;
+    if (entry) {
       this.#pending.delete(id);
       this.#settle(entry, type === 'error' && fault(message.code, message), message);
     }
@@ -514,7 +593,7 @@ export class WebSocketClient {
     }
   }
 
-  // What a message means for the client itself. Whether the application is told of it as it is.
+  // Whether the application is told of a message as it is.
   #note(message, type, isOurs) {
     const room = this.#rooms.get(message?.room);
     switch (type) {
@@ -532,13 +611,13 @@ export class WebSocketClient {
         this.#goodbye = message;
         return true;
       case 'joined_room':
-        // Without a request it was joined by `send`; with one, and not wanted any more, it is about to be left.
+        // Without a request it was joined by `send`; otherwise it is about to be left.
         if (room || !isOurs) {
           this.#joined(room ?? this.#addRoom(message.room), message.history);
         }
         return true;
       case 'left_room':
-        // Without a request the client was removed, or left by `send`.
+        // Removed, or left by `send`.
         if (!isOurs) {
           this.#rooms.delete(message.room);
         }
@@ -557,23 +636,24 @@ export class WebSocketClient {
         return false;
       case 'room_message':
         return !room || this.#isNew(room, message);
+      case 'file_offered':
+        return this.#offered(message);
       default:
-        return true;
+        return !/^file_/.test(type) || !this.#tellFile(message);
     }
   }
 
   #joined(room, history) {
     room.socket = this.#socket;
     room.joined = true;
-    // What was said before is no concern of who joins; who comes back is told of it, and then where the log stands.
+    // Who comes back is told what was said, and then where the log stands.
     if (!room.resuming) {
       room.epoch = history?.epoch;
       room.last = history?.last;
     }
   }
 
-  // The server has lost what the room kept. What the new log has by now may have been said before the server knew again
-  // that this client is in the room. Others in the room may be the reason for a second one of the same log.
+  // Something may have been said before the server knew again who is in the room. Another one may come, for others.
   #beginAnew(room, { epoch, last }) {
     if (!room || room.epoch === epoch) {
       return;
@@ -584,7 +664,7 @@ export class WebSocketClient {
     }
   }
 
-  // A page of what was said while the client was away, as if it were said now.
+  // As if it were said now.
   #catchUp(room, { epoch, last, messages, gap, reset }) {
     const { name } = room;
     room.epoch = epoch;
@@ -621,6 +701,165 @@ export class WebSocketClient {
     const isNew = !(offset <= room.last);
     room.last = isNew ? offset : room.last;
     return isNew;
+  }
+
+  // ---- files
+
+  // `seen` is the application's.
+  #track(about, heard) {
+    let settle;
+    const done = new Promise((resolve) => (settle = resolve));
+    const seen = { ...about, bytes: 0, done, cancel: (reason) => file.abandon('cancelled', reason) };
+    const file = {
+      seen,
+      // Only the first end is one.
+      end: (outcome) => {
+        file.isOver = true;
+        this.#files.delete(file);
+        settle(outcome);
+      },
+      abandon: (code, message) => {
+        const isGoing = this.#files.has(file);
+        file.end({ code, message });
+        if (isGoing) {
+          const { transferId, transfer } = seen;
+          this.#sayLast({ type: 'file_abort', ...(transferId ? { transferId } : { transfer }), reason: message });
+        }
+      },
+      // A refusal is the end, unless it was too early, or twice. What a lost connection leaves open, the next settles.
+      say: async (ask) => {
+        file.offered = this.#socket;
+        try {
+          await this.#insist(ask, true, () => !file.isOver);
+        } catch ({ code, message }) {
+          if (code === 'transfer_unexpected') {
+            file.ending = null;
+          } else if (code !== 'connection_lost') {
+            file.end({ code, message });
+          }
+        }
+      },
+      move: (how) => this.trigger('progress', Object.assign(seen, how)),
+      heard: {
+        file_abort: ({ reason: message }) => file.end({ code: 'aborted', message }),
+        file_error: ({ code, message }) => file.end({ code, message }),
+        ...heard,
+      },
+    };
+    return file;
+  }
+
+  #begin(file) {
+    this.#files.add(file);
+    if (this.#state === 'closed') {
+      file.end({ code: 'closed' });
+    } else if (this.#canSend()) {
+      file.go();
+    }
+  }
+
+  #sayLast(message) {
+    if (this.#canSend()) {
+      quiet(this.#insist(() => message, true));
+    }
+  }
+
+  // Whether a message is about a file of this client's.
+  #tellFile(message) {
+    const name = message.transferId ? 'transferId' : 'transfer';
+    const file = [...this.#files].find(({ seen }) => seen[name] === message[name]);
+    file?.heard[message.type]?.(message);
+    return !!file;
+  }
+
+  async #serve(file, { offset, length }, socket) {
+    const { blob, chunkBytes, seen } = file;
+    const end = Math.min(offset + length, blob.size);
+    for (let at = offset; at < end; at += chunkBytes) {
+      const bytes = await blob.slice(at, Math.min(at + chunkBytes, end)).arrayBuffer();
+      while (socket.bufferedAmount > AHEAD_BYTES && socket === this.#socket) {
+        await new Promise((resolve) => this.options.setTimeout(resolve, AHEAD_MS));
+      }
+      if (file.isOver || socket !== this.#socket) {
+        return;
+      }
+      socket.send(chunkFrame(seen.transfer, at, bytes));
+    }
+    if (end === blob.size) {
+      file.isSent = true;
+      await this.#sayEnd(file);
+    }
+  }
+
+  async #sayEnd(file) {
+    if (file.ending) {
+      return;
+    }
+    file.ending = this.#socket;
+    const hash = await (file.hash ??= sha256(file.blob));
+    if (file.ending === this.#socket) {
+      const { transfer, size } = file.seen;
+      file.say(() => ({ type: 'file_end', transfer, size, hash }));
+    }
+  }
+
+  #offered({ transfer, from, room, name, size, mimeType, hash, maxWindow }) {
+    // The client's own, of a connection that it has lost.
+    if (this.#clientIds.has(from)) {
+      return false;
+    }
+    const again = [...this.#files].find(({ blob, seen }) => !blob && seen.transfer === transfer && seen.size === size);
+    if (again) {
+      again.offered = this.#socket;
+      this.#begin(again);
+      return false;
+    }
+    const file = this.#track({ transfer, from, room, name, size, mimeType, hash }, {
+      file_chunk: ({ offset, data }) => {
+        const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt());
+        const end = offset + bytes.length;
+        if (offset > seen.bytes || end > size) {
+          file.abandon('transfer_corrupt');
+        } else if (end > seen.bytes) {
+          // After a reconnect it may begin with what is there.
+          pieces.push(bytes.subarray(seen.bytes - offset));
+          file.move({ bytes: end });
+          if (end - credited >= step && end < size && !file.isOver) {
+            file.go();
+          }
+        }
+      },
+      file_end: async (end) => {
+        const blob = new Blob(pieces, { type: mimeType });
+        const own = await sha256(blob).catch(() => {});
+        if (file.isOver) {
+          return;
+        }
+        if (blob.size === size && [hash, own].every((known) => (known ?? end.hash) === end.hash)) {
+          this.#sayLast({ type: 'file_complete', transfer });
+          file.end({ code: 'complete', blob, verified: !!own });
+        } else {
+          file.abandon('transfer_corrupt');
+        }
+      },
+    });
+    const { seen } = file;
+    const pieces = [];
+    const step = Math.min(CREDIT_BYTES, maxWindow / 4);
+    let credited = 0;
+    file.offered = this.#socket;
+    file.go = () => {
+      credited = seen.bytes;
+      file.say(() => ({ type: 'file_credit', transfer, offset: seen.bytes, window: maxWindow }));
+    };
+    seen.accept = () => {
+      if (!file.isOver) {
+        this.#begin(file);
+      }
+      return seen.done;
+    };
+    this.trigger('file', seen);
+    return true;
   }
 
   // ---- timers, one of each name

@@ -219,6 +219,18 @@ describe('a room', () => {
     assert.deepEqual(socket().sent, [{ type: 'hello' }]);
   });
 
+  test('that asks for patience and is left meanwhile is not asked again', TEST_MS, async (t) => {
+    const { client, clock, socket } = await start(t, QUIET);
+    await socket().welcome();
+    const joining = watch(client.join('tea'));
+    const [{ id }] = socket().sent.splice(0);
+    await socket().say({ type: 'error', id, code: 'rate_limited', message: '', retryAfterMs: 600 });
+    client.leave('tea');
+    assert.deepEqual(socket().take(), [{ type: 'leave', room: 'tea' }]);
+    await clock.pass(600);
+    assert.deepEqual([socket().sent, joining.code], [[], 'left']);
+  });
+
   test('and leaves no timer if the connection breaks meanwhile', TEST_MS, async (t) => {
     const { client, clock, socket } = await start(t, QUIET);
     const joining = watch(client.join('tea'));

@@ -71,7 +71,8 @@ class VirtualSocket {
     if (this.readyState === 0) {
       throw new Error('it is not open yet');
     }
-    this.sent.push(text.startsWith('{') ? JSON.parse(text) : { text });
+    const isJson = typeof text === 'string' && text.startsWith('{');
+    this.sent.push(isJson ? JSON.parse(text) : { text });
   }
 
   /// As in a browser nothing happens until the other end answers: the test says when.

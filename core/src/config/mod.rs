@@ -84,6 +84,9 @@ pub struct ListenerConfig {
     pub health: bool,
     /// Serve `/roomwire.js`, the client for browsers, and `/roomwire.d.ts`, its types. Default `true`.
     pub web: bool,
+    /// Serve a page for people at `/`, to whoever asks for no WebSocket there, and its parts below `/page/`. It needs
+    /// `web`, and messages in their envelope: with `raw_payloads` it is not there. Default `true`.
+    pub page: bool,
     /// Text that is not JSON becomes an application message of type `text` when that type is registered,
     /// instead of `bad_json`. Default `false`.
     pub plain_text: bool,
@@ -103,6 +106,7 @@ impl ListenerConfig {
         echo: false,
         health: true,
         web: true,
+        page: true,
         plain_text: false,
         trusted_proxies: Vec::new(),
         proxy_protocol: false,

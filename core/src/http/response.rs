@@ -130,7 +130,16 @@ enum Caching {
     /// Nothing.
     Never,
     /// Keep it, and ask whether it is still that of this tag before it is used again.
-    Ask { tag: u64 },
+    Ask { tag: u64, access: Access },
+}
+
+/// Who may read a file, and what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// Pages of any origin may read it.
+    Public,
+    /// It is a page, or a part of one, that has nothing to do with anybody but this server.
+    Page,
 }
 
 impl<'a> Response<'a> {
@@ -164,17 +173,30 @@ impl<'a> Response<'a> {
 
     /// A public file: pages of any origin may read it, and caches keep it but ask whether it still has this tag.
     pub const fn public_file(content_type: &'static str, body: &'a [u8], tag: u64) -> Self {
+        Self::file(content_type, body, tag, Access::Public)
+    }
+
+    /// A page for people, or a part of one: it may use scripts, styles and images of this server, images that it has
+    /// made itself, and connections to this server, and nothing else; no other page may show it in a frame. Caches keep
+    /// it but ask whether it still has this tag.
+    pub const fn page_file(content_type: &'static str, body: &'a [u8], tag: u64) -> Self {
+        Self::file(content_type, body, tag, Access::Page)
+    }
+
+    const fn file(content_type: &'static str, body: &'a [u8], tag: u64, access: Access) -> Self {
         Self {
-            caching: Caching::Ask { tag },
+            caching: Caching::Ask { tag, access },
             ..Self::new(Status::Ok, content_type, body)
         }
     }
 
-    /// The answer to who has the public file of this tag already (304): it has neither body nor length.
-    pub const fn not_modified(tag: u64) -> Self {
+    /// The answer to who has this file already (304): it has neither body nor length.
+    pub const fn not_modified(self) -> Self {
         Self {
-            caching: Caching::Ask { tag },
-            ..Self::new(Status::NotModified, "", b"")
+            status: Status::NotModified,
+            content_type: "",
+            body: b"",
+            ..self
         }
     }
 
@@ -224,12 +246,16 @@ impl Caching {
         match self {
             Self::Unsaid => {}
             Self::Never => out.extend_from_slice(b"Cache-Control: no-store\r\n"),
-            Self::Ask { tag } => push(
-                out,
-                format_args!(
-                    "ETag: \"{tag:016x}\"\r\nCache-Control: no-cache\r\nAccess-Control-Allow-Origin: *\r\n"
-                ),
-            ),
+            Self::Ask { tag, access } => {
+                push(
+                    out,
+                    format_args!("ETag: \"{tag:016x}\"\r\nCache-Control: no-cache\r\n"),
+                );
+                out.extend_from_slice(match access {
+                    Access::Public => b"Access-Control-Allow-Origin: *\r\n",
+                    Access::Page => PAGE_POLICY,
+                });
+            }
         }
     }
 }
@@ -467,5 +493,9 @@ const DAYS: &str = "ThuFriSatSunMonTueWed";
 const MONTHS: &str = "MarAprMayJunJulAugSepOctNovDecJanFeb";
 const DAYS_PER_ERA: u64 = 146_097;
 const DAYS_FROM_MARCH_0_TO_1970: u64 = 719_468;
-/// What the longest head takes, about.
+/// `'self'` of `connect-src` is this server's WebSocket, too.
+const PAGE_POLICY: &[u8] = b"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+    Referrer-Policy: no-referrer\r\n";
+/// What the longest head takes, about, but for that of a page.
 const HEAD_BYTES: usize = 320;

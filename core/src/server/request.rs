@@ -1,4 +1,4 @@
-//! HTTP requests: the health endpoints, the client for browsers, and upgrades to a WebSocket session.
+//! HTTP requests: the health endpoints, the client for browsers and its page, and upgrades to a WebSocket session.
 
 use core::ops::ControlFlow;
 
@@ -121,7 +121,7 @@ impl Server {
             return Answer::Over;
         };
         let listener = connection.listener;
-        let route = route(head.target.path(), listener, self.listener(listener));
+        let route = route(head, listener, self.listener(listener));
         let body = BodyDiscard::new(head.framing, self.config.limits.max_body_bytes);
         let outcome = body.and_then(|body| match route {
             None => Err(Refusal::not_found()),
@@ -302,7 +302,9 @@ fn check_read_only(head: &RequestHead<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Route> {
+fn route(head: &RequestHead<'_>, listener: ListenerId, offers: &ListenerConfig) -> Option<Route> {
+    let path = head.target.path();
+    let has_page = offers.page && offers.web && !offers.raw_payloads;
     let client = Route::Upgrade(Kind::Client(if offers.raw_payloads {
         WireForm::JsonRaw
     } else {
@@ -312,13 +314,24 @@ fn route(path: &str, listener: ListenerId, offers: &ListenerConfig) -> Option<Ro
         "/echo" if offers.echo => Some(Route::Upgrade(Kind::Echo)),
         // Who has upgraded it has chosen the path.
         _ if listener == ListenerId::ADOPTED => Some(client),
+        "/" if has_page && !is_for_websocket(head) => WebFile::of_page_at(path).map(Route::File),
         "/" | "/ws" => Some(client),
         "/health" if offers.health => Some(Route::Health),
         "/health/live" if offers.health => Some(Route::Live),
         "/health/ready" if offers.health => Some(Route::Ready),
+        _ if has_page && path.starts_with("/page/") => WebFile::of_page_at(path).map(Route::File),
         _ if offers.web => WebFile::at(path).map(Route::File),
         _ => None,
     }
+}
+
+/// Whether a request has anything of a handshake, be it a bad one: then it is no browser's that shows a page.
+fn is_for_websocket(head: &RequestHead<'_>) -> bool {
+    head.headers().any(|(name, _)| {
+        let beginning = name.get(..FIELDS_BEGIN.len());
+        name.eq_ignore_ascii_case("upgrade")
+            || beginning.is_some_and(|it| it.eq_ignore_ascii_case(FIELDS_BEGIN))
+    })
 }
 
 /// What a client's connection speaks: what its subprotocol says, or, without one, its query.
@@ -368,6 +381,8 @@ fn compresses(compression: &Compression, head: &RequestHead<'_>) -> bool {
     compression.enabled && !head.values("user-agent").any(denied)
 }
 
+/// How all header fields begin that only handshakes have.
+const FIELDS_BEGIN: &str = "Sec-WebSocket-";
 /// Subprotocols that are spoken.
 const SUBPROTOCOLS: [&str; 2] = ["roomwire.json.v1", BINARY];
 /// The one that is not text.

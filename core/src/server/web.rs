@@ -1,4 +1,5 @@
-//! The client for browsers, which every listener serves as it stands in `core/web` unless it is switched off.
+//! What every listener serves to browsers as it stands in `core/web`, unless it is switched off: the client, and a page
+//! for people that is made with it.
 
 use crate::http::{RequestHead, Response};
 
@@ -7,6 +8,8 @@ use crate::http::{RequestHead, Response};
 pub(super) struct WebFile {
     content_type: &'static str,
     body: &'static [u8],
+    /// Of the page: for this server's own pages only.
+    is_page: bool,
     /// Another for other bytes.
     tag: u64,
 }
@@ -16,11 +19,19 @@ impl WebFile {
         Self {
             content_type,
             body,
+            is_page: false,
             tag: tag_of(body),
         }
     }
 
-    /// The file at a path.
+    const fn of_page(content_type: &'static str, body: &'static [u8]) -> Self {
+        Self {
+            is_page: true,
+            ..Self::new(content_type, body)
+        }
+    }
+
+    /// The file of the client at a path.
     pub(super) fn at(path: &str) -> Option<&'static Self> {
         match path {
             "/roomwire.js" => Some(&SCRIPT),
@@ -29,18 +40,38 @@ impl WebFile {
         }
     }
 
+    /// The file of the page at a path.
+    pub(super) fn of_page_at(path: &str) -> Option<&'static Self> {
+        match path {
+            "/" => Some(&PAGE),
+            "/page/page.css" => Some(&STYLE),
+            "/page/page.js" => Some(&PAGE_SCRIPT),
+            "/page/log.js" => Some(&LOG_SCRIPT),
+            "/page/files.js" => Some(&FILES_SCRIPT),
+            "/page/people.js" => Some(&PEOPLE_SCRIPT),
+            "/page/side.js" => Some(&SIDE_SCRIPT),
+            "/page/icon.svg" => Some(&ICON),
+            _ => None,
+        }
+    }
+
     /// The file, or word that whoever asks has it.
     pub(super) fn response(&self, head: &RequestHead<'_>) -> Response<'static> {
-        if self.is_held(head) {
-            Response::not_modified(self.tag)
+        let file = if self.is_page {
+            Response::page_file(self.content_type, self.body, self.tag)
         } else {
             Response::public_file(self.content_type, self.body, self.tag)
+        };
+        if self.is_held(head) {
+            file.not_modified()
+        } else {
+            file
         }
     }
 
     /// How long it is, with the head of a response.
     pub(super) const fn bytes(&self) -> usize {
-        self.body.len() + 512
+        self.body.len() + 1024
     }
 
     /// Whether one of the tags that the client has is this file's. A weak one is compared by what it says, as RFC 9110
@@ -63,11 +94,25 @@ const fn tag_of(bytes: &[u8]) -> u64 {
     hash
 }
 
-static SCRIPT: WebFile = WebFile::new(
-    "text/javascript; charset=utf-8",
-    include_bytes!("../../web/roomwire.js"),
-);
+static SCRIPT: WebFile = WebFile::new(SCRIPT_TYPE, include_bytes!("../../web/roomwire.js"));
 static TYPES: WebFile = WebFile::new(
     "application/typescript",
     include_bytes!("../../web/roomwire.d.ts"),
 );
+
+static PAGE: WebFile = WebFile::of_page(HTML, include_bytes!("../../web/index.html"));
+static STYLE: WebFile = WebFile::of_page(CSS, include_bytes!("../../web/page/page.css"));
+static PAGE_SCRIPT: WebFile =
+    WebFile::of_page(SCRIPT_TYPE, include_bytes!("../../web/page/page.js"));
+static LOG_SCRIPT: WebFile = WebFile::of_page(SCRIPT_TYPE, include_bytes!("../../web/page/log.js"));
+static FILES_SCRIPT: WebFile =
+    WebFile::of_page(SCRIPT_TYPE, include_bytes!("../../web/page/files.js"));
+static PEOPLE_SCRIPT: WebFile =
+    WebFile::of_page(SCRIPT_TYPE, include_bytes!("../../web/page/people.js"));
+static SIDE_SCRIPT: WebFile =
+    WebFile::of_page(SCRIPT_TYPE, include_bytes!("../../web/page/side.js"));
+static ICON: WebFile = WebFile::of_page("image/svg+xml", include_bytes!("../../web/page/icon.svg"));
+
+const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";

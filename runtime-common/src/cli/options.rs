@@ -117,6 +117,12 @@ pub(super) struct Options {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(super) echo: Option<bool>,
 
+    /// Serve a page for people at /, on every listener [default: true]
+    #[arg(long, global = true, env = "ROOMWIRE_PAGE", value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(super) page: Option<bool>,
+
     /// Deliver broadcast and room_message as the bare data, on every listener
     #[arg(
         long,

@@ -235,6 +235,7 @@ impl Given {
         for listener in &mut settings.listeners {
             let offered = &mut listener.options;
             offered.echo = options.echo.unwrap_or(offered.echo);
+            offered.page = options.page.unwrap_or(offered.page);
             offered.raw_payloads = options.raw_payloads.unwrap_or(offered.raw_payloads);
             if let Some(proxies) = &options.trusted_proxy {
                 offered.trusted_proxies.clone_from(proxies);

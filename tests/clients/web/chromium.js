@@ -6,11 +6,15 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { within } = require('../node/server');
+const { sleep, within } = require('../node/server');
 
 const PROGRAM = 'chromium-headless-shell';
 const ANSWER_MS = 20_000;
 const STOP_MS = 5_000;
+const UNTIL_MS = 15_000;
+const LOOK_MS = 30;
+const PHONE = { width: 390, height: 844, deviceScaleFactor: 1, mobile: true };
+const DESKTOP = { width: 1280, height: 800, deviceScaleFactor: 1, mobile: false };
 
 class Browser {
   constructor() {
@@ -30,6 +34,7 @@ class Browser {
     this.child = spawn(PROGRAM, flags, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
     this.said = '';
     this.waiting = new Map();
+    this.listeners = new Set();
     this.nextId = 1;
     this.onExit = () => this.child.kill('SIGKILL');
     process.on('exit', this.onExit);
@@ -50,7 +55,11 @@ class Browser {
     this.answers.setEncoding('utf8').on('data', (text) => {
       const messages = (rest + text).split('\0');
       rest = messages.pop();
-      for (const { id, result, error } of messages.map((message) => JSON.parse(message))) {
+      for (const message of messages.map((text) => JSON.parse(text))) {
+        const { id, result, error } = message;
+        if (id === undefined) {
+          this.listeners.forEach((listener) => listener(message));
+        }
         const { resolve, reject } = this.waiting.get(id) ?? {};
         this.waiting.delete(id);
         if (error) {
@@ -70,10 +79,12 @@ class Browser {
     return within(ms, Promise.race([answer, this.ended]), () => `expected an answer to ${method}, got ${this.said}`);
   }
 
-  /// Opens a page.
-  async open(url) {
-    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' });
+  /// Opens a page; `prepare` is called before anything is loaded. `isApart`: nothing that others keep is there.
+  async open(url, prepare, isApart = false) {
+    const context = isApart ? await this.send('Target.createBrowserContext') : {};
+    const { targetId } = await this.send('Target.createTarget', { url: 'about:blank', ...context });
     const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
+    await prepare?.(new Page(this, sessionId));
     const { errorText } = await this.send('Page.navigate', { url }, { sessionId });
     if (errorText) {
       throw new Error(`${url}: ${errorText}`);
@@ -100,6 +111,20 @@ class Page {
     this.sessionId = sessionId;
   }
 
+  /// A command to the page.
+  send(method, params) {
+    return this.browser.send(method, params, { sessionId: this.sessionId });
+  }
+
+  /// Calls `act` with each event of this name.
+  on(wanted, act) {
+    this.browser.listeners.add(({ sessionId, method, params }) => {
+      if (sessionId === this.sessionId && method === wanted) {
+        act(params);
+      }
+    });
+  }
+
   /// What a function returns that runs in the page with an argument, both as JSON.
   async run(body, argument, ms = ANSWER_MS) {
     const expression = `(${body})(${JSON.stringify(argument)})`;
@@ -113,6 +138,42 @@ class Page {
     }
     return result.value;
   }
+
+  /// What a function returns that runs in the page again and again until that is something.
+  async until(body, argument) {
+    const end = Date.now() + UNTIL_MS;
+    for (;;) {
+      const value = await this.run(body, argument);
+      if (value) {
+        return value;
+      }
+      if (Date.now() > end) {
+        const shown = await this.run('() => document.body.innerText');
+        throw new Error(`expected ${body} of ${JSON.stringify(argument)}, got ${shown}`);
+      }
+      await sleep(LOOK_MS);
+    }
+  }
+
+  /// Presses a key, as `Enter` or `Tab`.
+  async press(key, code) {
+    const text = key === 'Enter' ? { text: '\r' } : {};
+    const params = { key, code: key, windowsVirtualKeyCode: code };
+    await this.send('Input.dispatchKeyEvent', { type: 'keyDown', ...params, ...text });
+    await this.send('Input.dispatchKeyEvent', { type: 'keyUp', ...params });
+  }
+
+  /// Shows the page in a size, `PHONE` or `DESKTOP`, and a scheme of colours.
+  async look(size, scheme) {
+    await this.send('Emulation.setDeviceMetricsOverride', size);
+    await this.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: scheme }] });
+  }
+
+  /// A picture of what is in sight, as PNG.
+  async picture() {
+    const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
+    return Buffer.from(data, 'base64');
+  }
 }
 
-module.exports = { Browser };
+module.exports = { Browser, DESKTOP, PHONE };

@@ -609,7 +609,8 @@ fn judged(tree: &Value) -> Result<(), ErrorCode> {
     };
     let valid = match kind {
         "ping" => !tree["timestamp"].is_object() && !tree["timestamp"].is_array(),
-        "join" | "leave" | "typing_start" | "typing_stop" => text("room"),
+        "join" => text("room") && optional("after", tree["after"].is_u64()),
+        "leave" | "typing_start" | "typing_stop" => text("room"),
         "broadcast" => has("data"),
         "room_message" => text("room") && has("data"),
         "private_message" => text("to") && has("data"),

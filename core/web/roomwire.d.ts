@@ -25,6 +25,30 @@ export interface Welcome extends Message {
   clientId: string;
 }
 
+/** Who the client is: `resumed` says whether it is who it was on its last connection. */
+export interface Session extends Message {
+  type: 'session';
+  clientId: string;
+  resumed: boolean;
+  /** For how long after a lost connection it can be that again, and for how long nobody is told, in milliseconds. */
+  windowMs: number;
+  awayMs: number;
+  /** The offset of the latest message to this client alone. */
+  last: number;
+  /** Those of them that were missed and are not kept any more, both offsets among them. */
+  gap?: { from: number; to: number };
+}
+
+/** What somebody said to this client alone. `offset` is there if it has a session. */
+export interface PrivateMessage extends Message {
+  type: 'private_message';
+  from: string;
+  data: any;
+  encoding?: 'base64';
+  timestamp: number;
+  offset?: number;
+}
+
 export interface JoinedRoom extends Message {
   type: 'joined_room';
   room: string;
@@ -198,6 +222,10 @@ export interface Events {
   file: OfferedFile;
   /** More of a file has come, or is known to have come to those who take it. */
   progress: SentFile | OfferedFile;
+  /** What was sent to this client alone: live, or after a reconnect what was sent meanwhile; each offset once. */
+  private_message: PrivateMessage;
+  /** After each connection's `welcome`, unless the server has no sessions: only now it is known who the client is. */
+  session: Session;
   resumed: Resumed;
   gap: Gap;
   reset: Reset;
@@ -212,6 +240,11 @@ export interface Options {
   maxReconnectDelay?: number;
   /** Attempts to reconnect since a connection was last stable; may be `Infinity`. Default 5. */
   maxReconnectAttempts?: number;
+  /**
+   * Whether the client is who it was after a lost connection, if it is soon enough: its id, its metadata, its place in its
+   * rooms, and what was sent to it alone. Default `true`.
+   */
+  resume?: boolean;
   /** How long a connection may take to open. Default 15,000. */
   connectTimeout?: number;
   /** How long after its `welcome` a connection is stable, and attempts are counted anew. Default 5,000. */

@@ -13,6 +13,7 @@ const DEFAULTS = {
   queueBytes: 1024 * 1024,
   queueAge: 60000,
   protocols: [],
+  resume: true,
   random: Math.random,
   now: () => Date.now(),
   setTimeout: (act, ms) => setTimeout(act, ms),
@@ -76,6 +77,9 @@ export class WebSocketClient {
   #state = 'connecting';
   // Until it is lost or given up.
   #socket = null;
+  // What makes it who it was on the next one, and how far it has what was sent to it alone.
+  #session = null;
+  #mail = {};
   // Rooms are joined again: nothing waits.
   #ready = false;
   #handlers = new Map();
@@ -266,6 +270,9 @@ export class WebSocketClient {
   }
 
   async #resume(socket) {
+    if (this.options.resume) {
+      this.#takeUp();
+    }
     const rooms = this.#rooms.values();
     const joinSome = async () => {
       for (const room of rooms) {
@@ -300,6 +307,20 @@ export class WebSocketClient {
         this.#timer('offers', OFFER_MS, () => {
           this.#files.forEach((file) => file.offered === socket || file.end({ code: 'transfer_lost' }));
         });
+      }
+    }
+  }
+
+  // Nothing that follows is listened to before it is settled who says it.
+  async #takeUp() {
+    const { clientId, sessionSecret } = this.#session ?? {};
+    const after = this.#session ? (this.#mail.last ?? 0) : undefined;
+    try {
+      await this.#insist(() => ({ type: 'resume', clientId, sessionSecret, after }), true);
+    } catch ({ code }) {
+      if (code === 'stale_session') {
+        this.#session = null;
+        this.#takeUp();
       }
     }
   }
@@ -598,15 +619,21 @@ export class WebSocketClient {
     const room = this.#rooms.get(message?.room);
     switch (type) {
       case 'welcome':
-        this.#clientIds.add(message.clientId);
-        if (this.#clientIds.size > FORMER_IDS) {
-          this.#clientIds.delete(this.#clientIds.values().next().value);
-        }
+        this.#know(message.clientId);
         // One that opens and breaks again and again has not got anywhere.
         this.#timer('stable', this.options.stableAfter, () => {
           this.#attempts = 0;
         });
         return true;
+      case 'session':
+        this.#know(message.clientId);
+        this.#session = message;
+        // A new one counts from the beginning.
+        this.#mail.last = message.gap?.to ?? (message.resumed ? this.#mail.last : message.last);
+        this.#tell(message);
+        return false;
+      case 'private_message':
+        return this.#isNew(this.#mail, message);
       case 'closing':
         this.#goodbye = message;
         return true;
@@ -640,6 +667,15 @@ export class WebSocketClient {
         return this.#offered(message);
       default:
         return !/^file_/.test(type) || !this.#tellFile(message);
+    }
+  }
+
+  // The latest is the client's own.
+  #know(clientId) {
+    this.#clientIds.delete(clientId);
+    this.#clientIds.add(clientId);
+    if (this.#clientIds.size > FORMER_IDS) {
+      this.#clientIds.delete(this.#clientIds.values().next().value);
     }
   }
 

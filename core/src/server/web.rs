@@ -1,5 +1,9 @@
-//! What every listener serves to browsers as it stands in `core/web`, unless it is switched off: the client, and a page
+//! What every listener serves to browsers of `core/web`, unless it is switched off: the client, without its comments, and a page
 //! for people that is made with it.
+
+mod plain;
+
+use plain::{length_without_comments, without_comments};
 
 use crate::http::{RequestHead, Response};
 
@@ -94,7 +98,9 @@ const fn tag_of(bytes: &[u8]) -> u64 {
     hash
 }
 
-static SCRIPT: WebFile = WebFile::new(SCRIPT_TYPE, include_bytes!("../../web/roomwire.js"));
+static SCRIPT: WebFile = WebFile::new(SCRIPT_TYPE, &CLIENT);
+static CLIENT: [u8; length_without_comments(CLIENT_SOURCE)] = without_comments(CLIENT_SOURCE);
+const CLIENT_SOURCE: &[u8] = include_bytes!("../../web/roomwire.js");
 static TYPES: WebFile = WebFile::new(
     "application/typescript",
     include_bytes!("../../web/roomwire.d.ts"),

@@ -105,7 +105,7 @@ describe('a file', () => {
     }
     assert.equal(offers[0].bytes, data.length);
     // Nothing of it is told but the offer; who says nothing hears nothing more.
-    const own = ['welcome', 'joined_room', 'member_joined', 'file_offered'];
+    const own = ['welcome', 'session', 'joined_room', 'member_joined', 'file_offered'];
     for (const each of [ada, bob, dan]) {
       assert.deepEqual([...types(each)].filter((type) => !own.includes(type)), []);
     }

@@ -16,10 +16,11 @@ const QUIET = { heartbeatInterval: 0 };
 const PROTOCOL = fs.readFileSync(path.join(__dirname, '../../../core/PROTOCOL.md'), 'utf8');
 
 test('the file stays small, and needs nothing', TEST_MS, async () => {
-  const text = fs.readFileSync(FILE);
-  const bytes = gzipSync(text, { level: 9 }).length;
+  const text = fs.readFileSync(FILE, 'utf8');
+  // As the server sends it: without lines that are only a comment.
+  const bytes = gzipSync(text.replace(/^ *\/\/.*\n/gm, ''), { level: 9 }).length;
   assert.ok(bytes <= MAX_GZIPPED_BYTES, `${bytes} bytes`);
-  assert.doesNotMatch(text.toString(), /^import\b|\bimport\(|\brequire\(/m);
+  assert.doesNotMatch(text, /^import\b|\bimport\(|\brequire\(/m);
   assert.deepEqual(Object.keys(await load()), ['WebSocketClient']);
 });
 

@@ -126,11 +126,12 @@ async function start(t, options = {}) {
     }
   }
   const { now, setTimeout, clearTimeout } = clock;
-  const own = { WebSocket, now, setTimeout, clearTimeout, random: () => 1 };
+  // Sessions have tests of their own.
+  const own = { WebSocket, now, setTimeout, clearTimeout, random: () => 1, resume: false };
   const client = new WebSocketClient('ws://server/', { ...own, ...options });
   const told = [];
   const names = ['open', 'message', 'error', 'close', 'state', 'dropped', 'maxReconnectAttemptsReached'];
-  for (const name of [...names, 'room_message', 'own_message', 'gap', 'reset', 'resumed']) {
+  for (const name of [...names, 'room_message', 'own_message', 'gap', 'reset', 'resumed', 'session', 'private_message']) {
     client.on(name, (data) => told.push([name, data]));
   }
   t.after(() => client.close());

@@ -360,6 +360,22 @@ pub(crate) enum Told<'a> {
     Reset(Position),
 }
 
+impl Told<'_> {
+    /// Who says it, or whom it is about.
+    pub(crate) fn client(&self) -> Option<ClientId> {
+        match *self {
+            Self::Data { from: client, .. }
+            | Self::Joined(client)
+            | Self::Left(client, _)
+            | Self::Typing(client)
+            | Self::StoppedTyping(client)
+            | Self::Updated { client, .. } => Some(client),
+            Self::Offered(offer) => Some(offer.from),
+            Self::Application(_) | Self::Changed { .. } | Self::Reset(_) => None,
+        }
+    }
+}
+
 /// What a shard holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holds {

@@ -274,11 +274,14 @@ pub struct Sessions {
     /// 60,000. 0: not at all.
     pub window_ms: u64,
     /// From the end of a connection, for how long its rooms keep its place and tell nobody. Default 10,000. 0: it has left
-    /// at once. At most `window_ms`.
+    /// at once. More than `window_ms` is as much as that.
     pub away_ms: u64,
     /// Clients, of each thread, that can take up who they were. Default 65,536; of more the connection's end is the
     /// session's.
     pub max_parked: u32,
+    /// Members that have lost their connection, in all rooms of each thread, whose place is kept. Default 262,144; of more
+    /// the connection's end is told at once.
+    pub max_away: u32,
     /// Messages to such a client alone that are kept for it, the last ones. Default 100. 0: none are, and who has no
     /// connection cannot be sent any.
     pub mail_messages: u32,
@@ -289,12 +292,20 @@ pub struct Sessions {
     pub max_mail_bytes: usize,
 }
 
+impl Sessions {
+    /// For how long rooms wait, ms: no longer than there is a session.
+    pub(crate) fn rooms_wait_ms(&self) -> u64 {
+        self.away_ms.min(self.window_ms)
+    }
+}
+
 impl Default for Sessions {
     fn default() -> Self {
         Self {
             window_ms: 60_000,
             away_ms: 10_000,
             max_parked: 65_536,
+            max_away: 262_144,
             mail_messages: 100,
             mail_bytes: 65_536,
             max_mail_bytes: 16 << 20,

@@ -89,9 +89,10 @@ fn deadlines_are_bounded() {
         timeouts.relay_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
         heartbeat.interval_ms: [0, 1, DAY_30_MS] not [DAY_30_MS + 1];
         heartbeat.timeout_ms: [1, DAY_30_MS] not [0, DAY_30_MS + 1];
-        sessions.window_ms: [10_000, DAY_30_MS] not [DAY_30_MS + 1];
-        sessions.away_ms: [0, 60_000] not [60_001];
+        sessions.window_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
+        sessions.away_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
         sessions.max_parked: [0, 16_777_216] not [16_777_217];
+        sessions.max_away: [0, 16_777_216] not [16_777_217];
         sessions.mail_messages: [0, 1_000_000] not [1_000_001];
         sessions.mail_bytes: [0, isize::MAX as usize] not [usize::MAX];
         sessions.max_mail_bytes: [0, isize::MAX as usize] not [usize::MAX];

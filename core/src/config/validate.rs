@@ -295,13 +295,15 @@ fn check_sessions(sessions: &Sessions) -> Result<(), ConfigError> {
         window_ms,
         away_ms,
         max_parked,
+        max_away,
         mail_messages,
         mail_bytes,
         max_mail_bytes,
     } = *sessions;
     within("sessions.window_ms", window_ms, 0..=MAX_MS)?;
-    within("sessions.away_ms", away_ms, 0..=window_ms)?;
+    within("sessions.away_ms", away_ms, 0..=MAX_MS)?;
     within("sessions.max_parked", max_parked, 0..=MAX_ENTRIES)?;
+    within("sessions.max_away", max_away, 0..=MAX_ENTRIES)?;
     within("sessions.mail_messages", mail_messages, 0..=MAX_MAIL)?;
     within("sessions.mail_bytes", mail_bytes, 0..=isize::MAX as usize)?;
     within(

@@ -5,7 +5,8 @@
 //! [`Replayer`] reads them, drives a fresh server, and shows step by step what went in and what came out. At
 //! every step it compares a hash of all outputs with the recorded one, so that the first difference is located.
 //!
-//! **A recording holds the seed and is as secret as a key.** Unless asked otherwise a [`Recorder`] masks what
+//! **A recording holds the seed and is as secret as a key**: with it, anybody can be any client that may come back, for
+//! as long as the server runs. Unless asked otherwise a [`Recorder`] masks what
 //! clients and the embedding program say ([`Masker`] tells what stays readable): a masked recording makes the
 //! same decisions, not the same bytes, and its hash covers kinds, connections and lengths. Masked files hash to
 //! something else than their senders say: a masked recording notes which of them were found to be wrong, and a replay

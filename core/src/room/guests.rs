@@ -19,6 +19,8 @@ pub(crate) struct Guests {
     shards: Vec<(ShardId, usize)>,
     /// Those that are away, in the order in which they are waited for.
     away: BTreeSet<(Instant, ClientId)>,
+    /// When they are looked at.
+    pub(crate) due: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,7 @@ struct Guest {
     at: At,
     /// How many connections it has had before.
     lives: u32,
-    metadata: Option<Box<str>>,
+    metadata: Option<Arc<str>>,
 }
 
 /// Where a member is.
@@ -47,6 +49,7 @@ impl Guests {
             members: BTreeMap::new(),
             shards: Vec::new(),
             away: BTreeSet::new(),
+            due: None,
         }
     }
 
@@ -74,7 +77,7 @@ impl Guests {
         &mut self,
         (client, lives): (ClientId, u32),
         connection: ConnectionId,
-        metadata: Option<Box<str>>,
+        metadata: Option<Arc<str>>,
     ) {
         self.remove(&client);
         let guest = Guest {
@@ -96,7 +99,7 @@ impl Guests {
         &mut self,
         (client, lives): (ClientId, u32),
         (until, reason): (Instant, LeaveReason),
-        metadata: Option<Box<str>>,
+        metadata: Option<Arc<str>>,
     ) {
         let known = self.members.get_mut(&client);
         let known = known.and_then(|guest| guest.metadata.take());
@@ -108,6 +111,16 @@ impl Guests {
         };
         self.members.insert(client, guest);
         self.away.insert((until, client));
+    }
+
+    /// How many are away.
+    pub(crate) fn away(&self) -> usize {
+        self.away.len()
+    }
+
+    /// When the first of them has been waited for long enough.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.away.first().map(|(until, _)| *until)
     }
 
     /// Takes out somebody who is waited for no longer, and why it has left.

@@ -147,6 +147,8 @@ impl Server {
     /// Takes the session out of a connection, which is closing from now on.
     fn take_session(&mut self, index: u32, cause: CloseCause, code: u16) -> Option<Box<Session>> {
         let client = self.client_id(index)?;
+        let secret = self.connections.get(index)?.session()?.secret;
+        let first = self.encode_id(&secret, index);
         let connection = self.connections.get_mut(index)?;
         let session = connection.session()?;
         let (opened, received) = (session.opened, session.received);
@@ -154,6 +156,7 @@ impl Server {
         let unfinished_bytes = session.unfinished_bytes();
         let closing = Closing {
             end: welcome.then_some(End {
+                first,
                 client,
                 cause,
                 code,

@@ -42,7 +42,8 @@ pub enum Event {
         /// Messages it sent.
         received: u64,
     },
-    /// A client goes on as who it was on another connection: the id that it was opened with is nobody's any more.
+    /// A client goes on as who it was on another connection: the id that it was opened with is nobody's any more. If that
+    /// connection was still there, its `Closed` comes later, with the same id: tell them apart by `connection`.
     Resumed {
         /// Its connection.
         connection: ConnectionId,

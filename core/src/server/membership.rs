@@ -1,6 +1,7 @@
 //! Joining and leaving rooms: each change is one step that produces its reply and its notices.
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use super::Server;
 use super::admission::Refused;
@@ -126,6 +127,10 @@ impl Server {
     fn enter(&mut self, index: u32, room: u32, back: bool) {
         if let Some(client) = self.client_id(index) {
             if back {
+                let metadata = self.metadata(index).to_owned();
+                if let Some(who) = self.who(index) {
+                    self.tell_what_is_new(room, who, &metadata);
+                }
                 self.forget_guest(room, &client);
             } else {
                 self.expect(room, client);
@@ -248,9 +253,10 @@ impl Server {
             self.say(room, None, Told::StoppedTyping(leaving.client));
         }
         let extra = session.extra.as_deref();
-        let metadata = extra.map(|extra| extra.metadata.as_json());
+        let extra = extra.filter(|_| leaving.comes_back.is_some());
+        let metadata: Option<Arc<str>> = extra.map(|extra| extra.metadata.as_json().into());
         for membership in &memberships {
-            self.after_leave(membership.room, leaving, metadata);
+            self.after_leave(membership.room, leaving, metadata.as_ref());
         }
     }
 
@@ -268,14 +274,14 @@ impl Server {
         }
     }
 
-    fn after_leave(&mut self, room: u32, leaving: &Leaving, metadata: Option<&str>) {
+    fn after_leave(&mut self, room: u32, leaving: &Leaving, metadata: Option<&Arc<str>>) {
         if room == LOBBY {
             return;
         }
         if !self.is_home(room) {
             self.leave_elsewhere(room, leaving);
         } else if let Some(lives) = leaving.comes_back {
-            let metadata = metadata.map(Box::from);
+            let metadata = metadata.map(Arc::clone);
             self.miss(room, (leaving.client, lives), leaving.reason, metadata);
         } else {
             let quietly = self.leaves_quietly(leaving.reason);
@@ -325,6 +331,12 @@ impl Server {
         }
         for group in removed.groups() {
             group.audience.clear(&mut self.outboxes);
+        }
+        if let Some(guests) = removed.guests.take() {
+            self.sessions.away -= guests.away();
+            if let Some(due) = guests.due {
+                self.deadlines.remove(due, Deadline::Away(room));
+            }
         }
         if let Some(due) = removed.notice_due {
             self.deadlines.remove(due, Deadline::RoomNotice(room));

@@ -123,8 +123,8 @@ impl Server {
         // It may have ended since: its id is still in the record of its end.
         let client = match &connection.stage {
             Stage::Session(session) => self.encode_id(&session.secret, index),
-            Stage::Closing(closing) => closing.end.as_ref()?.client,
-            Stage::Over(closed) => closed.as_ref()?.end.as_ref()?.client,
+            Stage::Closing(closing) => closing.end.as_ref()?.first,
+            Stage::Over(closed) => closed.as_ref()?.end.as_ref()?.first,
             Stage::Request(_) => return None,
         };
         Some(Event::Opened {
@@ -147,6 +147,7 @@ impl Server {
             return None;
         };
         let End {
+            first: _,
             client,
             cause,
             code,

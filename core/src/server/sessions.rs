@@ -26,6 +26,9 @@ use crate::message::{Asked, Former, ServerMessage, Session as Told, SessionSecre
 use crate::session::connection::{CloseCause, Session};
 use crate::time::Instant;
 
+/// Ends of sessions, or of waiting for members of a room, that are seen to at once.
+pub(super) const ENDS_AT_ONCE: usize = 32;
+
 /// Close code of a connection whose session goes on on another one.
 const REPLACED: u16 = 4409;
 
@@ -36,6 +39,10 @@ pub(super) struct Sessions {
     held: BTreeMap<ClientId, Entry>,
     /// Those that nobody has, in the order in which they end.
     parked: BTreeSet<(Instant, ClientId)>,
+    /// When they are looked at.
+    due: Option<Instant>,
+    /// Members that are away from rooms which have their home here.
+    pub(super) away: usize,
     /// Memory of the mail of all sessions of this shard.
     pub(super) mail_bytes: usize,
     /// Messages that were not kept as it was too much.
@@ -91,6 +98,8 @@ impl Sessions {
             key: hash.finalize().into(),
             held: BTreeMap::new(),
             parked: BTreeSet::new(),
+            due: None,
+            away: 0,
             mail_bytes: 0,
             mail_lost: 0,
         }
@@ -313,7 +322,12 @@ impl Server {
             return Claim::Unknown;
         };
         if from == connection {
-            return Claim::Granted(self.sessions.grant(client, connection));
+            // It has been given to it, and the answer was late, or is yet to come.
+            return Claim::Granted(Granted {
+                client,
+                lives: self.sessions.lives(&client),
+                luggage: Luggage::default(),
+            });
         }
         if from.shard() == self.shard {
             let luggage = self.replace(from, &client);
@@ -446,10 +460,12 @@ impl Server {
         let extra = session.extra_mut();
         (extra.client, extra.lives, extra.mail) = (Some(client), lives, luggage.mail);
         if let Some(metadata) = luggage.metadata.as_deref() {
-            // What it has set since goes over what it had; both have held to these limits, and together may not.
+            // What it has set since goes over what it had, or in its place if both together are too much.
             let since = core::mem::take(&mut extra.metadata);
-            let _ = extra.metadata.merge(metadata, &limits);
-            let _ = extra.metadata.merge(since.as_json(), &limits);
+            let both = extra.metadata.merge(metadata, &limits);
+            if both.is_err() || extra.metadata.merge(since.as_json(), &limits).is_err() {
+                extra.metadata = since;
+            }
         }
         self.stats.resumed += 1;
         self.news.push_back(News::Resumed(index, client));
@@ -481,7 +497,7 @@ impl Server {
             secret: self.sessions.secret(&client),
             resumed,
             window_ms: self.config.sessions.window_ms,
-            away_ms: self.config.sessions.away_ms,
+            away_ms: self.config.sessions.rooms_wait_ms(),
             last,
             gap,
         };
@@ -516,14 +532,15 @@ impl Server {
             if owner != self.shard && own == Some(connection) {
                 self.sessions.end(client);
             }
-            return self.config.sessions.away_ms > 0;
+            return self.config.sessions.rooms_wait_ms() > 0;
         }
-        let full = self.sessions.is_full(&self.config.sessions);
+        // Whether another shard has a place for it, that shard knows.
+        let full = owner == self.shard && self.sessions.is_full(&self.config.sessions);
         let keeps = !full && !is_goodbye(cause, code);
         let who = Who {
             connection,
             client,
-            lives: 0,
+            lives: session.lives(),
         };
         if owner == self.shard && keeps {
             self.release(who, Some(luggage));
@@ -536,7 +553,7 @@ impl Server {
             let luggage = keeps.then_some(luggage);
             self.ask(owner, Request::Release { who, luggage });
         }
-        keeps && self.config.sessions.away_ms > 0
+        keeps && self.config.sessions.rooms_wait_ms() > 0
     }
 
     /// A client is gone whose id was made here: its session is kept for a while, with what goes with it, or is over.
@@ -545,10 +562,16 @@ impl Server {
             connection, client, ..
         } = who;
         let holds = match self.sessions.get(&client) {
-            Some(Held::Moving { from, .. }) if *from == connection => {
-                return self.replaced(connection, client, kept.unwrap_or_default());
+            Some(&Held::Moving { from, to, .. }) if from == connection => {
+                if let Some(luggage) = kept {
+                    return self.replaced(connection, client, luggage);
+                }
+                if let Some(Claimer { connection, ticket }) = to {
+                    self.reply_over(connection, ticket, unknown().into());
+                }
+                return self.sessions.end(client);
             }
-            Some(Held::At(at)) => *at == connection,
+            Some(Held::At(at)) => *at == connection && self.sessions.lives(&client) == who.lives,
             Some(Held::Moving { .. } | Held::Parked { .. }) => false,
             None => true,
         };
@@ -571,8 +594,8 @@ impl Server {
         }
         let window = Duration::from_millis(self.config.sessions.window_ms);
         let until = self.now.mono + window;
-        if self.sessions.parked.is_empty() {
-            self.deadlines.insert(until, Deadline::Sessions);
+        if self.sessions.due.is_none() {
+            self.look_at_sessions(until);
         }
         let parked = Held::Parked { until, luggage };
         self.sessions.insert(client, parked, lives);
@@ -580,14 +603,22 @@ impl Server {
 
     /// Sessions are over that nobody has taken up.
     pub(super) fn sessions_are_over(&mut self) {
-        while let Some(&(until, client)) = self.sessions.parked.first() {
-            if until > self.now.mono {
-                self.deadlines.insert(until, Deadline::Sessions);
+        self.sessions.due = None;
+        for number in 0.. {
+            let Some(&(until, client)) = self.sessions.parked.first() else {
                 return;
+            };
+            if until > self.now.mono || number == ENDS_AT_ONCE {
+                return self.look_at_sessions(until);
             }
             self.steps.one();
             self.sessions.end(client);
         }
+    }
+
+    fn look_at_sessions(&mut self, due: Instant) {
+        self.sessions.due = Some(due);
+        self.deadlines.insert(due, Deadline::Sessions);
     }
 
     /// A client does not wait any longer for a session.
@@ -606,8 +637,13 @@ impl Server {
         }
     }
 
-    /// A client was given a session and has not waited for it.
+    /// A client was given a session and does not wait for it any longer, unless it has it already: then it was given it
+    /// twice.
     pub(super) fn give_back(&mut self, to: ConnectionId, granted: Granted) {
+        let index = self.connections.resolve(to);
+        if index.and_then(|index| self.client_id(index)) == Some(granted.client) {
+            return self.sessions.hands_over(&granted.luggage);
+        }
         let who = Who {
             connection: to,
             client: granted.client,
@@ -709,7 +745,9 @@ impl Server {
 fn is_goodbye(cause: CloseCause, code: u16) -> bool {
     match cause {
         CloseCause::Client => matches!(code, 1000 | 1001 | 1005),
-        CloseCause::Command | CloseCause::Abuse | CloseCause::Drain => true,
+        CloseCause::Command | CloseCause::Abuse | CloseCause::Protocol | CloseCause::Drain => true,
+        // A message that was never finished; otherwise there was no sign of life.
+        CloseCause::Timeout => code == 1008,
         _ => false,
     }
 }

@@ -282,6 +282,8 @@ pub(crate) struct Closing {
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
+    /// As which it was welcomed.
+    pub(crate) first: crate::id::ClientId,
     pub(crate) client: crate::id::ClientId,
     pub(crate) cause: CloseCause,
     pub(crate) code: u16,

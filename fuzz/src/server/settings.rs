@@ -106,6 +106,7 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             window_ms: 200,
             away_ms: if bit(times, 7) { 50 } else { 0 },
             max_parked: 2,
+            max_away: 3,
             mail_messages: 2,
             mail_bytes: 400,
             max_mail_bytes: 500,

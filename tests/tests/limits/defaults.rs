@@ -52,6 +52,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(config.sessions.window_ms, 60_000);
     assert_eq!(config.sessions.away_ms, 10_000);
     assert_eq!(config.sessions.max_parked, 65_536);
+    assert_eq!(config.sessions.max_away, 262_144);
     assert_eq!(config.sessions.mail_messages, 100);
     assert_eq!(config.sessions.mail_bytes, 65_536);
     assert_eq!(config.sessions.max_mail_bytes, 16_777_216);

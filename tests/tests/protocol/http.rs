@@ -246,7 +246,7 @@ fn who_asks_for_the_client_again_and_again_is_answered_within_its_queue() {
     let limit = Config::default().limits.max_queued_bytes;
     world.dam(client);
     let request = "GET /roomwire.js HTTP/1.1\r\nHost: x\r\n\r\n";
-    let many = limit / FILES[0].2.len() + 10;
+    let many = limit / as_sent(FILES[0].2).len() + 10;
     world.send_bytes(client, request.repeat(many).as_bytes());
     world.release(client);
     let response = world.client(client).response.clone().expect("responses");

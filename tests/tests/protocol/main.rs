@@ -6,6 +6,7 @@ mod adoption;
 mod application;
 mod batches;
 mod binary;
+mod blinks;
 mod coming_back;
 mod compression;
 mod counters;

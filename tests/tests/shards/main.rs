@@ -4,6 +4,7 @@
 //! (`ROOMWIRE_TEST_SHARDS`); here is what only several have: links that are slow or full, and shards that fail.
 
 mod batches;
+mod claims;
 mod files;
 mod history;
 mod links;

@@ -507,6 +507,16 @@ impl Server {
         }
     }
 
+    /// Whether a client waits for a session.
+    fn waits_for_session(&self, index: u32, client: ClientId) -> bool {
+        let session = self.connections.get(index).and_then(|c| c.session());
+        let extra = session.and_then(|session| session.extra.as_deref());
+        let waiting = extra.and_then(|extra| extra.waiting.as_deref());
+        waiting.is_some_and(
+            |waiting| matches!(waiting.whatfor, For::Session(former) if former.client == client),
+        )
+    }
+
     /// Whether a client waits for an answer of `shard`.
     pub(super) fn waits_for(&self, index: u32, shard: ShardId) -> bool {
         let session = self.connections.get(index).and_then(|c| c.session());
@@ -530,7 +540,13 @@ impl Server {
     pub(in crate::server) fn answered(&mut self, reply: Reply) {
         let Reply { to, ticket, answer } = reply;
         let index = self.connections.resolve(to);
-        let waiting = index.and_then(|index| self.stop_waiting(index, Some(ticket)));
+        let waiting = index.and_then(|index| match &answer {
+            // Whichever claim it was that has brought it.
+            Answer::Claimed(granted) if self.waits_for_session(index, granted.client) => {
+                self.stop_waiting(index, None)
+            }
+            _ => self.stop_waiting(index, Some(ticket)),
+        });
         let (Some(index), Some(waiting)) = (index, waiting) else {
             if let Answer::Claimed(granted) = answer {
                 self.give_back(to, granted);

@@ -9,7 +9,6 @@ use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
 use crate::message::{LeaveReason, Since};
-use crate::room::guests::Guests;
 
 impl Server {
     /// Carries out a request of another shard.
@@ -189,7 +188,10 @@ impl Server {
         }
         let room = room.unwrap_or_else(|| self.make_room(&name, self.shard));
         if !again {
-            if !back {
+            if back {
+                let metadata = metadata.as_deref().unwrap_or("{}");
+                self.tell_what_is_new(room, who, metadata);
+            } else {
                 self.expect(room, who.client);
             }
             self.add_guest(room, who, metadata);
@@ -210,12 +212,15 @@ impl Server {
     }
 
     pub(super) fn add_guest(&mut self, room: u32, who: Who, metadata: Option<Box<str>>) {
-        if let Some((name, entry)) = self.rooms.get_mut(room) {
-            let guests = entry
-                .guests
-                .get_or_insert_with(|| Box::new(Guests::new(name)));
-            guests.insert((who.client, who.lives), who.connection, metadata);
-        }
+        let Who {
+            connection,
+            client,
+            lives,
+        } = who;
+        let metadata = metadata.map(Into::into);
+        self.change_guests(room, |guests| {
+            guests.insert((client, lives), connection, metadata);
+        });
     }
 
     /// A member of another shard leaves, unless it has come back on another connection meanwhile.
@@ -253,6 +258,9 @@ impl Server {
                 return;
             };
             if let Some(guests) = entry.guests.as_deref_mut() {
+                if except.is_none_or(|at| !guests.is_at(client, at)) {
+                    return; // of a connection that has been replaced since
+                }
                 guests.set_metadata(client, metadata);
             }
             if !entry.rule.metadata_notices {

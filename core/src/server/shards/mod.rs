@@ -153,8 +153,10 @@ impl Server {
             }
             None => return,
             Some(guests) => {
-                let sender = except.map(ConnectionId::shard);
-                // Who said it alone hears nothing of it.
+                // Who said it alone hears nothing of it; it may have left its shard since.
+                let sender = except.zip(told.client());
+                let sender = sender.filter(|(at, client)| guests.is_at(client, *at));
+                let sender = sender.map(|(at, _)| at.shard());
                 let hears = |&(shard, count): &(ShardId, usize)| count > 1 || sender != Some(shard);
                 let shards = guests.shards().filter(hears);
                 let shards = shards.map(|(shard, _)| shard).collect();

@@ -50,9 +50,7 @@ impl Server {
         let reason = LeaveReason::Disconnected;
         let quietly = self.leaves_quietly(reason);
         for client in lost {
-            let guests = self.rooms.get_mut(room);
-            let guests = guests.and_then(|(_, entry)| entry.guests.as_deref_mut());
-            if guests.is_some_and(|guests| guests.remove(&client)) {
+            if self.forget_guest(room, &client) {
                 self.member_has_left(room, client, reason, quietly);
             }
         }
@@ -90,7 +88,10 @@ impl Server {
             self.lingers_no_more(room);
         }
         for (who, metadata) in members {
-            self.add_guest(room, who, metadata);
+            // It may have come back on another connection, which was quicker to say so.
+            if !self.is_overtaken(room, who) {
+                self.add_guest(room, who, metadata);
+            }
         }
         let left = total.saturating_sub(self.room_len(room)) as u64;
         let joined = 0;

@@ -50,7 +50,8 @@ export class Log {
     this.earlier = button('earlier', 'Earlier messages', onEarlier);
     this.earlier.hidden = true;
     this.list = element('ol', 'messages');
-    this.element = element('div', 'log', this.earlier, this.list);
+    const nothing = element('p', 'nothing', 'Nothing has been said yet. Open this page in another window, or send its link to somebody.');
+    this.element = element('div', 'log', this.earlier, this.list, nothing);
     this.element.setAttribute('role', 'log');
     this.element.setAttribute('aria-label', `Messages in ${room}`);
     this.element.tabIndex = 0;

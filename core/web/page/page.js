@@ -55,7 +55,7 @@ async function measure() {
   const began = performance.now();
   const answer = await client.request({ type: 'ping' }).catch(() => null);
   if (answer) {
-    at('latency').textContent = `${Math.max(1, Math.round(performance.now() - began))} ms`;
+    at('ms').textContent = `${Math.max(1, Math.round(performance.now() - began))} ms`;
     at('latency').hidden = false;
   }
 }

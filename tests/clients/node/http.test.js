@@ -99,9 +99,9 @@ describe('upgrade', () => {
 
   // covers A3-18
   test('is asked for where it is needed, and refused elsewhere', TEST_MS, async (t) => {
-    for (const path of ['/', '/ws']) {
-      const { status, fields } = await ask(t, get(path));
-      assert.equal(status, 426, path);
+    for (const request of [get('/ws'), get('/', 'Sec-WebSocket-Version: 13\r\n')]) {
+      const { status, fields } = await ask(t, request);
+      assert.equal(status, 426, request);
       assert.match(fields.upgrade, /^websocket$/i);
     }
     assert.equal(await refusedStatus(`${server.url}nope`), 404);

@@ -209,6 +209,152 @@ fn who_has_the_client_for_browsers_is_told_so() {
     }
 }
 
+/// The page, and all that it is made of.
+const PAGE: [(&str, &str, &str); 8] = [
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("../../../core/web/index.html"),
+    ),
+    (
+        "/page/page.css",
+        "text/css; charset=utf-8",
+        include_str!("../../../core/web/page/page.css"),
+    ),
+    (
+        "/page/page.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/page/page.js"),
+    ),
+    (
+        "/page/log.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/page/log.js"),
+    ),
+    (
+        "/page/files.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/page/files.js"),
+    ),
+    (
+        "/page/people.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/page/people.js"),
+    ),
+    (
+        "/page/side.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../../core/web/page/side.js"),
+    ),
+    (
+        "/page/icon.svg",
+        "image/svg+xml",
+        include_str!("../../../core/web/page/icon.svg"),
+    ),
+];
+
+// covers A3-15
+#[test]
+fn the_page_is_served_as_it_stands_and_only_to_itself() {
+    let mut world = World::default();
+    for (path, content_type, text) in PAGE {
+        let response = get(&mut world, path);
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        assert_eq!(body(&response), text);
+        assert_eq!(field(&response, "Content-Type"), content_type);
+        assert_eq!(field(&response, "Cache-Control"), "no-cache");
+        let policy = field(&response, "Content-Security-Policy");
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; "),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(!response.contains("\r\nAccess-Control-"), "{response}");
+        let tag = field(&response, "ETag").to_owned();
+        let held = format!("GET {path} HTTP/1.1\r\nHost: x\r\nIf-None-Match: {tag}\r\n\r\n");
+        let same = ask(&mut world, &Upgrade::default(), &held);
+        assert!(same.starts_with("HTTP/1.1 304 "), "{same}");
+        assert_eq!(field(&same, "Content-Security-Policy"), policy);
+        let post = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        let refused = ask(&mut world, &Upgrade::default(), &post);
+        assert!(refused.starts_with("HTTP/1.1 405 "), "{refused}");
+        assert_eq!(field(&refused, "Allow"), "GET, HEAD");
+    }
+    // Nothing is written into it, and it names nothing that is not there.
+    let (_, _, html) = PAGE[0];
+    for banned in ["http:", "https:", "//", " style=", " on"] {
+        assert!(!html.contains(banned), "{banned}");
+    }
+    let named = html.split('"').filter(|text| text.starts_with("page/"));
+    for name in named {
+        let path = format!("/{name}");
+        assert!(PAGE.iter().any(|(there, ..)| *there == path), "{path}");
+    }
+}
+
+// covers A3-18: whoever has anything of a handshake gets no page
+#[test]
+fn the_page_is_for_whoever_asks_for_no_websocket() {
+    let mut world = World::default();
+    for (fields, status) in [
+        ("", 200),
+        ("Connection: keep-alive\r\nAccept: text/html\r\n", 200),
+        ("Upgrade: h2c\r\n", 426),
+        ("upgrade: websocket\r\n", 400),
+        ("sec-websocket-version: 13\r\n", 426),
+        ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", 426),
+        ("Sec-Fetch-Mode: navigate\r\n", 200),
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        let response = ask(&mut world, &Upgrade::default(), &request);
+        assert!(
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{fields}: {response}"
+        );
+    }
+    let client = world.knock(&Upgrade::default());
+    assert_eq!(world.client(client).status(), 101);
+}
+
+// covers A3-15, A0-11
+#[test]
+fn the_page_can_be_off_on_a_listener() {
+    let none = ListenerConfig {
+        page: false,
+        ..ListenerConfig::default()
+    };
+    let without_client = ListenerConfig {
+        web: false,
+        ..ListenerConfig::default()
+    };
+    // It could show nothing that is said.
+    let bare = ListenerConfig {
+        raw_payloads: true,
+        ..ListenerConfig::default()
+    };
+    let mut world = World::new(Config {
+        listeners: vec![none, without_client, bare, ListenerConfig::default()],
+        ..Config::default()
+    });
+    for (listener, is_there) in [(0, false), (1, false), (2, false), (3, true)] {
+        for (path, ..) in PAGE {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+            let response = ask(&mut world, &on_listener(listener), &request);
+            let status = match (is_there, path) {
+                (true, _) => 200,
+                (false, "/") => 426,
+                (false, _) => 404,
+            };
+            assert!(
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{listener} {path}: {response}"
+            );
+        }
+    }
+    let script = get(&mut world, "/roomwire.js");
+    assert!(script.starts_with("HTTP/1.1 200 "), "{script}");
+}
+
 // covers A3-15, A0-11
 #[test]
 fn the_client_for_browsers_can_be_off_on_a_listener() {
@@ -349,7 +495,7 @@ fn a_bad_handshake_is_refused_with_a_reason() {
 #[test]
 fn a_plain_request_to_the_websocket_is_told_to_upgrade() {
     let mut world = World::default();
-    let response = get(&mut world, "/");
+    let response = get(&mut world, "/ws");
     assert!(response.starts_with("HTTP/1.1 426 "), "{response}");
     assert!(
         response.contains("\r\nUpgrade: websocket\r\n"),

@@ -257,7 +257,7 @@ fn a_public_file_is_golden() {
          1;"
     );
     assert_eq!(
-        response(&Response::not_modified(0x1f), &KEEP),
+        response(&file.not_modified(), &KEEP),
         "HTTP/1.1 304 Not Modified\r\n\
          Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
          X-Content-Type-Options: nosniff\r\n\
@@ -266,5 +266,39 @@ fn a_public_file_is_golden() {
          Access-Control-Allow-Origin: *\r\n\
          Connection: keep-alive\r\n\
          \r\n"
+    );
+}
+
+#[test]
+fn a_page_is_golden() {
+    let page = Response::page_file("text/html", b"<p>", 0x1f);
+    let policy = "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+        connect-src 'self'; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n\
+        Referrer-Policy: no-referrer\r\n";
+    let rest = format!(
+        "X-Content-Type-Options: nosniff\r\n\
+         ETag: \"000000000000001f\"\r\n\
+         Cache-Control: no-cache\r\n\
+         {policy}\
+         Connection: keep-alive\r\n\
+         \r\n"
+    );
+    assert_eq!(
+        response(&page, &KEEP),
+        format!(
+            "HTTP/1.1 200 OK\r\n\
+             Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Type: text/html\r\n\
+             Content-Length: 3\r\n\
+             {rest}<p>"
+        )
+    );
+    assert_eq!(
+        response(&page.not_modified(), &KEEP),
+        format!(
+            "HTTP/1.1 304 Not Modified\r\n\
+             Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             {rest}"
+        )
     );
 }

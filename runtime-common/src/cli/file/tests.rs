@@ -54,6 +54,7 @@ fn every_section_is_read() {
         raw_payloads = true
         health = false
         web = false
+        page = false
         plain_text = true
         trusted_proxies = ["10.0.0.0/8", "local"]
         proxy_protocol = true
@@ -102,6 +103,7 @@ fn every_section_is_read() {
                 echo: false,
                 health: false,
                 web: false,
+                page: false,
                 plain_text: true,
                 trusted_proxies: vec!["10.0.0.0/8".to_owned(), "local".to_owned()],
                 proxy_protocol: true,

@@ -213,16 +213,18 @@ client.on('left_room', ({ room: name, id }) => {
 // ---- who is there
 
 function showMembers() {
-  const items = [...(current?.members ?? [])].map((id) => {
+  const others = [...(current?.members ?? [])].filter((id) => id !== client.clientId);
+  const shown = others.length < (current?.members.size ?? 0) ? [client.clientId, ...others] : others;
+  const items = shown.map((id) => {
     const isMe = id === client.clientId;
     const item = element('li', colour(isMe ? 'me' : id), element('bdi', '', isMe ? me.name : nameOf(id)));
     item.append(...(isMe ? [element('small', '', 'you')] : []));
     return item;
   });
   at('members').replaceChildren(...items);
-  const others = (current?.total ?? 0) - items.length;
-  at('others').hidden = others <= 0;
-  at('others').textContent = `and ${others} more`;
+  const rest = (current?.total ?? 0) - items.length;
+  at('others').hidden = rest <= 0;
+  at('others').textContent = `and ${rest} more`;
   at('members-title').textContent = current?.total > 0 ? `Members (${current.total})` : 'Members';
 }
 

@@ -703,8 +703,10 @@ export class WebSocketClient {
   // As if it were said now.
   #catchUp(room, { epoch, last, messages, gap, reset }) {
     const { name } = room;
+    // It may have been told so while it waited for this, and have heard of that log since.
+    const isNews = reset && room.epoch !== epoch;
     room.epoch = epoch;
-    if (reset) {
+    if (isNews) {
       room.last = 0;
       this.#tell({ type: 'reset', room: name, epoch, last });
     }
@@ -729,12 +731,12 @@ export class WebSocketClient {
     }
   }
 
-  // Each offset once.
+  // Each offset once, and in order: who asks for what came before hears of this one behind that.
   #isNew(room, { offset }) {
     if (offset === undefined) {
       return true;
     }
-    const isNew = !(offset <= room.last);
+    const isNew = !(offset <= room.last || (room.entering && offset > room.last + 1));
     room.last = isNew ? offset : room.last;
     return isNew;
   }

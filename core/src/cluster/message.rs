@@ -83,7 +83,14 @@ pub(crate) enum Request {
     },
     /// A client wants the session whose id `who` tells beside its connection. Answered by [`Answer::Claimed`]
     /// [`Answer::Overtaken`] or [`Answer::Refused`].
-    Claim { who: Who, ticket: u64 },
+    Claim {
+        who: Who,
+        ticket: u64,
+        /// The client is known to wait for it since it was first asked.
+        sure: bool,
+    },
+    /// Somebody else has the session. Answered by [`Request::Claim`], if the client still waits for it.
+    Confirm { who: Who, ticket: u64 },
     /// A client's session goes on elsewhere: its connection is to be closed. Then [`Request::Replaced`] follows.
     Replace {
         holder: ConnectionId,
@@ -448,6 +455,7 @@ impl Item {
                 Request::Release { luggage, .. } => luggage.as_ref().map_or(0, Luggage::heap_bytes),
                 Request::Replaced { luggage, .. } => luggage.heap_bytes(),
                 Request::Claim { .. }
+                | Request::Confirm { .. }
                 | Request::Unclaim { .. }
                 | Request::Replace { .. }
                 | Request::Hold { .. } => 0,

@@ -62,7 +62,8 @@ impl Server {
         // Its own shard does not fail without it.
         let ticket = self.wait_for_session(index, owner, former, asked);
         if owner != self.shard {
-            self.ask(owner, Request::Claim { who, ticket });
+            let sure = false;
+            self.ask(owner, Request::Claim { who, ticket, sure });
             return Ok(Outcome::Later);
         }
         let claim = self.claim(who, ticket);

@@ -149,6 +149,27 @@ describe('a room', () => {
     assert.deepEqual(world.socket().take(), [{ type: 'join', room: 'tea', after: 2, epoch: 'new' }]);
   });
 
+  test('what comes before the beginning of a new log that was asked for comes again in its turn', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    await world.socket().say({ type: 'reset', room: 'tea', epoch: 'new', last: 2 }, live(3));
+    assert.deepEqual(offsets(world.heard('room_message')), []);
+    await reply(world, { type: 'joined_room', members: [], total: 2, history: { epoch: 'new', last: 3 } });
+    await world.socket().say(page([kept(1), kept(2), kept(3)], { epoch: 'new', last: 3 }));
+    await world.socket().say({ type: 'resumed', room: 'tea', epoch: 'new', last: 3, complete: true });
+    await world.socket().say(live(4));
+    assert.deepEqual(offsets(world.heard('room_message')), [1, 2, 3, 4]);
+  });
+
+  test('what was heard of a new log before the answer that tells of it is not told twice', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    await comeBack(world);
+    await world.socket().say({ type: 'reset', room: 'tea', epoch: 'new', last: 0 }, live(1));
+    await reply(world, { type: 'joined_room', members: [], total: 2, history: { epoch: 'new', last: 2 } });
+    await world.socket().say(page([kept(1), kept(2)], { epoch: 'new', last: 2, reset: true }));
+    await world.socket().say({ type: 'resumed', room: 'tea', epoch: 'new', last: 2, complete: false });
+    assert.deepEqual(offsets(world.heard('room_message')), [1, 2]);
+  });
+
   test('history that was asked for is told as it is', TEST_MS, async (t) => {
     const world = await inTea(t);
     await comeBack(world);

@@ -31,13 +31,37 @@ pub(super) enum Claim {
 
 impl Server {
     /// A client of another shard wants a session whose id was made here.
-    pub(in crate::server) fn claim_for(&mut self, who: Who, ticket: u64) {
+    pub(in crate::server) fn claim_for(&mut self, who: Who, ticket: u64, sure: bool) {
+        if !sure && self.is_contested(&who) {
+            // It may have been on its way for longer than its connection has lived: then it takes nothing from anybody.
+            let shard = who.connection.shard();
+            return self.ask(shard, Request::Confirm { who, ticket });
+        }
         let answer = match self.claim(who, ticket) {
             Claim::Granted(granted) => Answer::Claimed(granted),
             Claim::Later => return,
             Claim::Unknown => unknown().into(),
         };
         self.reply_over(who.connection, ticket, answer);
+    }
+
+    /// Whether somebody else has a session, or is about to have it.
+    fn is_contested(&self, who: &Who) -> bool {
+        match self.sessions.get(&who.client) {
+            Some(Held::At(at)) => *at != who.connection,
+            Some(Held::Moving { .. }) => true,
+            Some(Held::Parked { .. }) => false,
+            None => self.find_client(&who.client).is_some(),
+        }
+    }
+
+    /// Another shard asks whether a client still waits for a session that somebody else has.
+    pub(in crate::server) fn confirm(&mut self, from: ShardId, who: Who, ticket: u64) {
+        let index = self.connections.resolve(who.connection);
+        if index.is_some_and(|index| self.waits_for_ticket(index, ticket)) {
+            let sure = true;
+            self.ask(from, Request::Claim { who, ticket, sure });
+        }
     }
 
     /// Gives a session to whom `who` names as its connection: as soon as nobody else has it.

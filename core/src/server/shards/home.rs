@@ -37,7 +37,8 @@ impl Server {
                 quietly,
                 comes_back,
             } => self.guest_leaves(who, &room, (reason, quietly), comes_back),
-            Request::Claim { who, ticket } => self.claim_for(who, ticket),
+            Request::Claim { who, ticket, sure } => self.claim_for(who, ticket, sure),
+            Request::Confirm { who, ticket } => self.confirm(from, who, ticket),
             Request::Replace { holder, client } => self.replace_for(from, holder, client),
             Request::Replaced {
                 holder,

@@ -86,11 +86,9 @@ pub(crate) enum Request {
     Claim {
         who: Who,
         ticket: u64,
-        /// The client is known to wait for it since it was first asked.
-        sure: bool,
+        /// When the client has asked, by its shard's wall clock.
+        asked_ms: u64,
     },
-    /// Somebody else has the session. Answered by [`Request::Claim`], if the client still waits for it.
-    Confirm { who: Who, ticket: u64 },
     /// A client's session goes on elsewhere: its connection is to be closed. Then [`Request::Replaced`] follows.
     Replace {
         holder: ConnectionId,
@@ -455,7 +453,6 @@ impl Item {
                 Request::Release { luggage, .. } => luggage.as_ref().map_or(0, Luggage::heap_bytes),
                 Request::Replaced { luggage, .. } => luggage.heap_bytes(),
                 Request::Claim { .. }
-                | Request::Confirm { .. }
                 | Request::Unclaim { .. }
                 | Request::Replace { .. }
                 | Request::Hold { .. } => 0,

@@ -61,12 +61,19 @@ impl Server {
         };
         // Its own shard does not fail without it.
         let ticket = self.wait_for_session(index, owner, former, asked);
+        let asked_ms = self.now.unix_ms;
         if owner != self.shard {
-            let sure = false;
-            self.ask(owner, Request::Claim { who, ticket, sure });
+            self.ask(
+                owner,
+                Request::Claim {
+                    who,
+                    ticket,
+                    asked_ms,
+                },
+            );
             return Ok(Outcome::Later);
         }
-        let claim = self.claim(who, ticket);
+        let claim = self.claim(who, ticket, asked_ms);
         if !matches!(claim, Claim::Later) {
             self.stop_waiting(index, Some(ticket));
         }
@@ -76,6 +83,10 @@ impl Server {
                 Ok(Outcome::Replied)
             }
             Claim::Later => Ok(Outcome::Later),
+            Claim::Overtaken => {
+                self.close_replaced(index);
+                Ok(Outcome::Replied)
+            }
             Claim::Unknown => Err(unknown()),
         }
     }

@@ -25,56 +25,55 @@ pub(super) enum Claim {
     Granted(Granted),
     /// It is told when it is.
     Later,
+    /// Somebody has asked for it later.
+    Overtaken,
     /// There is no such session.
     Unknown,
 }
 
 impl Server {
     /// A client of another shard wants a session whose id was made here.
-    pub(in crate::server) fn claim_for(&mut self, who: Who, ticket: u64, sure: bool) {
-        if !sure && self.is_contested(&who) {
-            // It may have been on its way for longer than its connection has lived: then it takes nothing from anybody.
-            let shard = who.connection.shard();
-            return self.ask(shard, Request::Confirm { who, ticket });
-        }
-        let answer = match self.claim(who, ticket) {
+    pub(in crate::server) fn claim_for(&mut self, who: Who, ticket: u64, asked_ms: u64) {
+        let answer = match self.claim(who, ticket, asked_ms) {
             Claim::Granted(granted) => Answer::Claimed(granted),
             Claim::Later => return,
+            Claim::Overtaken => Answer::Overtaken,
             Claim::Unknown => unknown().into(),
         };
         self.reply_over(who.connection, ticket, answer);
     }
 
-    /// Whether somebody else has a session, or is about to have it.
-    fn is_contested(&self, who: &Who) -> bool {
-        match self.sessions.get(&who.client) {
-            Some(Held::At(at)) => *at != who.connection,
-            Some(Held::Moving { .. }) => true,
-            Some(Held::Parked { .. }) => false,
-            None => self.find_client(&who.client).is_some(),
-        }
-    }
-
-    /// Another shard asks whether a client still waits for a session that somebody else has.
-    pub(in crate::server) fn confirm(&mut self, from: ShardId, who: Who, ticket: u64) {
-        let index = self.connections.resolve(who.connection);
-        if index.is_some_and(|index| self.waits_for_ticket(index, ticket)) {
-            let sure = true;
-            self.ask(from, Request::Claim { who, ticket, sure });
-        }
+    /// Whether somebody has asked for a session later who has it, or is about to: a claim that has been on its way for
+    /// longer than that takes nothing from anybody. Where the clock has gone back since, nothing is known.
+    fn is_overtaken_claim(&self, client: &ClientId, asked_ms: u64) -> bool {
+        let newest = self.sessions.asked_ms(client);
+        asked_ms < newest && newest <= self.now.unix_ms
     }
 
     /// Gives a session to whom `who` names as its connection: as soon as nobody else has it.
-    pub(super) fn claim(&mut self, who: Who, ticket: u64) -> Claim {
+    pub(in crate::server::sessions) fn claim(
+        &mut self,
+        who: Who,
+        ticket: u64,
+        asked_ms: u64,
+    ) -> Claim {
         let Who {
             connection, client, ..
         } = who;
+        if self.is_overtaken_claim(&client, asked_ms) {
+            return Claim::Overtaken;
+        }
         let holder = match self.sessions.get_mut(&client) {
             Some(Held::Parked { .. }) => {
-                return Claim::Granted(self.sessions.grant(client, connection));
+                return Claim::Granted(self.sessions.grant(client, connection, asked_ms));
             }
             Some(Held::Moving { to, .. }) => {
-                if let Some(other) = to.replace(Claimer { connection, ticket }) {
+                let claimer = Claimer {
+                    connection,
+                    ticket,
+                    asked_ms,
+                };
+                if let Some(other) = to.replace(claimer) {
                     self.reply_over(other.connection, other.ticket, Answer::Overtaken);
                 }
                 return Claim::Later;
@@ -98,10 +97,14 @@ impl Server {
         }
         if from.shard() == self.shard {
             let luggage = self.replace(from, &client);
-            let granted = self.sessions.grant(client, connection);
+            let granted = self.sessions.grant(client, connection, asked_ms);
             return Claim::Granted(Granted { luggage, ..granted });
         }
-        let to = Some(Claimer { connection, ticket });
+        let to = Some(Claimer {
+            connection,
+            ticket,
+            asked_ms,
+        });
         let lives = self.sessions.lives(&client);
         let mail = None;
         let moving = Held::Moving { from, to, mail };
@@ -150,7 +153,9 @@ impl Server {
         };
         match to {
             Some(claimer) => {
-                let mut granted = self.sessions.grant(client, claimer.connection);
+                let mut granted = self
+                    .sessions
+                    .grant(client, claimer.connection, claimer.asked_ms);
                 let later = core::mem::replace(&mut granted.luggage, luggage).mail;
                 self.append_mail(&mut granted.luggage, later);
                 let answer = Answer::Claimed(granted);
@@ -204,7 +209,10 @@ impl Server {
                 if let Some(luggage) = kept {
                     return self.replaced(connection, client, luggage);
                 }
-                if let Some(Claimer { connection, ticket }) = to {
+                if let Some(Claimer {
+                    connection, ticket, ..
+                }) = to
+                {
                     self.reply_over(connection, ticket, unknown().into());
                 }
                 return self.sessions.end(client);

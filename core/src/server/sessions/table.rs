@@ -32,6 +32,8 @@ pub(in crate::server) struct Sessions {
 pub(super) struct Entry {
     /// How many connections it has had but the first: what is said of an earlier one comes too late.
     pub(super) lives: u32,
+    /// When the one who has it has asked for it; 0: it began with it.
+    pub(super) asked_ms: u64,
     pub(super) held: Held,
 }
 
@@ -56,6 +58,8 @@ pub(in crate::server) enum Held {
 pub(in crate::server) struct Claimer {
     pub(super) connection: ConnectionId,
     pub(super) ticket: u64,
+    /// When it has asked, by its shard's wall clock.
+    pub(super) asked_ms: u64,
 }
 
 impl Sessions {
@@ -116,24 +120,41 @@ impl Sessions {
         self.held.get_mut(client).map(|entry| &mut entry.held)
     }
 
+    /// When the last one who was given a session, or waits for it, has asked for it.
+    pub(super) fn asked_ms(&self, client: &ClientId) -> u64 {
+        self.held.get(client).map_or(0, |entry| match &entry.held {
+            Held::Moving { to: Some(to), .. } => to.asked_ms,
+            _ => entry.asked_ms,
+        })
+    }
+
     /// How many connections a session has had but the first.
     pub(super) fn lives(&self, client: &ClientId) -> u32 {
         self.held.get(client).map_or(0, |entry| entry.lives)
     }
 
     pub(super) fn insert(&mut self, client: ClientId, held: Held, lives: u32) {
+        let asked_ms = self.held.get(&client).map_or(0, |entry| entry.asked_ms);
         self.remove(client);
         if let Held::Parked { until, .. } = held {
             self.parked.insert((until, client));
         }
-        self.held.insert(client, Entry { lives, held });
+        let entry = Entry {
+            lives,
+            asked_ms,
+            held,
+        };
+        self.held.insert(client, entry);
     }
 
     /// Gives a session to a connection, with what was kept of it.
-    pub(super) fn grant(&mut self, client: ClientId, to: ConnectionId) -> Granted {
+    pub(super) fn grant(&mut self, client: ClientId, to: ConnectionId, asked_ms: u64) -> Granted {
         let lives = self.lives(&client).saturating_add(1);
         let luggage = self.remove(client).unwrap_or_default();
         self.insert(client, Held::At(to), lives);
+        if let Some(entry) = self.held.get_mut(&client) {
+            entry.asked_ms = asked_ms;
+        }
         Granted {
             client,
             lives,

@@ -517,14 +517,6 @@ impl Server {
         )
     }
 
-    /// Whether a client waits for the answer to this request.
-    pub(in crate::server) fn waits_for_ticket(&self, index: u32, ticket: u64) -> bool {
-        let session = self.connections.get(index).and_then(|c| c.session());
-        let extra = session.and_then(|session| session.extra.as_deref());
-        let waiting = extra.and_then(|extra| extra.waiting.as_deref());
-        waiting.is_some_and(|waiting| waiting.ticket == ticket)
-    }
-
     /// Whether a client waits for an answer of `shard`.
     pub(super) fn waits_for(&self, index: u32, shard: ShardId) -> bool {
         let session = self.connections.get(index).and_then(|c| c.session());

@@ -37,8 +37,11 @@ impl Server {
                 quietly,
                 comes_back,
             } => self.guest_leaves(who, &room, (reason, quietly), comes_back),
-            Request::Claim { who, ticket, sure } => self.claim_for(who, ticket, sure),
-            Request::Confirm { who, ticket } => self.confirm(from, who, ticket),
+            Request::Claim {
+                who,
+                ticket,
+                asked_ms,
+            } => self.claim_for(who, ticket, asked_ms),
             Request::Replace { holder, client } => self.replace_for(from, holder, client),
             Request::Replaced {
                 holder,

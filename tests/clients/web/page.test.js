@@ -352,11 +352,13 @@ describe('the page', () => {
     await bob.send('Input.insertText', { text: 'I a' });
     await ada.until(() => document.getElementById('typing').textContent !== '');
     const wide = () => [document.documentElement.scrollWidth - innerWidth, document.querySelector('.log:not([hidden])').scrollWidth - document.querySelector('.log:not([hidden])').clientWidth];
+    const pictures = process.env.ROOMWIRE_TEST_PICTURES ?? folder;
+    fs.mkdirSync(pictures, { recursive: true });
     const shoot = async (name) => {
       await ada.until(() => document.getAnimations().length === 0);
       const picture = await ada.picture();
       assert.deepEqual([picture.readUInt32BE(16), picture.readUInt32BE(20)], await ada.run(() => [innerWidth, innerHeight]));
-      fs.writeFileSync(path.join(process.env.ROOMWIRE_TEST_PICTURES ?? folder, `${name}.png`), picture);
+      fs.writeFileSync(path.join(pictures, `${name}.png`), picture);
     };
     for (const [size, device] of [[PHONE, 'phone'], [DESKTOP, 'desktop']]) {
       for (const scheme of ['light', 'dark']) {

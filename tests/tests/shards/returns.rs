@@ -62,6 +62,8 @@ struct Reader {
     epoch: Value,
     gaps: u64,
     resets: u64,
+    /// It has heard something live while it waits.
+    early: bool,
     /// It has to ask for the beginning of a log that is new.
     asks: bool,
     /// What takes its session up.
@@ -109,6 +111,7 @@ impl Story {
             epoch: epoch.clone(),
             gaps: 0,
             resets: 0,
+            early: false,
             asks: false,
             session: Some(session),
             waits: false,
@@ -262,7 +265,11 @@ impl Story {
 impl Reader {
     fn hears(&mut self, told: &Value, keeps: u64, seed: u64) {
         match told["type"].as_str() {
-            Some("room_message") => self.has(told, seed),
+            Some("room_message") => {
+                // It is a member still, and asks for what came before: the answer repeats this.
+                self.early |= self.waits;
+                self.has(told, seed);
+            }
             Some("session") => self.session = Some(told.clone()),
             Some("reset") if told["epoch"] != self.epoch => {
                 self.begins_anew(told);
@@ -285,7 +292,7 @@ impl Reader {
                     self.gaps += 1;
                 }
                 for past in told["messages"].as_array().expect("messages") {
-                    if again && past["offset"].as_u64() <= Some(self.last) {
+                    if (again || self.early) && past["offset"].as_u64() <= Some(self.last) {
                         continue;
                     }
                     self.has(past, seed);
@@ -294,6 +301,7 @@ impl Reader {
             Some("resumed") => {
                 assert_eq!(told["last"], self.last, "seed {seed}: {told}");
                 assert!(std::mem::take(&mut self.waits));
+                self.early = false;
             }
             // Its session went with a shard, or its request.
             Some("error") if told["code"] == "stale_session" => self.session = None,

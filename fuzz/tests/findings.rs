@@ -1,6 +1,7 @@
 //! What the fuzzer broke, one test for each: the sequence in plain words, beside the input in the corpus.
 
 use roomwire_core::cluster::Relay;
+use roomwire_core::dialect::json::{JsonLimits, decode};
 
 use roomwire_core::server::{Command, Event};
 use roomwire_core::websocket::deflate::{Compressors, Effort, Inflater, Window};
@@ -405,5 +406,20 @@ fn a_message_is_compressed_as_it_was_at_first() {
             let again = compressors.compress(Window::MAX, &text(0));
             assert_eq!(again, first.as_deref(), "{level}");
         }
+    }
+}
+
+/// `finding-two-texts`: data in base64 with padding in its middle was taken, as the end of one text and the beginning of
+/// another.
+#[test]
+fn base64_ends_where_it_is_padded() {
+    let limits = JsonLimits::from(&Config::default().limits);
+    for (data, is_taken) in [("AQI=", true), ("AQI=tran", false), ("AQ==AQ==", false)] {
+        let text = format!(r#"{{"type":"broadcast","data":"{data}","encoding":"base64"}}"#);
+        assert_eq!(
+            decode(&text, &limits, &|_| false).is_ok(),
+            is_taken,
+            "{data}"
+        );
     }
 }

@@ -449,6 +449,18 @@ impl Driver {
                 assert!(self.opened.contains(&connection), "closed before it opened");
                 assert!(self.closed.insert(connection), "closed twice");
             }
+            Event::Resumed { connection, client } => {
+                assert!(
+                    self.opened.contains(&connection),
+                    "resumed before it opened"
+                );
+                assert!(
+                    !self.closed.contains(&connection),
+                    "resumed after it closed"
+                );
+                let known = self.sessions.iter().any(|(id, _)| *id == client.as_str());
+                assert!(known, "a session that nobody was told of");
+            }
             Event::Application { request, .. } => self.requests.push(request),
             Event::Refused { count, .. } => {
                 assert!(count > 0, "news of nothing");

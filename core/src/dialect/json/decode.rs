@@ -355,6 +355,10 @@ fn whole(raw: Option<&str>, wrong: &'static str) -> Result<Option<u64>, Refusal>
 fn bytes<'a>(raw: &str) -> Result<Data<'a>, Refusal> {
     let wrong = Refusal::bad_message("`data` must be base64 with padding, as `encoding` says");
     let text = string(raw).filter(|_| is_string(raw)).ok_or(wrong)?;
+    // The decoder takes several texts one after the other.
+    if text.trim_end_matches('=').contains('=') {
+        return Err(wrong);
+    }
     let bytes = BASE64_CODEC.decode(text.as_bytes()).map_err(|_| wrong)?;
     Ok(Data::Bytes(bytes.into()))
 }

@@ -424,6 +424,9 @@ fn data_may_be_bytes_in_base64() {
         r#""AB==""#,
         r#""-_8=""#,
         r#""AA==\n""#,
+        // The end of one text and the beginning of another.
+        r#""AA==AA==""#,
+        r#""AQI=tran""#,
         r#""é""#,
         r#""\ud800""#,
         "null",

@@ -30,6 +30,15 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
+    fn new(from: ClientId, data: Payload<'_>, timestamp: u64) -> Self {
+        Self {
+            offset: 0,
+            from,
+            data: data.into(),
+            timestamp,
+        }
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.data.payload().len()
     }
@@ -106,12 +115,7 @@ impl Server {
         data: Payload<'_>,
     ) {
         let timestamp = self.now.unix_ms;
-        let letter = || Letter {
-            offset: 0,
-            from,
-            data: data.into(),
-            timestamp,
-        };
+        let letter = || Letter::new(from, data, timestamp);
         let limits = &self.config.sessions;
         let session = self
             .connections
@@ -137,12 +141,7 @@ impl Server {
             return false;
         }
         let timestamp = self.now.unix_ms;
-        let letter = || Letter {
-            offset: 0,
-            from,
-            data: data.into(),
-            timestamp,
-        };
+        let letter = || Letter::new(from, data, timestamp);
         self.sessions.keep_for(to, letter, limits)
     }
 

@@ -316,10 +316,7 @@ impl Server {
         asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
         self.admit(index, self.audience_of(index))?;
-        let limits = MetadataLimits {
-            max_bytes: self.config.limits.max_metadata_bytes,
-            max_keys: self.config.limits.max_metadata_keys,
-        };
+        let limits = MetadataLimits::from(&self.config.limits);
         let Some(session) = self
             .connections
             .get_mut(index)

@@ -135,10 +135,7 @@ impl Server {
             lives,
             luggage,
         } = granted;
-        let limits = MetadataLimits {
-            max_bytes: self.config.limits.max_metadata_bytes,
-            max_keys: self.config.limits.max_metadata_keys,
-        };
+        let limits = MetadataLimits::from(&self.config.limits);
         let Some(session) = self
             .connections
             .get_mut(index)

@@ -4,11 +4,10 @@ use roomwire_core::ShardId;
 use roomwire_core::config::Sessions;
 use roomwire_core::server::Command;
 use roomwire_tests::{Peer, World};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::sessions::{AWAY_MS, come_back, connect_to, resume, session};
 use crate::{all_of, quiet, room_at, say};
-
-const AWAY_MS: u64 = 2_000;
 
 fn config() -> roomwire_core::Config {
     let mut config = quiet();
@@ -18,32 +17,6 @@ fn config() -> roomwire_core::Config {
         ..Sessions::default()
     };
     config
-}
-
-fn connect_to(world: &mut World, shard: u8) -> Peer {
-    loop {
-        let peer = world.connect();
-        if world.shard(peer) == ShardId(shard) {
-            return peer;
-        }
-    }
-}
-
-fn session(world: &mut World, peer: Peer) -> Value {
-    let session = world.request(peer, &json!({"type": "resume"}));
-    assert_eq!(session["type"], "session", "{session}");
-    session
-}
-
-fn resume(session: &Value) -> Value {
-    json!({"type": "resume", "id": "resume", "clientId": session["clientId"], "sessionSecret": session["sessionSecret"]})
-}
-
-fn come_back(world: &mut World, shard: u8, session: &Value) -> Peer {
-    let peer = connect_to(world, shard);
-    let resumed = world.request(peer, &resume(session));
-    assert_eq!(resumed["resumed"], true, "{resumed}");
-    peer
 }
 
 fn hold(world: &mut World, from: u8, to: u8, ms: u64) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{all_of, quiet, room_at};
 
-const AWAY_MS: u64 = 2_000;
+pub(super) const AWAY_MS: u64 = 2_000;
 
 /// How many stories are tried: `ROOMWIRE_SESSION_SEEDS`, with six returns in each.
 fn seeds() -> u64 {
@@ -26,7 +26,7 @@ fn world(shards: u8) -> World {
 }
 
 /// Connected to that shard.
-fn connect_to(world: &mut World, shard: u8) -> Peer {
+pub(super) fn connect_to(world: &mut World, shard: u8) -> Peer {
     loop {
         let peer = world.connect();
         if world.shard(peer) == ShardId(shard) {
@@ -35,17 +35,17 @@ fn connect_to(world: &mut World, shard: u8) -> Peer {
     }
 }
 
-fn session(world: &mut World, peer: Peer) -> Value {
+pub(super) fn session(world: &mut World, peer: Peer) -> Value {
     let session = world.request(peer, &json!({"type": "resume"}));
     assert_eq!(session["type"], "session", "{session}");
     session
 }
 
-fn resume(session: &Value) -> Value {
+pub(super) fn resume(session: &Value) -> Value {
     json!({"type": "resume", "clientId": session["clientId"], "sessionSecret": session["sessionSecret"]})
 }
 
-fn come_back(world: &mut World, shard: u8, session: &Value) -> Peer {
+pub(super) fn come_back(world: &mut World, shard: u8, session: &Value) -> Peer {
     let peer = connect_to(world, shard);
     let resumed = world.request(peer, &resume(session));
     assert_eq!(resumed["resumed"], true, "{resumed}");

@@ -112,7 +112,7 @@ pub use config::{Config, ConfigError, ValidConfig};
 pub use error::ErrorCode;
 pub use id::{ClientId, ConnectionId};
 pub use machine::{
-    Input, ListenerId, Machine, Output, PeerAddr, ShardId, TransportEnd, Turn, Unsent,
+    Input, ListenerId, Machine, Output, PeerAddr, ShardId, Target, TransportEnd, Turn, Unsent,
 };
 pub use message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileHash, FileNotice, FileRequest,

@@ -159,7 +159,7 @@ pub enum Output<E> {
         /// The id it will have.
         connection: ConnectionId,
         /// Where to.
-        target: SocketAddr,
+        target: Target,
     },
     /// Shut down the write side; the peer may still send.
     Finish {
@@ -187,6 +187,17 @@ pub enum Output<E> {
         /// Strictly later than the last `now` handed in.
         deadline: Option<Instant>,
     },
+}
+
+/// Where an outgoing connection goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// To an address.
+    Address(SocketAddr),
+    /// To the server that a client was made for ([`ClientConfig::host`](crate::client::ClientConfig::host)): looking
+    /// its name up, trying its addresses and speaking TLS are the driver's.
+    Server,
 }
 
 /// Whether the machine has room for another input.

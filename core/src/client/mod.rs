@@ -29,6 +29,7 @@ mod compression;
 mod config;
 pub mod files;
 mod response;
+pub mod session;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@
 //! through byte-exact. No tree is built and nothing recurses. Of equal keys the last one counts, unknown
 //! keys are skipped.
 
+pub mod client;
 mod decode;
 mod encode;
 mod metadata;

@@ -3,7 +3,7 @@
 //! Finds differences, does not resist an attacker. Owns the stable encoding of outputs and events.
 
 use crate::id::ConnectionId;
-use crate::machine::{Output, PeerAddr, Turn};
+use crate::machine::{Output, PeerAddr, Target, Turn};
 use crate::server::{CloseCause, Event, Refused};
 use crate::time::Instant;
 
@@ -88,7 +88,10 @@ impl Hash {
             Output::ReadInterest { connection, wanted } => self.about(2, *connection, *wanted),
             Output::Connect { connection, target } => {
                 self.about(3, *connection, false);
-                self.peer(PeerAddr::Inet(*target));
+                self.peer(match target {
+                    Target::Address(address) => PeerAddr::Inet(*address),
+                    Target::Server => PeerAddr::Local,
+                });
             }
             Output::Finish { connection } => self.about(4, *connection, false),
             Output::Close { connection, reset } => self.about(5, *connection, *reset),

@@ -1,0 +1,85 @@
+//! One connection of a session: the wire's own client, and how far its socket is.
+
+use crate::client::Client;
+use crate::id::ConnectionId;
+
+/// How many bytes for joins and pings fit beside what the program sends.
+pub(super) const RESERVE_BYTES: usize = 64 * 1024;
+
+/// A connection from its announcement to its end.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: ConnectionId,
+    pub(super) wire: Client,
+    pub(super) stage: Stage,
+    /// Bytes that the socket has taken.
+    taken: u64,
+    /// The socket takes no more for now.
+    blocked: bool,
+    /// The driver was told to write, and has not answered.
+    is_writing: bool,
+    /// The driver reads.
+    pub(super) is_reading: bool,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The driver has not been told of it.
+    Wanted,
+    /// The driver connects.
+    Connecting,
+    /// The handshake is under way.
+    Handshake,
+    /// The server has taken it.
+    Open,
+    /// The session has turned away from it: it only says goodbye.
+    Leaving,
+}
+
+impl Link {
+    pub(super) const fn new(id: ConnectionId, wire: Client) -> Self {
+        Self {
+            id,
+            wire,
+            stage: Stage::Wanted,
+            taken: 0,
+            blocked: false,
+            is_writing: false,
+            is_reading: true,
+        }
+    }
+
+    /// Where in the stream the end of what is queued by now will be.
+    pub(super) fn end(&self) -> u64 {
+        self.taken + self.wire.unsent().len() as u64
+    }
+
+    /// Up to where in the stream the socket has taken it.
+    pub(super) const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Whether the driver should write now.
+    pub(super) fn wants_write(&self) -> bool {
+        let is_up = !matches!(self.stage, Stage::Wanted | Stage::Connecting);
+        is_up && !self.blocked && !self.is_writing && !self.wire.unsent().is_empty()
+    }
+
+    /// The driver is told to write.
+    pub(super) const fn writes(&mut self) {
+        self.is_writing = true;
+    }
+
+    /// The driver's answer. More than there was is clamped.
+    pub(super) fn sent(&mut self, bytes: usize, blocked: bool) {
+        let bytes = bytes.min(self.wire.unsent().len());
+        self.wire.sent(bytes);
+        self.taken += bytes as u64;
+        (self.blocked, self.is_writing) = (blocked, false);
+    }
+
+    pub(super) const fn writable(&mut self) {
+        self.blocked = false;
+    }
+}

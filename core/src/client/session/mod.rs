@@ -1,0 +1,446 @@
+//! A client that outlives its connections: it connects, comes back, joins its rooms again, asks for what it has missed
+//! and keeps what waits meanwhile.
+//!
+//! A [`Session`] is a [`Machine`] like the server: the same drivers run it. There is one connection at a time; each has an
+//! id of its own, so that what a former one still does means nothing. It speaks JSON.
+//!
+//! ```text
+//!                 ┌─────────────────────── the wait is over ───────────────────────┐
+//!                 ▼                                                                │
+//!  new ──► Connecting ── the server took it ──► Resuming ── welcome, rooms ──► Open │
+//!                 │                                │                            │  │
+//!                 └───────────── lost ─────────────┴──────────── lost ──────────┴► Waiting
+//!
+//!  any ── Command::Close, a final close code, too many attempts ──► Closed
+//! ```
+//!
+//! What is sent in any state but `Open` and `Closed` is queued. Every item that a program names has exactly one outcome:
+//! see [`Outcome`].
+//!
+//! ```
+//! use roomwire_core::client::session::{Command, Event, Item, Session, SessionConfig, State};
+//! use roomwire_core::{Input, Instant, Machine, Now, Output};
+//!
+//! let now = Now { mono: Instant::ZERO, unix_ms: 1_700_000_000_000 };
+//! let config = SessionConfig::new("example.com:8080");
+//! let mut session = Session::new(config, [7; 32], now)?; // a real seed is unpredictable
+//! let join = Command::Join { item: Item(1), room: "tea".to_owned() };
+//! let _ = session.handle(now, Input::Command(join));
+//!
+//! // What a driver does: connect, say so, write what is there.
+//! let Output::Connect { connection, .. } = session.poll() else { panic!("it connects at once") };
+//! let _ = session.handle(now, Input::Connected { connection });
+//! assert!(matches!(session.poll(), Output::Event(Event::Queued(Item(1)))));
+//! assert_eq!(session.poll(), Output::Transmit { connection });
+//! let request: Vec<u8> = session.unsent(connection).flatten().copied().collect();
+//! assert!(request.starts_with(b"GET / HTTP/1.1\r\nHost: example.com:8080\r\n"));
+//! let sent = Input::Sent { connection, bytes: request.len(), blocked: false };
+//! let _ = session.handle(now, sent);
+//! assert_eq!(session.state(), State::Connecting);
+//! # Ok::<(), roomwire_core::ConfigError>(())
+//! ```
+
+mod backoff;
+mod commands;
+mod config;
+mod event;
+mod heartbeat;
+mod lifecycle;
+mod link;
+mod queue;
+mod receiving;
+mod rooms;
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+pub use crate::dialect::json::client::{Kept, Message, Page, Said, SaidData, Told};
+pub use backoff::{is_final, is_final_status};
+pub use config::{Batching, SessionConfig};
+pub use event::{
+    CloseCause, Closed, Command, Content, Delivery, Dropped, EndCause, Event, Item, Outcome,
+    RoomMessage, Send, State,
+};
+
+use crate::ConfigError;
+use crate::client::ClientConfig;
+use crate::id::{ClientId, ConnectionId};
+use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Target, Turn, Unsent};
+use crate::time::{Instant, Now};
+use heartbeat::Heartbeat;
+use lifecycle::{Goodbye, Retry};
+use link::{Link, RESERVE_BYTES, Stage};
+use queue::Queue;
+use rooms::Rooms;
+use sending::{Pending, Untaken};
+
+/// A client that comes back. Drive it as [`Machine`] says.
+///
+/// It holds at most what [`SessionConfig`] allows: one connection, the queue, the rooms, what is in flight, and events;
+/// of these what one `Received` can produce beyond the bound.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    /// The same for one connection, with what the session itself needs.
+    wire_config: ClientConfig,
+    rng: ChaCha12Rng,
+    now: Instant,
+    state: State,
+    stats: SessionStats,
+
+    link: Option<Link>,
+    generation: core::num::NonZeroU32,
+    /// A connection that the driver has to close, and whether to reset it.
+    closing: Option<(ConnectionId, bool)>,
+    /// The end of the connection that [`Command::Close`] found is still to be told.
+    owes_closed: bool,
+    /// What the server said before it closes.
+    goodbye: Option<Goodbye>,
+    attempts: u32,
+    retry: Option<Retry>,
+    connect_due: Option<Instant>,
+    stable_due: Option<Instant>,
+    linger_due: Option<Instant>,
+    heartbeat: Heartbeat,
+    /// The server has said its welcome on this connection.
+    is_welcome: bool,
+    /// The largest message that it takes.
+    max_message_bytes: usize,
+    /// The session's ids, the latest last.
+    own_ids: VecDeque<ClientId>,
+
+    queue: Queue,
+    /// Of the entry that was made last.
+    last_order: u64,
+    /// Entries up to this one are not gathered any longer.
+    urgent_order: u64,
+    /// The queue goes on when the socket has taken something, or a request has its outcome.
+    is_stuck: bool,
+    /// Of the request that was made last.
+    last_id: u64,
+    /// Requests without an outcome.
+    pending: BTreeMap<u64, Pending>,
+    /// What the socket has not taken whole, and where in the stream it ends.
+    untaken: VecDeque<(u64, Untaken)>,
+
+    rooms: Rooms,
+    /// The room that was looked at last when they are joined again.
+    joined_up_to: u64,
+    /// Joins of those that have no outcome.
+    slots: usize,
+
+    events: VecDeque<Event>,
+    event_bytes: usize,
+    /// The last output was an event: something else has its turn.
+    told_event: bool,
+    end: Option<EndCause>,
+}
+
+/// What a session has done, in plain counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// Connections that were asked for.
+    pub attempts: u64,
+    /// Those that the server took.
+    pub opened: u64,
+    /// Inputs about a connection that was not there any more.
+    pub stale: u64,
+}
+
+impl Session {
+    /// A session that is about to connect. `seed` has to be unpredictable: the keys and masks of its connections follow
+    /// from it, and when it comes back.
+    ///
+    /// # Errors
+    /// Names the first setting that can never work.
+    pub fn new(config: SessionConfig, seed: [u8; 32], now: Now) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut wire_config = config.connection.clone();
+        wire_config.max_unsent_bytes = wire_config.max_unsent_bytes.saturating_add(RESERVE_BYTES);
+        let mut session = Self {
+            wire_config,
+            rng: ChaCha12Rng::from_seed(seed),
+            now: now.mono,
+            state: State::Connecting,
+            stats: SessionStats::default(),
+            link: None,
+            generation: core::num::NonZeroU32::MIN,
+            closing: None,
+            owes_closed: false,
+            goodbye: None,
+            attempts: 0,
+            retry: None,
+            connect_due: None,
+            stable_due: None,
+            linger_due: None,
+            heartbeat: Heartbeat::new(&config),
+            is_welcome: false,
+            max_message_bytes: usize::MAX,
+            own_ids: VecDeque::new(),
+            queue: Queue::new(&config),
+            last_order: 0,
+            urgent_order: 0,
+            is_stuck: false,
+            last_id: 0,
+            pending: BTreeMap::new(),
+            untaken: VecDeque::new(),
+            rooms: Rooms::default(),
+            joined_up_to: 0,
+            slots: 0,
+            events: VecDeque::new(),
+            event_bytes: 0,
+            told_event: false,
+            end: None,
+            config,
+        };
+        session.connect();
+        Ok(session)
+    }
+
+    /// The one state. O(1).
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The session's id for others: of its connection, or of the last one. O(1).
+    pub fn client_id(&self) -> Option<ClientId> {
+        self.own_ids.back().copied()
+    }
+
+    /// What it has done. O(1).
+    pub const fn stats(&self) -> SessionStats {
+        self.stats
+    }
+
+    /// Items that wait to be sent, without joins of rooms, and their bytes. O(1).
+    pub fn queued(&self) -> (usize, usize) {
+        (self.queue.len(), self.queue.bytes())
+    }
+
+    /// The connection, if it is this one.
+    fn link_of(&mut self, connection: ConnectionId) -> Option<&mut Link> {
+        let link = self.link.as_mut().filter(|link| link.id == connection);
+        if link.is_none() {
+            self.stats.stale += 1;
+        }
+        link
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.event_bytes += event_bytes(&event);
+        self.events.push_back(event);
+    }
+
+    fn tell_outcome(&mut self, item: Item, outcome: Outcome) {
+        self.tell(Event::Outcome { item, outcome });
+    }
+
+    fn drop_item(&mut self, item: Item, why: Dropped) {
+        self.tell_outcome(item, Outcome::Dropped(why));
+    }
+
+    fn become_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.tell(Event::State(state));
+        }
+    }
+
+    /// Whether so many events wait that nothing more is read.
+    fn is_full(&self) -> bool {
+        self.events.len() >= self.config.max_queued_events
+            || self.event_bytes >= self.config.max_queued_event_bytes
+    }
+
+    /// Whether few enough do to read again.
+    fn has_room_again(&self) -> bool {
+        self.events.len() <= self.config.max_queued_events / 2
+            && self.event_bytes <= self.config.max_queued_event_bytes / 2
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        self.event_bytes = self.event_bytes.saturating_sub(event_bytes(&event));
+        Some(event)
+    }
+
+    /// What the driver has to do with connections.
+    fn next_action(&mut self) -> Option<Output<Event>> {
+        if let Some((connection, reset)) = self.closing.take() {
+            return Some(Output::Close { connection, reset });
+        }
+        let (is_full, has_room_again) = (self.is_full(), self.has_room_again());
+        let link = self.link.as_mut()?;
+        let connection = link.id;
+        if link.stage == Stage::Wanted {
+            link.stage = Stage::Connecting;
+            let target = Target::Server;
+            return Some(Output::Connect { connection, target });
+        }
+        if link.stage == Stage::Connecting {
+            return None;
+        }
+        if link.is_reading && is_full {
+            link.is_reading = false;
+            let wanted = false;
+            return Some(Output::ReadInterest { connection, wanted });
+        }
+        if !link.is_reading && has_room_again {
+            link.is_reading = true;
+            // What has come meanwhile is only read now.
+            self.heartbeat.heard();
+            let wanted = true;
+            return Some(Output::ReadInterest { connection, wanted });
+        }
+        if link.wants_write() {
+            link.writes();
+            return Some(Output::Transmit { connection });
+        }
+        None
+    }
+
+    fn next_output(&mut self) -> Option<Output<Event>> {
+        // Neither starves the other.
+        if self.told_event {
+            self.told_event = false;
+            if let Some(action) = self.next_action() {
+                return Some(action);
+            }
+        }
+        if let Some(action) = self.next_action_but_write() {
+            return Some(action);
+        }
+        if let Some(event) = self.next_event() {
+            self.told_event = true;
+            return Some(Output::Event(event));
+        }
+        if let Some(action) = self.next_action() {
+            return Some(action);
+        }
+        if self.link.is_some() {
+            return None;
+        }
+        Some(Output::Event(Event::Ended(self.end.take()?)))
+    }
+
+    /// Connections are closed and asked for before anything is told of what follows from it.
+    fn next_action_but_write(&mut self) -> Option<Output<Event>> {
+        let has_more = self.closing.is_some()
+            || self
+                .link
+                .as_ref()
+                .is_some_and(|it| it.stage == Stage::Wanted);
+        has_more.then(|| self.next_action()).flatten()
+    }
+
+    /// When something is to be done without an input.
+    fn deadline(&self) -> Option<Instant> {
+        [
+            self.connect_due,
+            self.stable_due,
+            self.linger_due,
+            self.heartbeat.due(),
+            self.retry.as_ref().map(|retry| retry.at),
+            self.queue.due(),
+            self.rooms.due(),
+            self.batch_due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Machine for Session {
+    type Command = Command;
+    type Event = Event;
+    /// There is nobody to relay to.
+    type Relay = core::convert::Infallible;
+
+    /// A client accepts nothing.
+    fn accept(&mut self, _: Now, _: PeerAddr, _: ListenerId) -> Option<ConnectionId> {
+        None
+    }
+
+    fn handle(&mut self, now: Now, input: Input<'_, Command, Self::Relay>) -> Turn {
+        self.now = self.now.max(now.mono);
+        self.fire_due();
+        match input {
+            Input::Received { connection, bytes } => self.received(connection, bytes),
+            Input::Sent {
+                connection,
+                bytes,
+                blocked,
+            } => self.sent(connection, bytes, blocked),
+            Input::Writable { connection } => {
+                if let Some(link) = self.link_of(connection) {
+                    link.writable();
+                }
+            }
+            Input::ReadEnd { connection } => self.read_end(connection),
+            Input::Ended { connection, .. } => self.ended(connection),
+            Input::Connected { connection } => self.connected(connection),
+            Input::ConnectFailed { connection } => self.connect_failed(connection),
+            Input::Command(command) => self.command(command),
+            Input::Relay { message, .. } => match message {},
+            Input::Tick | Input::LinkReady { .. } | Input::Restarted { .. } => {}
+        }
+        self.pump();
+        if self.is_full() {
+            Turn::Full
+        } else {
+            Turn::Open
+        }
+    }
+
+    fn poll(&mut self) -> Output<Event> {
+        loop {
+            if let Some(output) = self.next_output() {
+                return output;
+            }
+            // What became due by what was just done, such as a wait of no time at all.
+            if !self.fire_due() {
+                let deadline = self.deadline();
+                return Output::Idle { deadline };
+            }
+            self.pump();
+        }
+    }
+
+    fn unsent(&self, connection: ConnectionId) -> Unsent<'_> {
+        let link = self.link.as_ref().filter(|link| link.id == connection);
+        link.map_or(Unsent::EMPTY, |link| Unsent::slice(link.wire.unsent()))
+    }
+
+    fn take_relay(&mut self, _: ShardId) -> Option<Self::Relay> {
+        None
+    }
+}
+
+/// What an event carries, roughly.
+fn event_bytes(event: &Event) -> usize {
+    let said = |it: &RoomMessage| match &it.said.data {
+        SaidData::Bytes(bytes) => it.room.len() + bytes.len(),
+        SaidData::Json(text) => it.room.len() + text.len(),
+    };
+    match event {
+        Event::Message(message) => message.heap_bytes(),
+        Event::Binary(bytes) => bytes.len(),
+        Event::RoomMessage(it) | Event::OwnMessage(it) => said(it),
+        Event::Outcome {
+            outcome: Outcome::Answered(message) | Outcome::Refused(message),
+            ..
+        } => message.heap_bytes(),
+        Event::Gap { room, .. } | Event::Reset { room, .. } | Event::Resumed { room, .. } => {
+            room.len()
+        }
+        Event::Closed(closed) => closed.reason.len(),
+        _ => 0,
+    }
+}

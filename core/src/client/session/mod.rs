@@ -329,14 +329,17 @@ impl Session {
         Some(Output::Event(Event::Ended(self.end.take()?)))
     }
 
-    /// Connections are closed and asked for before anything is told of what follows from it.
+    /// Connections are closed and asked for before anything is told of what follows from it, and reading stops before
+    /// there is more to tell.
     fn next_action_but_write(&mut self) -> Option<Output<Event>> {
-        let has_more = self.closing.is_some()
-            || self
-                .link
-                .as_ref()
-                .is_some_and(|it| it.stage == Stage::Wanted);
-        has_more.then(|| self.next_action()).flatten()
+        let is_full = self.is_full();
+        let is_urgent = |link: &Link| match link.stage {
+            Stage::Wanted => true,
+            Stage::Connecting => false,
+            _ => link.is_reading && is_full,
+        };
+        let has_some = self.closing.is_some() || self.link.as_ref().is_some_and(is_urgent);
+        has_some.then(|| self.next_action()).flatten()
     }
 
     /// When something is to be done without an input.

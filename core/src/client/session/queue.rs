@@ -214,7 +214,8 @@ impl Queue {
         None
     }
 
-    fn count(&self) -> usize {
+    /// Entries and waiters, which are bounded together. O(1).
+    pub(super) fn count(&self) -> usize {
         self.entries.len() + self.waiters.len()
     }
 

@@ -1,0 +1,112 @@
+//! What a server, or a program, can make a session hold.
+
+use super::*;
+
+#[test]
+fn events_that_nobody_polls_stop_the_reading() {
+    let mut config = quiet();
+    config.max_queued_events = 10;
+    let mut world = World::welcome_to(config);
+    let connection = world.connection.expect("a connection");
+    let mut frame = Vec::new();
+    put_frame(&mut frame, OpCode::Data(Data::Text), b"{}");
+    for count in 1..=10 {
+        let bytes = &mut frame.clone();
+        let turn = world
+            .session
+            .handle(world.now, Input::Received { connection, bytes });
+        assert_eq!(turn == Turn::Full, count == 10, "{count}");
+    }
+    world.drain();
+    assert!(world.reading, "and it goes on when they are polled");
+    assert_eq!(world.told().len(), 10);
+}
+
+#[test]
+fn so_do_large_ones() {
+    let mut config = quiet();
+    config.max_queued_event_bytes = 1_000;
+    let mut world = World::welcome_to(config);
+    let connection = world.connection.expect("a connection");
+    let mut frame = Vec::new();
+    put_frame(&mut frame, OpCode::Data(Data::Binary), &[0; 1_000]);
+    let bytes = &mut frame;
+    let turn = world
+        .session
+        .handle(world.now, Input::Received { connection, bytes });
+    assert_eq!(turn, Turn::Full);
+    world.drain();
+    assert_eq!(world.session.event_bytes, 0);
+}
+
+#[test]
+fn rooms_are_bounded_whoever_joins_them() {
+    let mut config = quiet();
+    config.max_rooms = 2;
+    let mut world = World::welcome_to(config);
+    for room in ["a", "b", "c"] {
+        world.say(&format!(
+            r#"{{"type":"joined_room","room":"{room}","members":[],"total":1}}"#
+        ));
+    }
+    world.join(1, "d");
+    assert_eq!(world.outcomes(), [(1, "TooManyRooms".to_owned())]);
+    world.cut();
+    world.pass(1_000);
+    world.welcome(ME);
+    assert_eq!(world.sent().len(), 2);
+}
+
+#[test]
+fn so_are_those_who_wait_for_one_room() {
+    let mut config = quiet();
+    config.queue_messages = 3;
+    let mut world = World::welcome_to(config);
+    for item in 0..5 {
+        world.join(item, "tea");
+    }
+    assert_eq!(world.sent().len(), 1);
+    let full = |item| (item, "QueueFull".to_owned());
+    assert_eq!(world.outcomes(), [full(3), full(4)]);
+}
+
+#[test]
+fn its_own_former_ids_are_bounded() {
+    let mut world = World::welcome_to(quiet());
+    for _ in 0..150 {
+        world.say(&format!(r#"{{"type":"welcome","clientId":"{ME_AGAIN}"}}"#));
+    }
+    assert_eq!(world.session.own_ids.len(), 100);
+}
+
+#[test]
+fn it_accepts_nothing_and_relays_nothing() {
+    let mut world = World::welcome_to(quiet());
+    let refused = world
+        .session
+        .accept(world.now, PeerAddr::Local, ListenerId(0));
+    assert_eq!(refused, None);
+    assert!(world.session.take_relay(ShardId(0)).is_none());
+    let stale = ConnectionId::from_bits(99 << 32).expect("an id");
+    assert_eq!(world.session.unsent(stale).count(), 0);
+    world.input(Input::LinkReady {
+        to: ShardId(1),
+        credits: 1,
+    });
+    assert_eq!(world.told(), []);
+}
+
+/// Time that goes backwards stands still.
+#[test]
+fn time_never_goes_backwards() {
+    let mut world = World::welcome_to(config());
+    world.pass(29_000);
+    let before = world.deadline;
+    let early = Now {
+        mono: Instant::ZERO,
+        ..world.now
+    };
+    let _ = world.session.handle(early, Input::Tick);
+    world.drain();
+    assert_eq!(world.deadline, before);
+}

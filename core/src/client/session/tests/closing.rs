@@ -1,0 +1,163 @@
+//! The end of a session.
+
+use super::*;
+
+/// covers A4-11: final while a reconnect is pending, and as often as it is asked for.
+#[test]
+fn close_is_final_while_a_reconnect_is_pending() {
+    let mut world = World::new(config());
+    world.cut();
+    world.told();
+    world.command(Command::Close);
+    world.command(Command::Close);
+    assert_eq!(
+        world.told(),
+        [Event::State(State::Closed), Event::Ended(EndCause::Command)]
+    );
+    world.pass(100_000);
+    world.command(Command::Wake);
+    assert_eq!((world.connects, world.deadline), (1, None));
+    assert_eq!(world.told(), []);
+}
+
+/// covers A4-11: code and reason, and then the server's agreement; covers A4-17.
+#[test]
+fn close_says_goodbye() {
+    let mut world = World::welcome_to(config());
+    world.request(1, r#"{"type":"hello"}"#);
+    world.sent();
+    world.command(Command::Close);
+    world.command(Command::Close);
+    assert_eq!(world.sent(), ["close 1000 Client closing connection"]);
+    let told = world.told();
+    assert_eq!(state_of(&told), Some(State::Closed));
+    assert_eq!(outcomes(&told), [(1, "Closed".to_owned())]);
+    // What the server still says is heard by nobody.
+    world.say(r#"{"type":"broadcast","from":"x","data":1,"timestamp":1}"#);
+    world.close(1000);
+    let told = world.told();
+    let [Event::Closed(closed), Event::Ended(EndCause::Command)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(
+        (closed.code, &closed.cause),
+        (1000, &CloseCause::CloseFrame)
+    );
+    assert_eq!((&*world.closes, world.deadline), (&[false][..], None));
+    world.pass(100_000);
+    assert_eq!((world.connects, world.told()), (1, vec![]));
+}
+
+/// covers A4-04: a close before the handshake is over is no attempt that failed.
+#[test]
+fn close_leaves_nothing_behind_at_any_time() {
+    let before_connected = |_: &mut World| {};
+    let in_handshake = |world: &mut World| world.connect();
+    let before_welcome = |world: &mut World| world.open();
+    let pinging = |world: &mut World| {
+        world.welcome(ME);
+        world.pass(30_000);
+    };
+    let arrivals: [&dyn Fn(&mut World); 4] =
+        [&before_connected, &in_handshake, &before_welcome, &pinging];
+    for (at, arrive) in arrivals.into_iter().enumerate() {
+        let mut world = World::new(config());
+        arrive(&mut world);
+        world.told();
+        world.command(Command::Close);
+        world.pass(100_000);
+        let told = world.told();
+        assert_eq!(closed(&told).len(), 1, "{at}: {told:?}");
+        assert_eq!(told.last(), Some(&Event::Ended(EndCause::Command)), "{at}");
+        assert_eq!((world.connects, world.connection), (1, None), "{at}");
+        assert_eq!(world.deadline, None, "{at}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_agree_has_its_time() {
+    let mut world = World::welcome_to(config());
+    world.command(Command::Close);
+    world.told();
+    world.pass(4_999);
+    assert!(world.connection.is_some());
+    world.pass(1);
+    assert_eq!(&*world.closes, [true]);
+    let told = world.told();
+    assert_eq!(closed(&told)[0].code, 1006);
+    assert_eq!(told.last(), Some(&Event::Ended(EndCause::Command)));
+}
+
+/// covers A4-06: nothing is sent afterwards, and that is told.
+#[test]
+fn what_is_asked_of_a_closed_session_has_an_outcome() {
+    let mut world = World::welcome_to(config());
+    world.command(Command::Close);
+    world.close(1000);
+    world.told();
+    world.text(1, "late");
+    world.request(2, r#"{"type":"hello"}"#);
+    world.join(3, "tea");
+    world.leave(4, "tea");
+    let expected = [1, 2, 3, 4].map(|item| (item, "Closed".to_owned()));
+    assert_eq!(world.outcomes(), expected);
+    assert_eq!((world.deadline, world.connects), (None, 1));
+}
+
+#[test]
+fn what_the_socket_takes_before_the_goodbye_is_sent() {
+    let mut world = World::welcome_to(config());
+    world.takes = Some(0);
+    world.text(1, "first");
+    world.text(2, "second");
+    world.request(3, r#"{"type":"hello"}"#);
+    world.command(Command::Close);
+    assert_eq!(world.outcomes(), [(3, "Closed".to_owned())]);
+    world.unblock();
+    let sent = |item| (item, "Sent".to_owned());
+    assert_eq!(world.outcomes(), [sent(1), sent(2)]);
+    assert_eq!(world.sent().len(), 4);
+    // Or it does not.
+    let mut world = World::welcome_to(config());
+    world.takes = Some(0);
+    world.text(1, "first");
+    world.command(Command::Close);
+    world.told();
+    world.cut();
+    assert_eq!(world.outcomes(), [(1, "Closed".to_owned())]);
+}
+
+/// covers A4-12: at once, by name.
+#[test]
+fn settings_that_can_never_work_are_errors_at_once() {
+    let keys = |change: &dyn Fn(&mut SessionConfig)| {
+        let mut config = SessionConfig::new("example.com");
+        change(&mut config);
+        Session::new(config, [7; 32], Now::default()).map_err(|error| error.key)
+    };
+    assert!(keys(&|_| {}).is_ok());
+    type Change = &'static dyn Fn(&mut SessionConfig);
+    let cases: [(&str, Change); 9] = [
+        ("host", &|it| it.connection.host = "no host".to_owned()),
+        ("target", &|it| it.connection.target = "ws".to_owned()),
+        ("connection.protocols", &|it| {
+            it.connection.protocols = vec!["roomwire.binary.v1".to_owned()];
+        }),
+        ("connection.max_unsent_bytes", &|it| {
+            it.connection.max_unsent_bytes = 10;
+        }),
+        ("connect_timeout_ms", &|it| it.connect_timeout_ms = 0),
+        ("heartbeat_timeout_ms", &|it| it.heartbeat_timeout_ms = 0),
+        ("max_hint_ms", &|it| it.max_hint_ms = u64::MAX),
+        ("max_rooms", &|it| it.max_rooms = 0),
+        ("batching.max_messages", &|it| {
+            it.batching = Some(Batching {
+                max_messages: 0,
+                ..Batching::default()
+            });
+        }),
+    ];
+    for (key, change) in cases {
+        assert_eq!(keys(change).err().as_deref(), Some(key));
+    }
+}

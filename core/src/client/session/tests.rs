@@ -164,9 +164,10 @@ impl World {
                 }
                 Step::Text(text) => text.to_string(),
                 Step::Binary(bytes) => format!("{bytes:?}"),
-                Step::Close(frame) => frame.as_ref().map_or("close".to_owned(), |frame| {
+                Step::Close(None) => "close".to_owned(),
+                Step::Close(Some(frame)) => {
                     format!("close {} {}", u16::from(frame.code), frame.reason)
-                }),
+                }
                 other => format!("{other:?}"),
             };
             self.sent.push(text);
@@ -398,9 +399,11 @@ fn state_of(events: &[Event]) -> Option<State> {
 }
 
 fn closed(events: &[Event]) -> Vec<&Closed> {
-    let closed = |event| match event {
-        &Event::Closed(ref closed) => Some(closed),
-        _ => None,
-    };
-    events.iter().filter_map(closed).collect()
+    let mut closed = Vec::new();
+    for event in events {
+        if let Event::Closed(it) = event {
+            closed.push(it);
+        }
+    }
+    closed
 }

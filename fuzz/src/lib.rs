@@ -20,12 +20,13 @@ pub mod proxy_protocol;
 pub mod replay;
 pub mod seeds;
 pub mod server;
+pub mod session;
 
 /// A target's body.
 pub type Target = fn(&[u8]);
 
 /// Every target by name: the name of its binary and of its corpus.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("binary", binary::target),
     ("client", client::target),
     ("deflate", deflate::target),
@@ -41,4 +42,5 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("proxy_protocol", proxy_protocol::target),
     ("replay", replay::target),
     ("server", server::target),
+    ("session", session::target),
 ];

@@ -3,6 +3,7 @@
 //! `cargo run --example seeds` writes them into the corpora as `seed-<name>`.
 
 mod connection;
+mod session;
 
 /// Names and bytes of a target's seeds; empty for a target that is not known.
 pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
@@ -22,6 +23,7 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "proxy_protocol" => proxy_protocol(),
         "replay" => replay(),
         "server" => server(),
+        "session" => session::session(),
         _ => Vec::new(),
     }
 }

@@ -81,6 +81,11 @@ fn server() {
 }
 
 #[test]
+fn session() {
+    replay("session");
+}
+
+#[test]
 fn every_seed_is_checked_in() {
     for (target, _) in TARGETS {
         let seeds = seeds::seeds(target);

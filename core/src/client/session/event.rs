@@ -127,7 +127,7 @@ pub enum Event {
     },
     /// A connection has ended, or an attempt at one. Told once of each.
     Closed(Closed),
-    /// It is over: the last event, told once.
+    /// It is over. Told once, and the last event but for the outcomes of what is still asked for.
     Ended(EndCause),
     /// An item does not go at once: it waits for the connection, or for others to go with.
     Queued(Item),

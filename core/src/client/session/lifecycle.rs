@@ -87,6 +87,9 @@ impl Session {
     }
 
     pub(super) fn connect_failed(&mut self, connection: ConnectionId) {
+        if self.is_closed_already(connection) {
+            return;
+        }
         match self.link_of(connection).map(|link| link.stage) {
             Some(Stage::Connecting) => {
                 self.link = None;
@@ -99,6 +102,9 @@ impl Session {
 
     /// The socket is gone.
     pub(super) fn ended(&mut self, connection: ConnectionId) {
+        if self.is_closed_already(connection) {
+            return;
+        }
         let Some(stage) = self.link_of(connection).map(|link| link.stage) else {
             return;
         };
@@ -108,6 +114,11 @@ impl Session {
         } else {
             self.lost(Ending::lost(CloseCause::Lost));
         }
+    }
+
+    /// What was about to be closed has ended before the driver heard of that.
+    fn is_closed_already(&mut self, connection: ConnectionId) -> bool {
+        self.closing.take_if(|(id, _)| *id == connection).is_some()
     }
 
     /// The server has finished writing.

@@ -161,3 +161,23 @@ fn settings_that_can_never_work_are_errors_at_once() {
         assert_eq!(keys(change).err().as_deref(), Some(key));
     }
 }
+
+/// An id ends once: a socket that is gone by itself is not to be closed.
+#[test]
+fn what_has_ended_is_not_closed() {
+    for fails in [false, true] {
+        let mut world = World::new(config());
+        let connection = world.connection.take().expect("a connection");
+        let _ = world.session.handle(world.now, Input::Command(Command::Close));
+        let end = TransportEnd::Reset;
+        world.input(if fails {
+            Input::ConnectFailed { connection }
+        } else {
+            Input::Ended { connection, end }
+        });
+        assert_eq!((&*world.closes, world.session.stats().stale), (&[][..], 0));
+        let told = world.told();
+        assert_eq!(closed(&told).len(), 1);
+        assert_eq!(told.last(), Some(&Event::Ended(EndCause::Command)));
+    }
+}

@@ -78,6 +78,11 @@
 //!
 //! With more than one shard, whatever may raise `Transmit` may also raise [`Relay`](Output::Relay).
 //!
+//! # The other end
+//!
+//! A [`Session`](client::session::Session) is the second [`Machine`]: a client that comes back. It asks for connections by
+//! [`Output::Connect`], and is told of them by [`Input::Connected`] or [`Input::ConnectFailed`].
+//!
 //! # Using a part
 //!
 //! [`websocket`], [`http`], [`dialect`], [`limits`], [`auth`] and [`client`] know nothing of the server and can be used

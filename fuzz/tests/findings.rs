@@ -1,5 +1,6 @@
 //! What the fuzzer broke, one test for each: the sequence in plain words, beside the input in the corpus.
 
+use roomwire_core::client::session::{self, Session, SessionConfig};
 use roomwire_core::cluster::Relay;
 use roomwire_core::dialect::json::{JsonLimits, decode};
 
@@ -421,5 +422,32 @@ fn base64_ends_where_it_is_padded() {
             is_taken,
             "{data}"
         );
+    }
+}
+
+/// A session had decided to close a connection, which ended by itself before the driver had polled that: then it was to
+/// be closed all the same, though its id was dead.
+#[test]
+fn what_has_ended_is_not_closed() {
+    let now = Now {
+        mono: Instant::from_micros(1),
+        unix_ms: 0,
+    };
+    let config = SessionConfig::new("a");
+    let mut session = Session::new(config, [7; 32], now).expect("a config");
+    let Output::Connect { connection, .. } = session.poll() else {
+        panic!("it connects at once");
+    };
+    let _ = session.handle(now, Input::Command(session::Command::Close));
+    let end = TransportEnd::Reset;
+    let _ = session.handle(now, Input::Ended { connection, end });
+    loop {
+        match session.poll() {
+            Output::Event(_) => {}
+            output => {
+                assert_eq!(output, Output::Idle { deadline: None });
+                break;
+            }
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! A client's end of one WebSocket connection (RFC 6455): the opening handshake, messages, the closing one. Messages may
 //! be compressed (RFC 7692), if the server agrees.
 //!
-//! One connection from its request to its end: what messages mean, and whether to connect again, is the caller's. It
-//! owns no socket, clock or randomness: bytes are lent, the seed is an input, deadlines are the driver's.
+//! One connection from its request to its end: what messages mean, and whether to connect again, is the caller's, such as
+//! a [`session`]'s. It owns no socket, clock or randomness: bytes are lent, the seed is an input, deadlines are the
+//! driver's.
 //!
 //! ```
 //! use roomwire_core::client::{Client, ClientConfig, Event};

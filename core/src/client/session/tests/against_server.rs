@@ -301,6 +301,19 @@ impl Net {
         self.tick();
     }
 
+    /// Time passes, and what is on its way arrives in small parts.
+    fn crawl(&mut self, steps: u64) {
+        for _ in 0..steps {
+            self.now.mono = self.now.mono + Duration::from_millis(20);
+            self.tick();
+            for index in 0..self.peers.len() {
+                let most = usize::try_from(self.below(250)).expect("a few");
+                self.deliver(index, most);
+            }
+            self.drain();
+        }
+    }
+
     fn tick(&mut self) {
         let _ = self.server.handle(self.now, Input::Tick);
         for peer in &mut self.peers {
@@ -428,7 +441,11 @@ fn run(seed: u64, room: &str) -> Net {
                 let ms = net.below(3_000);
                 net.pass(ms);
             }
-            6 | 7 => {
+            6 => {
+                let steps = net.below(50);
+                net.crawl(steps);
+            }
+            7 => {
                 let most = usize::try_from(net.below(300)).expect("a few");
                 net.deliver(who, most);
                 net.drain();

@@ -168,7 +168,9 @@ fn what_has_ended_is_not_closed() {
     for fails in [false, true] {
         let mut world = World::new(config());
         let connection = world.connection.take().expect("a connection");
-        let _ = world.session.handle(world.now, Input::Command(Command::Close));
+        let _ = world
+            .session
+            .handle(world.now, Input::Command(Command::Close));
         let end = TransportEnd::Reset;
         world.input(if fails {
             Input::ConnectFailed { connection }

@@ -325,7 +325,16 @@ fn and_leaves_no_timer_if_the_connection_breaks_meanwhile() {
     assert_eq!(world.wait_ms(), 1_000);
     world.pass(1_000);
     world.welcome(ME);
-    assert_eq!(world.sent_plain().len(), 2);
+    let again = world.sent();
+    assert_eq!(again.len(), 2);
+    for (text, room) in again.iter().zip(["tea", "milk"]) {
+        assert_eq!(world.session.state(), State::Resuming);
+        world.say(&format!(
+            r#"{{"type":"joined_room","id":{},"room":"{room}","members":[],"total":1}}"#,
+            id_of(text)
+        ));
+    }
+    assert_eq!(world.session.state(), State::Open);
 }
 
 /// Who leaves a room while it asks for patience is not in it when that is over.

@@ -270,3 +270,23 @@ fn requests_in_flight_are_bounded() {
     world.say(&format!(r#"{{"type":"ack","id":{}}}"#, id_of(&sent[0])));
     assert_eq!(world.sent().len(), 1);
 }
+
+/// On every connection: what is before a welcome may be no server of ours, nor is it known what it takes.
+#[test]
+fn it_waits_for_the_welcome_each_time() {
+    let mut world = World::welcome_to(quiet());
+    world.cut();
+    world.text(1, "waits");
+    world.pass(1_000);
+    world.open();
+    world.say(r#"{"type":"x"}"#);
+    assert_eq!(
+        (world.sent(), world.session.state()),
+        (vec![], State::Resuming)
+    );
+    world.say(&format!(r#"{{"type":"welcome","clientId":"{ME}"}}"#));
+    assert_eq!(
+        (world.sent(), world.session.state()),
+        (vec!["waits".to_owned()], State::Open)
+    );
+}

@@ -392,7 +392,6 @@ impl Session {
         self.stable_due = None;
         self.heartbeat.stop();
         self.is_welcome = false;
-        self.max_message_bytes = usize::MAX;
     }
 
     // ---- time

@@ -162,6 +162,81 @@ fn settings_that_can_never_work_are_errors_at_once() {
     }
 }
 
+/// A close frame with this code, to which the socket does not take the answer.
+fn closed_and_stuck(code: u16) -> World {
+    let mut world = World::welcome_to(quiet());
+    world.takes = Some(0);
+    let mut frame = b"\x88\x02".to_vec();
+    frame.extend(code.to_be_bytes());
+    world.bytes(&frame);
+    let told = world.told();
+    assert_eq!(closed(&told)[0].code, code);
+    assert!(!matches!(told.last(), Some(Event::Ended(_))));
+    world
+}
+
+#[test]
+fn an_answer_that_is_not_taken_has_its_time() {
+    let mut world = closed_and_stuck(1008);
+    world.pass(4_999);
+    assert!(world.connection.is_some());
+    world.pass(1);
+    assert_eq!((&*world.closes, world.deadline), (&[true][..], None));
+    assert!(matches!(
+        world.told()[..],
+        [Event::Ended(EndCause::Server(_))]
+    ));
+    // Or until there is another attempt.
+    let mut world = closed_and_stuck(1012);
+    world.pass(999);
+    assert!(world.connection.is_some());
+    world.pass(1);
+    assert_eq!((&*world.closes, world.connects), (&[true][..], 2));
+    assert!(world.connection.is_some());
+}
+
+#[test]
+fn an_answer_still_goes_when_the_server_has_finished_writing() {
+    let mut world = closed_and_stuck(1012);
+    let connection = world.connection.expect("a connection");
+    world.input(Input::ReadEnd { connection });
+    assert!(world.connection.is_some());
+    world.unblock();
+    assert_eq!(world.sent(), ["close 1012 "]);
+    assert_eq!((&*world.closes, world.connection), (&[false][..], None));
+    // One without anything to say is closed at once.
+    let mut world = World::welcome_to(quiet());
+    let connection = world.connection.expect("a connection");
+    world.input(Input::ReadEnd { connection });
+    assert_eq!((&*world.closes, world.wait_ms()), (&[false][..], 1_000));
+}
+
+/// What the driver has not heard of it need not hear of the end of.
+#[test]
+fn a_connection_that_nobody_has_polled_is_not_closed() {
+    let now = Now::default();
+    let mut session = Session::new(config(), [7; 32], now).expect("a config");
+    let _ = session.handle(now, Input::Command(Command::Close));
+    let mut outputs = Vec::new();
+    loop {
+        match session.poll() {
+            Output::Event(event) => outputs.push(event),
+            output => {
+                assert_eq!(output, Output::Idle { deadline: None });
+                break;
+            }
+        }
+    }
+    assert!(matches!(
+        outputs[..],
+        [
+            Event::State(State::Closed),
+            Event::Closed(_),
+            Event::Ended(EndCause::Command)
+        ]
+    ));
+}
+
 /// An id ends once: a socket that is gone by itself is not to be closed.
 #[test]
 fn what_has_ended_is_not_closed() {

@@ -1,6 +1,6 @@
 //! What comes: events of the wire, and what messages mean for the session itself.
 
-use super::event::{CloseCause, Event, Outcome, RoomMessage};
+use super::event::{CloseCause, Dropped, Event, Outcome, RoomMessage};
 use super::lifecycle::{Ending, Goodbye};
 use super::link::Stage;
 use super::rooms::Pause;
@@ -177,6 +177,14 @@ impl Session {
                 }
                 let until = self.now + ms((*wait).min(self.config.max_hint_ms));
                 return self.rooms.pause(number, Pause { until, ..asked });
+            }
+            // Whoever has left hears no more of it.
+            Told::Error { .. } if !is_wanted => {
+                self.slots -= usize::from(asked.has_slot);
+                for item in asked.items {
+                    self.drop_item(item, Dropped::Left);
+                }
+                return;
             }
             // The server's no is final.
             Told::Error { .. } => {

@@ -3,7 +3,7 @@
 use super::Session;
 use super::config::ms;
 use super::event::{Content, Dropped, Item, Outcome, State};
-use super::link::{Link, Stage};
+use super::link::Link;
 use super::queue::{Entry, Work};
 use super::rooms::{Pause, Rooms};
 use crate::client::SendError;
@@ -335,7 +335,7 @@ impl Session {
 /// Whether a frame with so much payload fits beside what waits for the socket, less what is reserved.
 fn room_for(link: &Link, bytes: usize, max_unsent_bytes: usize) -> Result<(), SendError> {
     let unsent = link.wire.unsent().len().saturating_add(MAX_HEADER_BYTES);
-    if link.stage == Stage::Open && unsent.saturating_add(bytes) <= max_unsent_bytes {
+    if unsent.saturating_add(bytes) <= max_unsent_bytes {
         Ok(())
     } else {
         Err(SendError::Full)

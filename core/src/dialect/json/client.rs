@@ -106,7 +106,12 @@ pub enum Told {
         timestamp: u64,
     },
     /// Data for this client.
-    PrivateMessage(Said),
+    PrivateMessage {
+        /// What was said.
+        said: Said,
+        /// Its place among those to this client, if it has a session.
+        offset: Option<u64>,
+    },
     /// A room's log has begun anew.
     Reset {
         /// The room.
@@ -346,7 +351,10 @@ impl<'a> Fields<'a> {
             "pong" => Told::Pong {
                 timestamp: number(self.timestamp)?,
             },
-            "private_message" => Told::PrivateMessage(self.said()?),
+            "private_message" => Told::PrivateMessage {
+                said: self.said()?,
+                offset: number(self.offset),
+            },
             "reset" => Told::Reset {
                 room: text(self.room)?,
                 position: self.position()?,

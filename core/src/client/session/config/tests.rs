@@ -15,7 +15,7 @@ fn the_defaults_are_those_of_the_guide() {
     config.check().expect("a config");
 }
 
-/// covers A4-02: or there is always another attempt.
+/// covers A4-02 and A0-7: or there is always another attempt.
 #[test]
 fn there_is_a_preset_that_never_gives_up() {
     let config = SessionConfig::unlimited("example.com");

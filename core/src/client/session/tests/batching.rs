@@ -99,10 +99,28 @@ fn it_goes_when_there_is_enough_of_it() {
     assert!(sent[0].len() <= 1_000 && sent[0].len() > 900);
     world.pass(50);
     assert_eq!(world.sent(), [text]);
-    // One that is larger by itself goes alone, and no batch is larger than what the server takes.
+    // One that is larger by itself goes alone.
     let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(2_000));
     world.json(9, &large);
     assert_eq!(world.sent(), [large]);
+}
+
+/// covers A7-02: no batch is larger than what the server takes.
+#[test]
+fn it_is_no_larger_than_the_server_takes() {
+    let mut config = gathering();
+    config.batching = Some(Batching {
+        max_bytes: 1 << 20,
+        ..Batching::default()
+    });
+    let mut world = World::welcome_to(config);
+    let text = format!(r#"{{"text":"{}"}}"#, "x".repeat(60_000));
+    world.json(1, &text);
+    world.json(2, &text);
+    world.pass(50);
+    assert_eq!(world.sent(), [&*text, &*text]);
+    let sent = [1, 2].map(|item| (item, "Sent".to_owned()));
+    assert_eq!(world.outcomes(), sent);
 }
 
 /// covers A7-04: what waits when the connection breaks waits for the next one, or is dropped and that is told.
@@ -134,6 +152,17 @@ fn what_waits_when_the_connection_ends_is_not_lost() {
     world.json(1, "{}");
     world.close(1008);
     assert_eq!(world.outcomes(), [(1, "Closed".to_owned())]);
+}
+
+/// What waited for the connection is not gathered any longer.
+#[test]
+fn what_waited_goes_as_soon_as_it_is_open() {
+    let mut world = World::new(gathering());
+    world.json(1, r#"{"n":1}"#);
+    world.welcome(ME);
+    assert_eq!(world.sent(), [r#"{"n":1}"#]);
+    world.json(2, r#"{"n":2}"#);
+    assert_eq!((world.sent(), world.wait_ms()), (vec![], 50));
 }
 
 /// covers A7-05: before there is a connection, the bounds are those of the queue.

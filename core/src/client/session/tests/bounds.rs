@@ -110,3 +110,27 @@ fn time_never_goes_backwards() {
     world.drain();
     assert_eq!(world.deadline, before);
 }
+
+/// A driver that says what cannot be does no harm.
+#[test]
+fn what_a_driver_says_twice_means_nothing() {
+    let mut world = World::welcome_to(quiet());
+    world.connect();
+    world.text(1, "still open");
+    assert_eq!(world.sent(), ["still open"]);
+    let connection = world.connection.expect("a connection");
+    world.input(Input::Sent {
+        connection,
+        bytes: 1_000,
+        blocked: false,
+    });
+    world.text(2, "and again");
+    assert_eq!(world.sent(), ["and again"]);
+    world.told();
+    // One that had been made and could not be made has ended.
+    world.connection = None;
+    world.input(Input::ConnectFailed { connection });
+    let told = world.told();
+    assert_eq!(state_of(&told), Some(State::Waiting));
+    assert_eq!(closed(&told)[0].cause, CloseCause::Lost);
+}

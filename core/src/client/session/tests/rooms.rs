@@ -164,6 +164,33 @@ fn gaps_and_logs_that_have_begun_anew_are_told() {
     assert_eq!(world.sent_plain(), join_after(1, NEWER));
 }
 
+/// What is known to be missing is not asked for again.
+#[test]
+fn a_gap_is_heard_even_if_nothing_follows_it() {
+    let mut world = in_tea();
+    world.come_back();
+    joined(&mut world, &at(EPOCH, 9));
+    world.say(&page(EPOCH, &[], r#","gap":{"from":5,"to":7}"#));
+    world.come_back();
+    assert_eq!(world.sent_plain(), join_after(7, EPOCH));
+}
+
+/// Where a log stands is what the server says last.
+#[test]
+fn a_room_that_keeps_nothing_any_more_has_no_log() {
+    let mut world = in_tea();
+    world.come_back();
+    joined(&mut world, "");
+    world.say(r#"{"type":"resumed","room":"tea","complete":false}"#);
+    world.come_back();
+    let join = r#"{"type":"join","room":"tea","after":0}"#;
+    assert_eq!(without_id(&world.sent[0]), join);
+    joined(&mut world, &at(NEW, 6));
+    world.say(&resumed(NEW, 6, false));
+    world.come_back();
+    assert_eq!(world.sent_plain(), join_after(6, NEW));
+}
+
 #[test]
 fn what_a_new_log_has_already_is_asked_for_once() {
     let mut world = in_tea();
@@ -202,6 +229,11 @@ fn history_that_was_asked_for_is_told_as_it_is() {
     world.come_back();
     joined(&mut world, &at(EPOCH, 4));
     world.request(2, r#"{"type":"history","room":"tea"}"#);
+    // So is one of the program's own, under its own name, in the middle of what was missed.
+    world.say(&page(EPOCH, &[1], "").replace(r#""history","#, r#""history","id":7,"#));
+    let told = world.told();
+    let is_page = |event: &Event| matches!(event, Event::Message(message) if matches!(message.told, Told::History(_)));
+    assert!(told.iter().any(is_page), "{told:?}");
     world.say(&resumed(EPOCH, 4, true));
     world.told();
     let asked = page(EPOCH, &[1], "").replace(
@@ -212,9 +244,7 @@ fn history_that_was_asked_for_is_told_as_it_is() {
     world.say(&page(EPOCH, &[2], ""));
     let told = world.told();
     assert_eq!(outcomes(&told), [(2, asked)]);
-    assert!(
-        matches!(&told[1], Event::Message(message) if matches!(message.told, Told::History(_)))
-    );
+    assert!(is_page(&told[1]));
 }
 
 #[test]
@@ -351,6 +381,28 @@ fn nor_is_it_asked_again_if_it_is_not_wanted_any_more() {
     assert_eq!(world.sent(), ["{}"], "nothing waits for it");
     world.pass(1_000);
     assert_eq!(world.sent(), [""; 0]);
+}
+
+/// A refusal of what is not wanted any more is none, whether or not it says when to ask again.
+#[test]
+fn a_refusal_after_a_leave_is_not_waited_for() {
+    for more in [r#","retryAfterMs":600"#, ""] {
+        let mut world = World::new(quiet());
+        world.join(1, "tea");
+        world.welcome(ME);
+        let join = world.only_id();
+        world.leave(2, "tea");
+        world.told();
+        world.say(&format!(
+            r#"{{"type":"error","id":{join},"code":"rate_limited","message":""{more}}}"#
+        ));
+        let told = world.told();
+        assert_eq!(outcomes(&told), [(1, "Left".to_owned())]);
+        assert_eq!(state_of(&told), Some(State::Open));
+        world.sent();
+        world.pass(1_000);
+        assert_eq!(world.sent(), [""; 0]);
+    }
 }
 
 #[test]

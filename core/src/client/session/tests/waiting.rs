@@ -160,6 +160,12 @@ fn a_request_is_sent_again_if_that_was_asked_for() {
         world.command(Command::Send(send));
     }
     assert_eq!(world.sent_plain(), [r#"{"n":1}"#, r#"{"n":2}"#]);
+    // Only what may be needed again is kept.
+    let kept = world.session.pending.values().map(|pending| match pending {
+        Pending::Request { entry, .. } => entry.bytes(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(kept.collect::<Vec<_>>(), [0, 7]);
     world.cut();
     assert_eq!(world.outcomes(), [(1, "ConnectionLost".to_owned())]);
     world.pass(1_000);

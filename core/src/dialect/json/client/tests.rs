@@ -242,14 +242,20 @@ fn what_a_server_writes_about_data_is_read() {
         Told::Broadcast(json("null"))
     );
     let data = Payload::Bytes(b"bytes");
-    assert_eq!(
-        read(&ServerMessage::PrivateMessage {
-            from,
-            data,
-            timestamp
-        }),
-        Told::PrivateMessage(said(SaidData::Bytes(b"bytes".to_vec())))
-    );
+    for offset in [None, Some(8)] {
+        assert_eq!(
+            read(&ServerMessage::PrivateMessage {
+                from,
+                data,
+                timestamp,
+                offset,
+            }),
+            Told::PrivateMessage {
+                said: said(SaidData::Bytes(b"bytes".to_vec())),
+                offset
+            }
+        );
+    }
 }
 
 #[test]

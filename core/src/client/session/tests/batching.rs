@@ -123,6 +123,22 @@ fn it_is_no_larger_than_the_server_takes() {
     assert_eq!(world.outcomes(), sent);
 }
 
+/// What is a batch by itself need not fit into the queue.
+#[test]
+fn what_is_large_enough_goes_at_once() {
+    let mut config = gathering();
+    config.queue_bytes = 100;
+    config.batching = Some(Batching {
+        max_bytes: 50,
+        ..Batching::default()
+    });
+    let mut world = World::welcome_to(config);
+    let large = format!(r#"{{"text":"{}"}}"#, "x".repeat(150));
+    world.json(1, "{}");
+    world.json(2, &large);
+    assert_eq!(world.sent(), ["{}", &*large]);
+}
+
 /// covers A7-04: what waits when the connection breaks waits for the next one, or is dropped and that is told.
 #[test]
 fn what_waits_when_the_connection_ends_is_not_lost() {

@@ -343,6 +343,24 @@ fn a_room_that_asks_for_patience_is_asked_again() {
     );
 }
 
+/// A room that is back already is asked for again like anything else: behind what waits.
+#[test]
+fn a_room_that_is_back_can_be_joined_while_others_are_not() {
+    let (mut world, tea, milk) = two_under_way();
+    let joined = |room: &str, id: &str| {
+        format!(r#"{{"type":"joined_room","id":{id},"room":"{room}","members":[],"total":1}}"#)
+    };
+    world.say(&joined("tea", &tea));
+    world.join(4, "tea");
+    assert_eq!(world.sent(), [""; 0]);
+    world.say(&joined("milk", &milk));
+    let sent = world.sent();
+    assert_eq!((sent.len(), &*sent[0]), (2, "{}"));
+    world.told();
+    world.say(&joined("tea", &id_of(&sent[1])));
+    assert_eq!(world.outcomes(), [(4, "joined, 1".to_owned())]);
+}
+
 #[test]
 fn and_leaves_no_timer_if_the_connection_breaks_meanwhile() {
     let (mut world, tea, _) = two_under_way();
@@ -365,6 +383,20 @@ fn and_leaves_no_timer_if_the_connection_breaks_meanwhile() {
         ));
     }
     assert_eq!(world.session.state(), State::Open);
+    world.pass(5_000);
+    assert_eq!(world.deadline, None);
+}
+
+/// It was in the room on a connection before, which is none of this one's.
+#[test]
+fn who_is_not_back_in_a_room_has_left_it_at_once() {
+    let mut world = in_tea();
+    world.come_back();
+    let join = world.only_id();
+    world.say(&patience(&join, 600));
+    world.leave(2, "tea");
+    assert_eq!(world.outcomes(), [(2, "Left".to_owned())]);
+    assert_eq!(world.sent(), [""; 0]);
 }
 
 /// Who leaves a room while it asks for patience is not in it when that is over.
@@ -375,6 +407,7 @@ fn nor_is_it_asked_again_if_it_is_not_wanted_any_more() {
     world.leave(4, "tea");
     let done = |item, word: &str| (item, word.to_owned());
     assert_eq!(world.outcomes(), [done(1, "Left"), done(4, "Left")]);
+    assert_eq!(world.wait_ms(), 5_000, "nothing else is waited for");
     world.say(&format!(
         r#"{{"type":"joined_room","id":{milk},"room":"milk","members":[],"total":1}}"#
     ));

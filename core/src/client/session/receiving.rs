@@ -277,6 +277,7 @@ impl Session {
     }
 
     fn know(&mut self, client: ClientId) {
+        self.own_ids.retain(|id| *id != client);
         if self.own_ids.len() >= MAX_OWN_IDS {
             self.own_ids.pop_front();
         }
@@ -324,8 +325,10 @@ impl Session {
         let Some(room) = self.rooms.by_name(&name) else {
             return;
         };
+        // It may have been told so while it waited for this, and have heard of that log since.
+        let is_news = reset && room.epoch != Some(position.epoch);
         room.epoch = Some(position.epoch);
-        if reset {
+        if is_news {
             room.last = Some(0);
             let room = name.clone();
             told.push(Event::Reset { room, position });

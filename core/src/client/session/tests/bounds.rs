@@ -73,8 +73,12 @@ fn so_are_those_who_wait_for_one_room() {
 #[test]
 fn its_own_former_ids_are_bounded() {
     let mut world = World::welcome_to(quiet());
-    for _ in 0..150 {
-        world.say(&format!(r#"{{"type":"welcome","clientId":"{ME_AGAIN}"}}"#));
+    for number in 0..150 {
+        let client = ClientId::from_bytes(&[number; ClientId::BYTES]);
+        for _ in 0..2 {
+            world.say(&format!(r#"{{"type":"welcome","clientId":"{client}"}}"#));
+        }
+        assert_eq!(world.session.client_id(), Some(client));
     }
     assert_eq!(world.session.own_ids.len(), 100);
 }
@@ -101,6 +105,7 @@ fn it_accepts_nothing_and_relays_nothing() {
 fn time_never_goes_backwards() {
     let mut world = World::welcome_to(config());
     world.pass(29_000);
+    world.input(Input::Tick);
     let before = world.deadline;
     let early = Now {
         mono: Instant::ZERO,
@@ -109,6 +114,14 @@ fn time_never_goes_backwards() {
     let _ = world.session.handle(early, Input::Tick);
     world.drain();
     assert_eq!(world.deadline, before);
+    // What is counted from then on is counted from the latest time that there was.
+    let connection = world.connection.take().expect("a connection");
+    let end = TransportEnd::Reset;
+    let _ = world
+        .session
+        .handle(early, Input::Ended { connection, end });
+    world.drain();
+    assert_eq!(world.wait_ms(), 1_000);
 }
 
 /// A driver that says what cannot be does no harm.

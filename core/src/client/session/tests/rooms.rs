@@ -164,6 +164,26 @@ fn gaps_and_logs_that_have_begun_anew_are_told() {
     assert_eq!(world.sent_plain(), join_after(1, NEWER));
 }
 
+/// A log begins anew while what was missed of the former one is asked for: what comes live of it is in the answer, too.
+#[test]
+fn a_new_log_that_was_told_of_is_no_news_in_a_page() {
+    let mut world = in_tea();
+    world.come_back();
+    let join = world.only_id();
+    world.say(&format!(
+        r#"{{"type":"reset","room":"tea","epoch":"{NEW}","last":0}}"#
+    ));
+    world.say(&live(1));
+    world.say(&format!(
+        r#"{{"type":"joined_room","id":{join},"room":"tea","members":[],"total":2{}}}"#,
+        at(NEW, 2)
+    ));
+    world.say(&page(NEW, &[1, 2], r#","reset":true"#));
+    world.say(&resumed(NEW, 2, false));
+    let reset = format!("reset {NEW} 0");
+    assert_eq!(short(&mut world), [&*reset, "1", "2", "resumed false"]);
+}
+
 /// What is known to be missing is not asked for again.
 #[test]
 fn a_gap_is_heard_even_if_nothing_follows_it() {

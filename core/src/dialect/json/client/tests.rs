@@ -324,6 +324,8 @@ fn whatever_is_not_understood_is_told_as_it_is() {
         "[]",
         "\"welcome\"",
         "{",
+        r#"{"type":"ack""#,
+        r#"{"type":"ack"} x"#,
         r#"{"type":"welcome"}"#,
         r#"{"type":"welcome","clientId":"me"}"#,
         r#"{"type":"room_message","room":"tea","from":"me","data":1,"timestamp":1}"#,

@@ -111,7 +111,7 @@ fn each_kind_is_told_apart() {
             false,
         ),
         (
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n",
             Status::UpgradeRequired,
             false,
         ),

@@ -184,7 +184,15 @@ export class WebSocketClient {
     if (this.#state !== 'closed' && (!this.#socket || (room && room.socket !== this.#socket))) {
       return Promise.resolve({ type: 'left_room', room: name });
     }
-    return this.request({ type: 'leave', room: name });
+    const message = { type: 'leave', room: name };
+    if (this.#socket?.readyState !== OPEN) {
+      return this.request(message);
+    }
+    // At once, as `join` is: else one that follows would come before it.
+    return this.#promise((entry) => {
+      const id = `rw${++this.#serial}`;
+      this.#transmit({ ...entry, id, text: JSON.stringify({ ...message, id }) });
+    });
   }
 
   sendFile(data, { room, to, name = data.name ?? 'file', mimeType = data.type ?? '' } = {}) {

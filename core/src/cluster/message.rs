@@ -141,6 +141,8 @@ pub(crate) enum Request {
         data: Carried,
         /// The sender's rooms, where it needs one in common with the receiver.
         rooms: Option<Vec<Box<str>>>,
+        /// How often it has been passed on, as the receiver's session has moved.
+        hops: u8,
     },
     /// A file for the other members of a room. Answered by [`Answer::Sent`] or [`Answer::Refused`].
     Offer {

@@ -198,6 +198,26 @@ describe('a room', () => {
     assert.deepEqual(world.socket().take(), []);
   });
 
+  test('left and joined again while others are joined again is joined', TEST_MS, async (t) => {
+    const world = await inTea(t);
+    world.client.join('milk');
+    await comeBack(world);
+    const [tea, milk] = world.socket().sent.splice(0);
+    assert.deepEqual([tea.room, milk.room], ['tea', 'milk']);
+    await world.socket().say({ type: 'joined_room', id: tea.id, room: 'tea', members: [], total: 1 });
+    // milk has no answer yet: what is sent otherwise waits.
+    world.client.send({ type: 'later' });
+    const left = watch(world.client.leave('tea'));
+    const joined = watch(world.client.join('tea'));
+    const [leave, join, ...more] = world.socket().sent.splice(0);
+    assert.deepEqual([leave.type, join.type, more], ['leave', 'join', []]);
+    await world.socket().say({ type: 'left_room', id: leave.id, room: 'tea' });
+    await world.socket().say({ type: 'joined_room', id: join.id, room: 'tea', members: [], total: 1 });
+    assert.deepEqual([left.value.type, joined.value.type], ['left_room', 'joined_room']);
+    await world.socket().say({ type: 'joined_room', id: milk.id, room: 'milk', members: [], total: 1 });
+    assert.deepEqual(world.socket().take(), [{ type: 'later' }]);
+  });
+
   test('left and joined again is joined', TEST_MS, async (t) => {
     const world = await inTea(t);
     world.client.leave('tea');

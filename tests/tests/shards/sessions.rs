@@ -191,8 +191,11 @@ fn slow_links_show_no_blink() {
         assert!(heard.is_empty(), "seed {seed}: {heard:?}");
         assert_eq!(outcomes.len() as u64, inbox.posted, "seed {seed}");
         inbox.read(&world.all(at), seed);
-        let acks = outcomes.iter().filter(|it| it["type"] == "ack");
-        let sent: Vec<_> = acks.filter_map(|it| it["id"].as_u64()).collect();
+        assert!(
+            outcomes.iter().all(|it| it["type"] == "ack"),
+            "seed {seed}: {outcomes:?}"
+        );
+        let sent: Vec<_> = outcomes.iter().filter_map(|it| it["id"].as_u64()).collect();
         assert_eq!(inbox.got, sent, "seed {seed}");
         let members = json!({"type": "members", "room": room, "metadata": true});
         world.post_json(friend, &members);

@@ -330,6 +330,11 @@ impl Server {
         Some(if busy { Err(behind) } else { Ok(shard) })
     }
 
+    /// The other shard that decides about the session of a client.
+    pub(in crate::server) fn decides_elsewhere(&self, client: &ClientId) -> Option<ShardId> {
+        self.shard_of(client).filter(|&shard| shard != self.shard)
+    }
+
     /// Another shard has begun anew. Sessions of its clients that are known here can be taken up elsewhere; and it is
     /// told again of those of its ids that are in use here.
     pub(in crate::server) fn sessions_of_failed(&mut self, shard: ShardId) {

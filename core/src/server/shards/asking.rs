@@ -199,6 +199,7 @@ impl Server {
             to,
             data: data.into(),
             rooms,
+            hops: 0,
         };
         self.ask(shard, request);
     }

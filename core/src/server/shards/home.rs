@@ -3,12 +3,15 @@
 use super::super::Server;
 use super::super::history::no_history;
 use super::super::membership::{no_such_room, not_member};
-use super::super::messages::refusal;
+use super::super::messages::{refusal, target_not_found};
 use crate::cluster::message::{Answer, Request, Said, Who};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
 use crate::message::{LeaveReason, Since};
+
+/// How often a message to one client is passed on: its session may move meanwhile.
+const MOST_HOPS: u8 = 4;
 
 impl Server {
     /// Carries out a request of another shard.
@@ -99,22 +102,32 @@ impl Server {
                 to,
                 data,
                 rooms,
+                hops,
             } => {
-                let answer = match self.moved_to(&to) {
-                    None => self.pass_on(from, &to, data.payload(), rooms.as_deref()),
-                    Some(Err(refused)) => refused.into(),
-                    Some(Ok(shard)) => {
+                let passed_on = match self.moved_to(&to) {
+                    None => match self.pass_on(from, &to, data.payload(), rooms.as_deref()) {
+                        // It was here, and has just gone: who decides about its session has heard so before this.
+                        Answer::Refused { .. } if hops < MOST_HOPS => {
+                            self.decides_elsewhere(&to).ok_or_else(target_not_found)
+                        }
+                        answer => return self.reply_over(from.connection, ticket, answer),
+                    },
+                    Some(other) => other,
+                };
+                match passed_on {
+                    Err(refused) => self.reply_over(from.connection, ticket, refused.into()),
+                    Ok(shard) => {
                         let request = Request::Private {
                             from,
                             ticket,
                             to,
                             data,
                             rooms,
+                            hops: hops.saturating_add(1),
                         };
-                        return self.ask(shard, request);
+                        self.ask(shard, request);
                     }
-                };
-                self.reply_over(from.connection, ticket, answer);
+                }
             }
             Request::Offer {
                 from: who,

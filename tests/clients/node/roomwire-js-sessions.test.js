@@ -130,6 +130,7 @@ test('nobody sees a client come back, and what was sent to it alone has waited',
   await Promise.all([ada.own.join('tea'), bob.own.join('tea')]);
   const { clientId } = await bob.until('session');
   await bob.own.request({ type: 'set_metadata', metadata: { name: 'Bob' } });
+  await ada.until('member_updated');
   const before = ada.told.length;
   for (let round = 1; round <= 3; round += 1) {
     wire.cut();

@@ -31,7 +31,7 @@ fn main() {
     let decoded = decode(TEXT, &limits, &none)
         .expect("a valid message")
         .message;
-    let ClientMessage::RoomMessage { room, data } = decoded else {
+    let ClientMessage::RoomMessage { room, data, .. } = decoded else {
         panic!("a room message");
     };
     let from = ClientId::parse("client_AAAAAAAAAAAAAAAAAAAAAAAA").expect("a valid id");
@@ -55,7 +55,7 @@ fn main() {
     measure("both", || {
         out.clear();
         let request = decode(black_box(TEXT), &limits, &none);
-        if let Ok(ClientMessage::RoomMessage { room, data }) = request.map(|it| it.message) {
+        if let Ok(ClientMessage::RoomMessage { room, data, .. }) = request.map(|it| it.message) {
             let reply = ServerMessage::RoomMessage {
                 room: &room,
                 from,

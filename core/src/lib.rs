@@ -121,8 +121,8 @@ pub use machine::{
 };
 pub use message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileHash, FileNotice, FileRequest,
-    Former, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request,
-    ServerMessage, Session, SessionSecret, Since, TransferId, Welcome,
+    Former, Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Published, Request,
+    ServerMessage, Session, SessionSecret, Since, Terms, TransferId, Welcome,
 };
 pub use server::Server;
 pub use stats::{Counting, Stats};

@@ -7,6 +7,7 @@
 mod files;
 mod history;
 mod session;
+mod terms;
 
 use core::num::NonZeroU32;
 use std::borrow::Cow;
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
 pub use history::{Epoch, Gap, PastMessage, Position, Since};
 pub use session::{Former, Session, SessionSecret};
+pub use terms::{Published, Terms};
 
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -166,6 +168,8 @@ pub enum ClientMessage<'a> {
         room: Cow<'a, str>,
         /// What is said.
         data: Data<'a>,
+        /// What is asked of it besides.
+        terms: Terms<'a>,
     },
     /// Data for one client.
     PrivateMessage {
@@ -173,6 +177,13 @@ pub enum ClientMessage<'a> {
         to: Option<ClientId>,
         /// What is said.
         data: Data<'a>,
+        /// What is asked of it besides; it has no key.
+        terms: Terms<'a>,
+    },
+    /// The client has what was sent to it alone.
+    Ack {
+        /// Up to this offset.
+        offset: u64,
     },
     /// A shallow merge into the client's metadata; `null` deletes a key.
     SetMetadata {
@@ -375,6 +386,8 @@ pub enum ServerMessage<'a> {
         gap: Option<Gap>,
         /// The offsets that were asked for are of another epoch: this begins with what there is.
         reset: bool,
+        /// What is not told as its senders wanted it so: it is out of date, or something later has its key.
+        left_out: Cow<'a, [Gap]>,
     },
     /// All that a room has for somebody who has come back to it has been told.
     Resumed {
@@ -453,8 +466,8 @@ pub enum ServerMessage<'a> {
         /// Who.
         client: ClientId,
     },
-    /// The outcome of a request that has no reply of its own.
-    Ack,
+    /// The outcome of a request that has no reply of its own; of a message under [`Terms`] it says something.
+    Ack(Published),
     /// The outcome of a request that failed, or of a message that was none.
     Error {
         /// From the closed list.

@@ -87,6 +87,10 @@ pub struct Stats {
     pub history_evicted: u64,
     /// Messages to one client that were not kept, as all of them were too much.
     pub mail_lost: u64,
+    /// Messages that came again under the same id, and were not told again.
+    pub repeated: u64,
+    /// Ids of messages that were forgotten before their time, as there were too many.
+    pub ids_forgotten: u64,
     /// Messages that were queued when their connection closed.
     pub discarded: u64,
     /// Pongs replaced by a later one while a connection was blocked.
@@ -189,6 +193,8 @@ impl core::ops::AddAssign for Stats {
             dropped,
             history_evicted,
             mail_lost,
+            repeated,
+            ids_forgotten,
             discarded,
             coalesced_pongs,
             bad_messages,
@@ -250,6 +256,8 @@ impl core::ops::AddAssign for Stats {
         self.dropped += dropped;
         self.history_evicted += history_evicted;
         self.mail_lost += mail_lost;
+        self.repeated += repeated;
+        self.ids_forgotten += ids_forgotten;
         self.discarded += discarded;
         self.coalesced_pongs += coalesced_pongs;
         self.bad_messages += bad_messages;

@@ -20,6 +20,16 @@ export interface RoomMessage extends Message {
   offset?: number;
 }
 
+/** What a message asks for besides being told; see "Terms" in PROTOCOL.md. */
+export interface Terms {
+  /** The sender's own name for it, under which it is told once. */
+  messageId?: string;
+  /** For how long who comes back is told of it, in milliseconds. */
+  ttlMs?: number;
+  /** What it tells of: in what the room keeps, a later one with the same key takes its place. */
+  key?: string;
+}
+
 export interface Welcome extends Message {
   type: 'welcome';
   clientId: string;
@@ -37,6 +47,8 @@ export interface Session extends Message {
   last: number;
   /** Those of them that were missed and are not kept any more, both offsets among them. */
   gap?: { from: number; to: number };
+  /** Those of them that are out of date. */
+  leftOut?: { from: number; to: number }[];
 }
 
 /** What somebody said to this client alone. `offset` is there if it has a session. */
@@ -325,8 +337,13 @@ export class WebSocketClient {
   /** Leaves a room. Without a connection that is done at once, and what waits to be said there will be refused. */
   leave(room: string): Promise<Message>;
 
-  /** Says something in a room. */
-  say(room: string, data: unknown): Promise<Message>;
+  /**
+   * Says something in a room. With a `messageId`, and with the option `resume`, it is sent again when the connection was
+   * lost before its outcome came, and told once: it rejects with `connection_lost` only if the session is over. So is
+   * every `request` whose message has one. The outcome of a message with terms has its `offset` in the room's log, and
+   * says `duplicate` if it was told before.
+   */
+  say(room: string, data: unknown, terms?: Terms): Promise<Message>;
 
   /**
    * Offers a file, and sends it as the server asks for it, in binary frames. Without a connection it waits for one. It

@@ -155,8 +155,8 @@ export class WebSocketClient {
     });
   }
 
-  say(room, data) {
-    return this.request({ type: 'room_message', room, data });
+  say(room, data, terms) {
+    return this.request({ ...terms, type: 'room_message', room, data });
   }
 
   join(name) {
@@ -278,9 +278,7 @@ export class WebSocketClient {
   }
 
   async #resume(socket) {
-    if (this.options.resume) {
-      this.#takeUp();
-    }
+    const taken = this.options.resume && this.#takeUp();
     const rooms = this.#rooms.values();
     const joinSome = async () => {
       for (const room of rooms) {
@@ -297,6 +295,10 @@ export class WebSocketClient {
     };
     if (this.#rooms.size > 0) {
       await Promise.all(Array.from({ length: JOINS_AT_ONCE }, joinSome));
+    }
+    // Again is only sent by who is who it was.
+    if (this.#queue.some((entry) => entry.again)) {
+      await taken;
     }
     // What is sent by who hears of a drop waits behind the others.
     while (this.#socket === socket && socket.readyState === OPEN && this.#queue.length > 0) {
@@ -328,7 +330,10 @@ export class WebSocketClient {
     } catch ({ code }) {
       if (code === 'stale_session') {
         this.#session = null;
-        this.#takeUp();
+        for (const entry of this.#queue.filter(({ again }) => again)) {
+          this.#drop(this.#unqueue(this.#queue.indexOf(entry)));
+        }
+        await this.#takeUp();
       }
     }
   }
@@ -366,7 +371,11 @@ export class WebSocketClient {
     this.#clear('connect', 'stable', 'beat', 'offers');
     const lost = [...this.#pending.values()];
     this.#pending.clear();
-    lost.forEach((entry) => this.#settle(entry, fault(code)));
+    // What has a name of its own is sent again by who can come back.
+    const canAgain = this.#session && code === 'connection_lost';
+    const again = lost.filter((entry) => canAgain && entry.message?.messageId !== undefined);
+    again.reverse().forEach((entry) => this.#wait({ ...entry, again: true }, 'unshift'));
+    lost.forEach((entry) => again.some(({ id }) => id === entry.id) || this.#settle(entry, fault(code)));
   }
 
   #retry(hint = 0) {
@@ -450,20 +459,25 @@ export class WebSocketClient {
   }
 
   #post(entry) {
-    const { queueMessages, queueBytes, now } = this.options;
     if (this.#canSend()) {
       this.#transmit(entry);
       return 'sent';
     }
-    entry.bytes = new TextEncoder().encode(entry.text).length;
-    entry.since = now();
     if (this.#state === 'closed') {
       return this.#drop(entry, 'closed');
     }
+    return this.#wait(entry, 'push');
+  }
+
+  // At the end of the queue, or where it was before.
+  #wait(entry, where) {
+    const { queueMessages, queueBytes, now } = this.options;
+    entry.bytes = new TextEncoder().encode(entry.text).length;
+    entry.since ??= now();
     if (this.#queue.length >= queueMessages || this.#queuedBytes + entry.bytes > queueBytes) {
       return this.#drop(entry, 'queue_full');
     }
-    this.#queue.push(entry);
+    this.#queue[where](entry);
     this.#queuedBytes += entry.bytes;
     this.#expire(entry, () => this.#drop(this.#unqueue(this.#queue.indexOf(entry)), 'too_old'));
     return 'queued';
@@ -487,9 +501,12 @@ export class WebSocketClient {
     return entry;
   }
 
+  // What has been sent before has its own reason: nobody knows.
   #drop(entry, reason) {
-    entry.reject?.(fault(reason));
-    this.trigger('dropped', { message: entry.message, reason });
+    entry.reject?.(fault(entry.again ? 'connection_lost' : reason));
+    if (!entry.again) {
+      this.trigger('dropped', { message: entry.message, reason });
+    }
     return 'dropped';
   }
 
@@ -727,9 +744,10 @@ export class WebSocketClient {
       if (this.#rooms.get(name) !== room || this.#state === 'closed') {
         return;
       }
-      if (!this.#isNew(room, each)) {
+      if (each.offset <= room.last) {
         continue;
       }
+      room.last = each.offset;
       const message = { type: 'room_message', room: name, ...each };
       if (this.#clientIds.has(each.from)) {
         this.trigger('own_message', message);

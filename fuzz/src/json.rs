@@ -14,7 +14,8 @@ use roomwire_core::dialect::json::{
 use roomwire_core::{
     Asked, ClientClock, ClientId, ClientMessage, Data, Destination, Epoch, ErrorCode, FileHash,
     FileNotice, FileRequest, Former, Gap, LeaveReason, Messages, Named, PastMessage, Payload,
-    Position, Request, ServerMessage, Session, SessionSecret, Since, TransferId, Welcome,
+    Position, Published, Request, ServerMessage, Session, SessionSecret, Since, Terms, TransferId,
+    Welcome,
 };
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -200,10 +201,11 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             };
             check_encoded(&broadcast, None, "broadcast");
         }
-        ClientMessage::RoomMessage { room, data } => {
+        ClientMessage::RoomMessage { room, data, terms } => {
             kind("room_message");
             text_field("room", room);
             data_field(data);
+            check_terms(tree, terms, true);
             for offset in [None, Some(u64::MAX)] {
                 let message = ServerMessage::RoomMessage {
                     room,
@@ -216,8 +218,9 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             }
             check_page(room, data, id);
         }
-        ClientMessage::PrivateMessage { to, data } => {
+        ClientMessage::PrivateMessage { to, data, terms } => {
             kind("private_message");
+            check_terms(tree, terms, false);
             if let Some(tree) = tree {
                 let written = tree.get("to").and_then(Value::as_str).expect("a string");
                 assert_eq!(ClientId::parse(written), *to);
@@ -230,6 +233,17 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 offset: Some(1),
             };
             check_encoded(&message, None, "private_message");
+        }
+        ClientMessage::Ack { offset } => {
+            kind("ack");
+            if let Some(offset_there) = tree.and_then(|tree| tree.get("offset")?.as_u64()) {
+                assert_eq!(*offset, offset_there);
+            }
+            let published = Published {
+                offset: Some(*offset),
+                duplicate: true,
+            };
+            check_encoded(&ServerMessage::Ack(published), id, "ack");
         }
         ClientMessage::SetMetadata { metadata } => {
             kind("set_metadata");
@@ -248,7 +262,7 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             raw_field("messages", messages);
             let array: Vec<IgnoredAny> = serde_json::from_str(messages).expect("an array");
             assert!((1..=MAX_BATCH_MESSAGES).contains(&array.len()));
-            check_encoded(&ServerMessage::Ack, id, "ack");
+            check_encoded(&ServerMessage::Ack(Published::default()), id, "ack");
         }
         ClientMessage::Hello { user, batch } => {
             kind("hello");
@@ -258,7 +272,7 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
             if let Some(user) = user {
                 raw_field("user", user);
             }
-            check_encoded(&ServerMessage::Ack, id, "ack");
+            check_encoded(&ServerMessage::Ack(Published::default()), id, "ack");
         }
         ClientMessage::Resume { former } => {
             kind("resume");
@@ -285,6 +299,11 @@ fn check_request(text: &str, tree: Option<&Value>, limits: &JsonLimits, request:
                 away_ms: u64::MAX,
                 last: 3,
                 gap: former.after.map(|from| Gap { from, to: 3 }),
+                left_out: former
+                    .after
+                    .iter()
+                    .map(|&from| Gap { from, to: from })
+                    .collect(),
             });
             check_encoded(&session, id, "session");
         }
@@ -360,6 +379,22 @@ fn check_since(tree: Option<&Value>, since: Option<&Since>) {
     assert_eq!(present("epoch").and_then(Value::as_str), told.as_deref());
 }
 
+/// What is asked of a message is what stands in the tree.
+fn check_terms(tree: Option<&Value>, terms: &Terms<'_>, with_key: bool) {
+    let Some(tree) = tree else {
+        return;
+    };
+    let text = |name: &str| tree.get(name).and_then(Value::as_str);
+    assert_eq!(text("messageId"), terms.message_id.as_deref());
+    assert_eq!(text("key").filter(|_| with_key), terms.key.as_deref());
+    let ttl = tree.get("ttlMs").filter(|value| !value.is_null());
+    assert_eq!(ttl.is_some(), terms.ttl_ms.is_some());
+    if let Some(ttl) = ttl.and_then(Value::as_u64) {
+        assert_eq!(terms.ttl_ms, Some(u32::try_from(ttl).unwrap_or(u32::MAX)));
+    }
+    assert_ne!(terms.ttl_ms, Some(0));
+}
+
 /// A page of a room's log holds the data as it came.
 fn check_page(room: &str, data: &Data<'_>, id: Option<&str>) {
     let past = |offset| PastMessage {
@@ -376,6 +411,7 @@ fn check_page(room: &str, data: &Data<'_>, id: Option<&str>) {
         more: true,
         gap: Some(Gap { from: 1, to: 2 }),
         reset: true,
+        left_out: Cow::Borrowed(&[Gap { from: 3, to: 3 }]),
     };
     check_encoded(&page, id, "history");
 }

@@ -141,8 +141,12 @@ fn shape(decoded: Result<Request<'_>, Rejected<'_>>, in_batch: bool) -> String {
                 .collect(),
         },
         ClientMessage::Broadcast { data } => format!("broadcast {}", data_shape(data)),
-        ClientMessage::RoomMessage { room, data } => format!("{room} {}", data_shape(data)),
-        ClientMessage::PrivateMessage { to, data } => format!("{to:?} {}", data_shape(data)),
+        ClientMessage::RoomMessage { room, data, terms } => {
+            format!("{room} {terms:?} {}", data_shape(data))
+        }
+        ClientMessage::PrivateMessage { to, data, terms } => {
+            format!("{to:?} {terms:?} {}", data_shape(data))
+        }
         ClientMessage::SetMetadata { metadata } => format!("metadata {}", metadata.len()),
         ClientMessage::Hello { user, batch } => format!("{:?} {batch:?}", user.map(str::len)),
         ClientMessage::Application { kind, message } => format!("{kind} {}", message.len()),

@@ -266,6 +266,11 @@ fn json() -> Vec<(&'static str, Vec<u8>)> {
             r#"{"type":"resume","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES","sessionSecret":"AAECAwQFBgcICQoLDA0ODw"}"#,
         ),
         (
+            "terms",
+            r#"{"type":"room_message","room":"a","data":1,"messageId":"m","ttlMs":5000,"key":"k","id":1}"#,
+        ),
+        ("acknowledge", r#"{"type":"ack","offset":7}"#),
+        (
             "members",
             r#"{"type":"members","room":"a","after":"x","limit":5,"metadata":true}"#,
         ),
@@ -428,6 +433,10 @@ fn mask() -> Vec<(&'static str, Vec<u8>)> {
         (
             "resume",
             text(r#"{"type":"resume","clientId":"client_AQIDBAUGBwgJCgsMDQ4PEBES","sessionSecret":"AAECAwQFBgcICQoLDA0ODw"}"#),
+        ),
+        (
+            "terms",
+            text(r#"{"type":"room_message","room":"a","data":"tea","messageId":"m","ttlMs":5,"key":"k"}"#),
         ),
         ("file", text(r#"{"type":"file_secret"}"#)),
         (

@@ -179,7 +179,7 @@ fn json() -> Box<dyn FnMut() -> bool> {
     Box::new(move || {
         out.clear();
         let decoded = decode(black_box(MESSAGE), &limits, &|_| false).map(|it| it.message);
-        if let (Ok(ClientMessage::RoomMessage { room, data }), Some(from)) = (decoded, from) {
+        if let (Ok(ClientMessage::RoomMessage { room, data, .. }), Some(from)) = (decoded, from) {
             let reply = ServerMessage::RoomMessage {
                 room: &room,
                 from,

@@ -11,7 +11,7 @@ use super::files::{FileAsked, FileTold, Offer};
 use super::link::Load;
 use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{LeaveReason, Payload, Position, Since, TransferId};
+use crate::message::{LeaveReason, Payload, Position, Published, Since, Terms, TransferId};
 use crate::room::history::{self, Wanted};
 use crate::server::Mail;
 
@@ -133,12 +133,21 @@ pub(crate) enum Request {
         room: Box<str>,
         wanted: Wanted,
     },
-    /// Answered by [`Answer::Sent`] or [`Answer::Refused`].
+    /// A message of a room under terms. Answered by [`Answer::Published`] or [`Answer::Refused`].
+    Publish {
+        from: Who,
+        ticket: u64,
+        room: Box<str>,
+        data: Carried,
+        terms: Box<Terms<'static>>,
+    },
+    /// Answered by [`Answer::Published`] or [`Answer::Refused`].
     Private {
         from: Who,
         ticket: u64,
         to: ClientId,
         data: Carried,
+        terms: Option<Box<Terms<'static>>>,
         /// The sender's rooms, where it needs one in common with the receiver.
         rooms: Option<Vec<Box<str>>>,
         /// How often it has been passed on, as the receiver's session has moved.
@@ -207,11 +216,11 @@ pub(crate) enum Answer {
         total: usize,
         history: Option<Position>,
         /// What has been said since, if that was asked for and is kept.
-        said: Option<history::Found>,
+        said: Option<Box<history::Found>>,
     },
     History {
         room: Box<str>,
-        found: history::Found,
+        found: Box<history::Found>,
     },
     Members {
         room: Box<str>,
@@ -219,6 +228,7 @@ pub(crate) enum Answer {
         total: usize,
     },
     Sent,
+    Published(Published),
     /// A transfer has its sender back.
     Resumed {
         offset: u64,
@@ -440,10 +450,17 @@ impl Item {
                 | Request::History { room, .. } => room.len(),
                 Request::Say { room, said, .. } => room.len() + said.text_bytes(),
                 Request::Members { room, page, .. } => room.len() + text(&page.after),
-                Request::Private { data, rooms, .. } => {
+                Request::Publish {
+                    room, data, terms, ..
+                } => room.len() + data.payload().len() + size_of_val(&**terms) + terms.heap_bytes(),
+                Request::Private {
+                    data, terms, rooms, ..
+                } => {
                     let rooms = rooms.iter().flatten();
                     let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
-                    data.payload().len() + each.sum::<usize>()
+                    let terms = terms.as_deref();
+                    let terms = terms.map_or(0, |it| size_of_val(it) + it.heap_bytes());
+                    data.payload().len() + terms + each.sum::<usize>()
                 }
                 Request::Offer { offer, .. } => offer.bytes(),
                 Request::OfferPrivately { offer, rooms, .. } => {
@@ -473,7 +490,8 @@ impl Item {
                     said,
                     ..
                 } => {
-                    let said = said.as_ref().map_or(0, history::Found::heap_bytes);
+                    let said = said.as_deref();
+                    let said = said.map_or(0, |it| size_of_val(it) + it.heap_bytes());
                     room.len() + members.capacity() * size_of::<ClientId>() + said
                 }
                 Answer::Members { room, page, .. } => {
@@ -483,10 +501,13 @@ impl Item {
                         + page.members.capacity() * size_of::<ClientId>()
                         + each.sum::<usize>()
                 }
-                Answer::History { room, found } => room.len() + found.heap_bytes(),
+                Answer::History { room, found } => {
+                    room.len() + size_of_val(&**found) + found.heap_bytes()
+                }
                 Answer::Accepted { room } => text(room),
                 Answer::Claimed(granted) => granted.luggage.heap_bytes(),
                 Answer::Sent
+                | Answer::Published(_)
                 | Answer::Overtaken
                 | Answer::Resumed { .. }
                 | Answer::Refused { .. } => 0,

@@ -33,6 +33,8 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// What clients that lose their connection find when they are back.
     pub sessions: Sessions,
+    /// Messages that their senders may send again.
+    pub message_ids: MessageIds,
     /// Compression of messages.
     pub compression: Compression,
     /// How often clients may speak.
@@ -163,6 +165,8 @@ pub struct Limits {
     pub max_metadata_keys: usize,
     /// The `user` of a `hello`, as JSON. Default 256, then `too_large`.
     pub max_user_bytes: usize,
+    /// The `key` of a message. Default 128, then `too_large`.
+    pub max_key_bytes: usize,
     /// Bytes queued for one connection, checked before queueing. Default 4 MiB, then the room's slow-reader policy.
     pub max_queued_bytes: usize,
     /// Messages queued for one connection. Default 65,536, then the room's slow-reader policy.
@@ -211,6 +215,7 @@ impl Default for Limits {
             max_metadata_bytes: 4 * 1024,
             max_metadata_keys: 32,
             max_user_bytes: 256,
+            max_key_bytes: 128,
             max_queued_bytes: 4 * 1024 * 1024,
             max_queued_messages: 65_536,
             max_buffered_bytes: 256 * 1024 * 1024,
@@ -309,6 +314,31 @@ impl Default for Sessions {
             mail_messages: 100,
             mail_bytes: 65_536,
             max_mail_bytes: 16 << 20,
+        }
+    }
+}
+
+/// Messages that are published under an id of their sender's, so that the same one is not told twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageIds {
+    /// For how long an id is known. Default 120,000. 0: messages with an id are refused.
+    pub window_ms: u64,
+    /// Ids that are known in all rooms of each thread; of more the oldest are forgotten early. Default 65,536.
+    pub max: u32,
+    /// Ids that are known of what was sent to one client alone. Default 100. They are looked through one by one.
+    pub max_per_client: u32,
+    /// The longest id. Default 64.
+    pub max_bytes: usize,
+}
+
+impl Default for MessageIds {
+    fn default() -> Self {
+        Self {
+            window_ms: 120_000,
+            max: 65_536,
+            max_per_client: 100,
+            max_bytes: 64,
         }
     }
 }

@@ -66,6 +66,7 @@ fn limits_are_bounded() {
         limits.max_metadata_bytes: [2, 1_048_576] not [1, 1_048_577];
         limits.max_metadata_keys: [1, 10_000] not [0, 10_001];
         limits.max_user_bytes: [1, 65_536] not [0, 65_537];
+        limits.max_key_bytes: [1, 65_536] not [0, 65_537];
         limits.max_queued_messages: [1, 16_777_216] not [0, 16_777_217];
         limits.max_queued_events: [1, 1_048_576] not [0, 1_048_577];
         limits.max_queued_event_bytes: [1, isize::MAX as usize] not [0, usize::MAX];
@@ -96,6 +97,10 @@ fn deadlines_are_bounded() {
         sessions.mail_messages: [0, 1_000_000] not [1_000_001];
         sessions.mail_bytes: [0, isize::MAX as usize] not [usize::MAX];
         sessions.max_mail_bytes: [0, isize::MAX as usize] not [usize::MAX];
+        message_ids.window_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
+        message_ids.max: [1, 16_777_216] not [0, 16_777_217];
+        message_ids.max_per_client: [1, 10_000] not [0, 10_001];
+        message_ids.max_bytes: [1, 1_024] not [0, 1_025];
         explain.entries: [0, 1_000_000] not [1_000_001];
         drain.timeout_ms: [0, DAY_30_MS] not [DAY_30_MS + 1];
         drain.reconnect_max_ms: [500, DAY_30_MS] not [DAY_30_MS + 1];

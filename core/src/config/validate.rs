@@ -5,8 +5,8 @@ use core::fmt::Display;
 use core::ops::RangeInclusive;
 
 use super::{
-    Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, OriginPolicy, RateLimit,
-    RoomNames, RoomRule, Sessions, Timeouts,
+    Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, MessageIds, OriginPolicy,
+    RateLimit, RoomNames, RoomRule, Sessions, Timeouts,
 };
 use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
@@ -42,6 +42,7 @@ impl Config {
         check_timeouts(&self.timeouts)?;
         check_heartbeat(&self.heartbeat)?;
         check_sessions(&self.sessions)?;
+        check_message_ids(&self.message_ids)?;
         check_compression(&self.compression)?;
         check_rate_limit(&self.rate_limit)?;
         check_origins(&self.origin)?;
@@ -164,6 +165,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         max_metadata_bytes,
         max_metadata_keys,
         max_user_bytes,
+        max_key_bytes,
         // Bounded from both sides in `check_queues`.
         max_queued_bytes: _,
         max_buffered_bytes: _,
@@ -223,6 +225,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
     within("limits.max_metadata_bytes", max_metadata_bytes, 2..=MIB)?;
     within("limits.max_metadata_keys", max_metadata_keys, 1..=10_000)?;
     within("limits.max_user_bytes", max_user_bytes, 1..=65_536)?;
+    within("limits.max_key_bytes", max_key_bytes, 1..=65_536)?;
     within(
         "limits.max_queued_messages",
         max_queued_messages,
@@ -311,6 +314,19 @@ fn check_sessions(sessions: &Sessions) -> Result<(), ConfigError> {
         max_mail_bytes,
         0..=isize::MAX as usize,
     )
+}
+
+fn check_message_ids(ids: &MessageIds) -> Result<(), ConfigError> {
+    let MessageIds {
+        window_ms,
+        max,
+        max_per_client,
+        max_bytes,
+    } = *ids;
+    within("message_ids.window_ms", window_ms, 0..=MAX_MS)?;
+    within("message_ids.max", max, 1..=MAX_ENTRIES)?;
+    within("message_ids.max_per_client", max_per_client, 1..=10_000)?;
+    within("message_ids.max_bytes", max_bytes, 1..=1_024)
 }
 
 fn check_compression(compression: &Compression) -> Result<(), ConfigError> {

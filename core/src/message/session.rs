@@ -50,7 +50,7 @@ pub struct Former {
 }
 
 /// The session of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Who the client is from now on.
     pub client: ClientId,
@@ -66,4 +66,6 @@ pub struct Session {
     pub last: u64,
     /// What is not kept of those that the client has missed.
     pub gap: Option<Gap>,
+    /// What of them is not told as it is out of date.
+    pub left_out: Vec<Gap>,
 }

@@ -6,7 +6,8 @@
 mod tests;
 
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::cluster::message::Carried;
 use crate::id::ClientId;
@@ -29,8 +30,12 @@ pub(crate) struct History {
     epoch: Epoch,
     /// The offset of the latest message, kept or not; 0: there was none.
     last: u64,
-    /// The latest ones, the oldest first.
+    /// Up to this offset none is kept, for want of room or because of its age.
+    trimmed: u64,
+    /// The latest ones, the oldest first. What something later has taken the place of is not among them.
     messages: VecDeque<Past>,
+    /// The latest of each key that is kept.
+    keyed: BTreeMap<Arc<str>, u64>,
     /// What they take.
     bytes: usize,
     /// When the oldest is too old.
@@ -47,6 +52,12 @@ pub(crate) struct Past {
     pub(crate) said: Instant,
     pub(crate) timestamp: u64,
     pub(crate) data: Carried,
+    /// After this it is not told any more, though it may still be here.
+    pub(crate) ttl_ms: Option<u32>,
+    /// What it tells of.
+    pub(crate) key: Option<Arc<str>>,
+    /// Its place, which it gets when it is kept.
+    pub(crate) offset: u64,
 }
 
 /// Which messages somebody wants.
@@ -74,8 +85,6 @@ pub(crate) enum Which {
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) position: Position,
-    /// The offset of the first one.
-    pub(crate) first: u64,
     /// In the order of their offsets.
     pub(crate) messages: Vec<Past>,
     /// There are more: after the last one, or before the first one where the last ones were asked for.
@@ -84,12 +93,21 @@ pub(crate) struct Found {
     pub(crate) gap: Option<Gap>,
     /// The offsets that were asked for are of another epoch: this begins with what there is.
     pub(crate) reset: bool,
+    /// What its senders did not want told any more, in order.
+    pub(crate) left_out: Vec<Gap>,
 }
 
 impl Past {
     /// What it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + SHARED_BYTES + self.data.payload().len()
+        let key = self.key.as_deref().map_or(0, |key| key.len() + KEYED_BYTES);
+        size_of::<Self>() + SHARED_BYTES + self.data.payload().len() + key
+    }
+
+    /// Whether it is still to be told.
+    fn is_current(&self, now: Instant) -> bool {
+        let ttl = |ms: u32| Duration::from_millis(u64::from(ms));
+        self.ttl_ms.is_none_or(|ms| now < self.said + ttl(ms))
     }
 
     /// What it takes on the wire, more or less.
@@ -101,9 +119,8 @@ impl Past {
 impl Found {
     /// The messages with their offsets.
     pub(crate) fn past(&self) -> Vec<PastMessage<'_>> {
-        let all = self.messages.iter().zip(self.first..);
-        let all = all.map(|(past, offset)| PastMessage {
-            offset,
+        let all = self.messages.iter().map(|past| PastMessage {
+            offset: past.offset,
             from: past.from,
             data: past.data.payload(),
             timestamp: past.timestamp,
@@ -118,7 +135,8 @@ impl Found {
 
     /// Memory besides its place.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.messages.iter().map(Past::bytes).sum()
+        let left_out = self.left_out.capacity() * size_of::<Gap>();
+        self.messages.iter().map(Past::bytes).sum::<usize>() + left_out
     }
 }
 
@@ -128,7 +146,9 @@ impl History {
             keeps,
             epoch,
             last: 0,
+            trimmed: 0,
             messages: VecDeque::new(),
+            keyed: BTreeMap::new(),
             bytes: 0,
             due: None,
             place: 0,
@@ -157,9 +177,15 @@ impl History {
         self.bytes + spare * size_of::<Past>()
     }
 
-    /// Keeps a message, and lets go what there is too much then, be it this one. Returns its offset. O(1) amortised.
-    pub(crate) fn push(&mut self, past: Past) -> u64 {
+    /// Keeps a message, and lets go what it takes the place of and what there is too much then, be it this one. Returns
+    /// its offset. O(1) amortised; with a key O(log keys), and what lies between the former one and the nearer end.
+    pub(crate) fn push(&mut self, mut past: Past) -> u64 {
         self.last += 1;
+        past.offset = self.last;
+        if let Some(key) = &past.key {
+            let former = self.keyed.insert(Arc::clone(key), self.last);
+            former.map(|offset| self.take_out(offset));
+        }
         self.bytes += past.bytes();
         self.messages.push_back(past);
         while self.messages.len() > self.keeps.messages || self.bytes > self.keeps.bytes {
@@ -168,12 +194,23 @@ impl History {
         self.last
     }
 
-    /// Lets go the oldest; what that gives back. O(1).
+    /// Something later has taken the place of a message.
+    fn take_out(&mut self, offset: u64) {
+        let found = self.messages.binary_search_by_key(&offset, |it| it.offset);
+        let past = found.ok().and_then(|index| self.messages.remove(index));
+        self.bytes -= past.map_or(0, |past| past.bytes());
+    }
+
+    /// Lets go the oldest; what that gives back. O(1), with a key O(log keys).
     pub(crate) fn pop(&mut self) -> usize {
         let Some(past) = self.messages.pop_front() else {
             return 0;
         };
         self.bytes -= past.bytes();
+        self.trimmed = past.offset;
+        if let Some(key) = &past.key {
+            self.keyed.remove(key);
+        }
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }
@@ -185,86 +222,96 @@ impl History {
         self.messages.front().map(|past| past.said + self.keeps.age)
     }
 
-    /// The messages that are wanted, within `max_bytes` of the wire but one at least. O(what is found).
-    pub(crate) fn find(&self, wanted: &Wanted, max_bytes: usize) -> Found {
-        let first_kept = self.last + 1 - self.messages.len() as u64;
+    /// The messages that are wanted, within `max_bytes` of the wire but one at least. O(what is found), and what is out
+    /// of date.
+    pub(crate) fn find(&self, wanted: &Wanted, max_bytes: usize, now: Instant) -> Found {
         let reset = wanted.epoch.is_some_and(|epoch| epoch != self.epoch);
         let which = match wanted.which {
-            _ if reset => Which::After(first_kept - 1),
+            _ if reset => Which::After(self.trimmed),
             which => which,
-        };
-        let mut found = Found {
-            position: self.position(),
-            first: first_kept,
-            messages: Vec::new(),
-            more: false,
-            gap: None,
-            reset,
         };
         match which {
             Which::After(after) => {
                 let after = after.min(self.last);
-                found.first = first_kept.max(after + 1);
-                if found.first > after + 1 {
-                    found.gap = Some(Gap {
-                        from: after + 1,
-                        to: found.first - 1,
-                    });
+                let begin = after.max(self.trimmed);
+                let kept = self.messages.range(self.index_after(begin)..);
+                let (messages, more) = fitting(kept, wanted.limit, max_bytes, now);
+                let end = if more { last_of(&messages) } else { self.last };
+                Found {
+                    gap: gap_between(after, begin),
+                    left_out: between(&messages, begin, end),
+                    reset,
+                    ..self.found(messages, more)
                 }
-                let skipped = (found.first - first_kept) as usize;
-                let all = self.messages.iter().skip(skipped);
-                found.messages = fitting(all, wanted.limit, max_bytes);
-                found.more = skipped + found.messages.len() < self.messages.len();
             }
             Which::Before(_) | Which::Last => {
                 let end = match which {
-                    Which::Before(before) => before.clamp(first_kept, self.last + 1),
+                    Which::Before(before) => before.clamp(self.trimmed + 1, self.last + 1),
                     _ => self.last + 1,
                 };
-                let count = (end - first_kept) as usize;
-                let all = self.messages.iter().take(count).rev();
-                found.messages = fitting(all, wanted.limit, max_bytes);
-                found.messages.reverse();
-                found.first = end - found.messages.len() as u64;
-                found.more = found.messages.len() < count;
+                let kept = self.messages.range(..self.index_after(end - 1));
+                let (mut messages, more) = fitting(kept.rev(), wanted.limit, max_bytes, now);
+                messages.reverse();
+                let begin = match messages.first() {
+                    Some(first) if more => first.offset - 1,
+                    _ => self.trimmed,
+                };
+                Found {
+                    left_out: between(&messages, begin, end - 1),
+                    ..self.found(messages, more)
+                }
             }
         }
-        found
+    }
+
+    fn found(&self, messages: Vec<Past>, more: bool) -> Found {
+        Found {
+            position: self.position(),
+            messages,
+            more,
+            gap: None,
+            reset: false,
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Where the first message after an offset lies. O(log n).
+    fn index_after(&self, offset: u64) -> usize {
+        self.messages.partition_point(|past| past.offset <= offset)
     }
 }
 
 impl History {
     /// What has been said since somebody was here: all of it that is kept, or the last of it if that is more than
-    /// `max_bytes` of the wire. O(what is found).
-    pub(crate) fn since(&self, since: &Since, max_bytes: usize) -> Found {
+    /// `max_bytes` of the wire. O(what is found), and what is out of date.
+    pub(crate) fn since(&self, since: &Since, max_bytes: usize, now: Instant) -> Found {
         let reset = self.is_other(since);
         let after = if reset { 0 } else { since.after };
-        let wanted = self.count_since(since);
-        let all = self.messages.iter().rev().take(wanted);
-        let mut messages = fitting(all, wanted, max_bytes);
+        let kept = self.messages.range(self.first_since(since)..).rev();
+        let (mut messages, more) = fitting(kept, usize::MAX, max_bytes, now);
         messages.reverse();
-        let first = self.last + 1 - messages.len() as u64;
+        let begin = match messages.first() {
+            Some(first) if more => first.offset - 1,
+            _ => after.max(self.trimmed),
+        };
         Found {
-            position: self.position(),
-            first,
-            messages,
-            more: false,
-            gap: (first > after + 1).then(|| Gap {
-                from: after + 1,
-                to: first - 1,
-            }),
+            gap: gap_between(after, begin),
+            left_out: between(&messages, begin, self.last),
             reset,
+            ..self.found(messages, false)
         }
     }
 
-    /// How many messages that is at most. O(1).
+    /// How many messages that is at most. O(log n).
     pub(crate) fn count_since(&self, since: &Since) -> usize {
-        let kept = self.messages.len();
+        self.messages.len() - self.first_since(since)
+    }
+
+    fn first_since(&self, since: &Since) -> usize {
         if self.is_other(since) {
-            return kept;
+            return 0;
         }
-        let said = usize::try_from(self.last - since.after);
-        kept.min(said.unwrap_or(usize::MAX))
+        self.index_after(since.after)
     }
 
     /// Whether that is of another log: an offset that there has never been in this one is, too.
@@ -273,20 +320,48 @@ impl History {
     }
 }
 
-/// As many as there may be.
-fn fitting<'a>(all: impl Iterator<Item = &'a Past>, limit: usize, max_bytes: usize) -> Vec<Past> {
+/// As many as there may be of those that are still to be told, and whether there are more of them.
+fn fitting<'a>(
+    all: impl Iterator<Item = &'a Past>,
+    limit: usize,
+    max_bytes: usize,
+    now: Instant,
+) -> (Vec<Past>, bool) {
     let mut bytes = 0;
     let mut found = Vec::new();
-    for past in all.take(limit) {
+    for past in all.filter(|past| past.is_current(now)) {
         bytes += past.wire_bytes();
-        if bytes > max_bytes && !found.is_empty() {
-            break;
+        if found.len() == limit || (bytes > max_bytes && !found.is_empty()) {
+            return (found, true);
         }
         found.push(past.clone());
     }
-    found
+    (found, false)
 }
 
+fn last_of(messages: &[Past]) -> u64 {
+    messages.last().map_or(0, |last| last.offset)
+}
+
+/// The offsets after one and up to another, if there are any.
+pub(crate) fn gap_between(after: u64, upto: u64) -> Option<Gap> {
+    (after < upto).then(|| Gap {
+        from: after + 1,
+        to: upto,
+    })
+}
+
+/// The offsets after `begin` and up to `end` that no message has.
+fn between(messages: &[Past], begin: u64, end: u64) -> Vec<Gap> {
+    let mut begin = begin;
+    let mut all = Vec::new();
+    for past in messages {
+        all.extend(gap_between(begin, past.offset - 1));
+        begin = past.offset;
+    }
+    all.extend(gap_between(begin, end));
+    all
+}
 /// What a message takes on the wire, more or less, with so many bytes of data.
 pub(crate) const fn wire_bytes(data: usize) -> usize {
     ENVELOPE_BYTES + data
@@ -294,5 +369,7 @@ pub(crate) const fn wire_bytes(data: usize) -> usize {
 
 /// What shared data takes besides itself.
 const SHARED_BYTES: usize = 2 * size_of::<usize>();
+/// The same of a key, and of its place in the tree.
+const KEYED_BYTES: usize = SHARED_BYTES + 2 * size_of::<(Arc<str>, u64)>();
 /// More than the fields of a message take in any dialect.
 const ENVELOPE_BYTES: usize = 160;

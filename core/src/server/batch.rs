@@ -6,11 +6,11 @@
 
 use super::Server;
 use super::fanout::Dialect;
-use super::messages::Wrapping;
+use super::messages::{Outcome, Wrapping};
 use crate::dialect::binary::{self, Frames};
 use crate::dialect::json::Elements;
 use crate::machine::Turn;
-use crate::message::{Asked, Heard, Kept, Messages, Remembered, ServerMessage};
+use crate::message::{Asked, Heard, Kept, Messages, Remembered};
 use crate::session::connection::Session;
 
 /// Replies that are collected before they leave, in bytes; the last one may exceed it.
@@ -173,9 +173,7 @@ impl Server {
                 break;
             }
             let Some(message) = messages.next() else {
-                if asked.has_id() {
-                    self.send(index, &ServerMessage::Ack, asked);
-                }
+                self.conclude(index, asked, Ok(Outcome::Done));
                 break;
             };
             if !core::mem::take(&mut counted) {

@@ -14,7 +14,11 @@ impl Server {
     /// What has been said in a room that has its home here; `None` if it keeps nothing.
     pub(super) fn said_since(&self, room: u32, since: &Since) -> Option<Found> {
         let history = self.rooms.get(room)?.history.as_deref()?;
-        let found = history.since(since, self.config.limits.max_queued_bytes / 3);
+        let found = history.since(
+            since,
+            self.config.limits.max_queued_bytes / 3,
+            self.now.mono,
+        );
         self.steps.many(found.messages.len());
         Some(found)
     }
@@ -52,10 +56,15 @@ impl Server {
     fn tell_pages(&mut self, index: u32, room: &str, found: &Found) {
         let past = found.past();
         let mut rest = past.as_slice();
+        let mut left_out = found.left_out.as_slice();
         let mut first = true;
-        while !rest.is_empty() || (first && !found.is_complete()) {
+        while !rest.is_empty() || !left_out.is_empty() || (first && !found.is_complete()) {
             let (page, others) = rest.split_at(self.page_of(rest));
             rest = others;
+            let next = rest.first().map_or(u64::MAX, |past| past.offset);
+            let before = left_out.partition_point(|gap| gap.from < next);
+            let (left_out_here, later) = left_out.split_at(before);
+            left_out = later;
             let page = ServerMessage::History {
                 room,
                 position: found.position,
@@ -63,6 +72,7 @@ impl Server {
                 more: !rest.is_empty(),
                 gap: found.gap.filter(|_| first),
                 reset: found.reset && first,
+                left_out: left_out_here.into(),
             };
             self.send(index, &page, Asked::Nothing);
             first = false;

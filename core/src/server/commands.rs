@@ -240,8 +240,7 @@ impl Server {
         };
         let asked = waiting.asked.asked();
         match outcome {
-            Answer::Ack if !asked.has_id() => {}
-            Answer::Ack => self.send(index, &ServerMessage::Ack, asked),
+            Answer::Ack => self.conclude(index, asked, Ok(Outcome::Done)),
             Answer::Reply(message) => {
                 self.send(index, &ServerMessage::Application { message }, asked);
             }

@@ -8,7 +8,7 @@ use crate::cluster::message::Told;
 use crate::config::SlowReader;
 use crate::dialect::{binary, json};
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{Asked, Payload, ServerMessage};
+use crate::message::{Asked, Payload, Published, ServerMessage, Terms};
 use crate::room::{LOBBY, Variant, WireForm};
 use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
@@ -116,11 +116,28 @@ impl Server {
         self.stats.published += 1;
         let timestamp = self.now.unix_ms;
         let offset = match told {
-            Told::Data { from, data } => self.keep_in_log(room, from, data),
+            Told::Data { from, data } => self.keep_in_log(room, from, (data, &Terms::default())),
             _ => None,
         };
         self.tell_here(room, except, told, timestamp, offset);
         self.tell_elsewhere(room, except, told, timestamp, offset);
+    }
+
+    /// The same of data under terms. Its offset, if it has one.
+    pub(super) fn tell_data(
+        &mut self,
+        room: u32,
+        except: Option<ConnectionId>,
+        from: ClientId,
+        (data, terms): (Payload<'_>, &Terms<'_>),
+    ) -> Option<u64> {
+        self.stats.published += 1;
+        let timestamp = self.now.unix_ms;
+        let offset = self.keep_in_log(room, from, (data, terms));
+        let told = Told::Data { from, data };
+        self.tell_here(room, except, told, timestamp, offset);
+        self.tell_elsewhere(room, except, told, timestamp, offset);
+        offset
     }
 
     /// Tells the members that are connected to this shard.
@@ -428,7 +445,7 @@ fn notice<'a>(room: &'a str, told: Told<'a>, total: usize) -> ServerMessage<'a> 
         Told::Reset(position) => ServerMessage::Reset { room, position },
         Told::Application(message) => ServerMessage::Application { message },
         Told::Offered(offer) => ServerMessage::File(offer.notice()),
-        Told::Data { .. } => ServerMessage::Ack,
+        Told::Data { .. } => ServerMessage::Ack(Published::default()),
     }
 }
 

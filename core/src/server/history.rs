@@ -7,7 +7,7 @@ use super::messages::{Outcome, refusal};
 use crate::config::Limits;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, Epoch, Payload, Position, ServerMessage};
+use crate::message::{Asked, Epoch, Payload, Position, ServerMessage, Terms};
 use crate::room::LOBBY;
 use crate::room::history::{Found, History, Past, Wanted, Which};
 
@@ -64,7 +64,7 @@ impl Server {
     /// What a room that has its home here keeps of what is wanted; `None` if it keeps nothing.
     pub(super) fn find_history(&self, room: u32, wanted: &Wanted) -> Option<Found> {
         let history = self.rooms.get(room)?.history.as_deref()?;
-        let found = history.find(wanted, max_page_bytes(&self.config.limits));
+        let found = history.find(wanted, max_page_bytes(&self.config.limits), self.now.mono);
         self.steps.many(found.messages.len());
         Some(found)
     }
@@ -83,6 +83,7 @@ impl Server {
             more: found.more,
             gap: found.gap,
             reset: found.reset,
+            left_out: found.left_out.as_slice().into(),
         };
         self.send(index, &reply, asked);
     }
@@ -110,7 +111,7 @@ impl Server {
         &mut self,
         room: u32,
         from: ClientId,
-        data: Payload<'_>,
+        (data, terms): (Payload<'_>, &Terms<'_>),
     ) -> Option<u64> {
         if room == LOBBY {
             return None;
@@ -125,6 +126,9 @@ impl Server {
             said: now.mono,
             timestamp: now.unix_ms,
             data: data.into(),
+            ttl_ms: terms.ttl_ms,
+            key: terms.key.as_deref().map(Into::into),
+            offset: 0,
         });
         if was_empty && !history.is_empty() {
             history.place = self.histories.rooms.len() as u32;

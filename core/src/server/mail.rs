@@ -4,18 +4,32 @@
 use std::collections::VecDeque;
 
 use super::Server;
+use super::admission::Refused;
 use super::history::MESSAGES_PER_DELIVERY;
+use super::messages::Outcome;
 use crate::cluster::message::{Carried, Luggage};
-use crate::config::Sessions;
+use crate::config::{MessageIds, Sessions};
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{Asked, Gap, Payload, ServerMessage};
+use crate::message::{Asked, Gap, Payload, Published, ServerMessage, Terms};
+use crate::room::history::gap_between;
+
+const REPEATED: Published = Published {
+    offset: None,
+    duplicate: true,
+};
 
 /// The last messages to one client, each with its offset: 1, 2, and so on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mail {
     /// The offset of the latest one, kept or not.
     last: u64,
+    /// Up to this offset the client has told that it has them.
+    acknowledged: u64,
+    /// Up to this offset none is kept, for want of room.
+    trimmed: u64,
     letters: VecDeque<Letter>,
+    /// Those that would be known again, the oldest first.
+    known: VecDeque<Known>,
     bytes: usize,
 }
 
@@ -27,16 +41,41 @@ pub(crate) struct Letter {
     data: Carried,
     /// Of the server's clock, ms.
     timestamp: u64,
+    /// From then on it is not told any more, of the same clock.
+    until_ms: Option<u64>,
+}
+
+/// A message that came under an id.
+#[derive(Clone, Debug)]
+struct Known {
+    from: ClientId,
+    id: Box<str>,
+    /// When, of the server's clock, ms.
+    timestamp: u64,
+    /// That of its letter, if it has one.
+    offset: u64,
+}
+
+impl Known {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.id.len()
+    }
 }
 
 impl Letter {
-    fn new(from: ClientId, data: Payload<'_>, timestamp: u64) -> Self {
+    fn new(from: ClientId, (data, terms): (Payload<'_>, &Terms<'_>), timestamp: u64) -> Self {
+        let until = |ttl_ms| timestamp.saturating_add(u64::from(ttl_ms));
         Self {
             offset: 0,
             from,
             data: data.into(),
             timestamp,
+            until_ms: terms.ttl_ms.map(until),
         }
+    }
+
+    fn is_current(&self, now_ms: u64) -> bool {
+        self.until_ms.is_none_or(|until| now_ms < until)
     }
 
     fn bytes(&self) -> usize {
@@ -53,12 +92,17 @@ impl Letter {
     }
 }
 
-impl Mail {
-    /// The offset of the latest message; 0: there was none.
-    pub(crate) const fn last(&self) -> u64 {
-        self.last
-    }
+/// What there is for a client that has come back, but the letters.
+#[derive(Debug, Default)]
+pub(super) struct MailPosition {
+    pub(super) last: u64,
+    /// What is not kept of what it has missed.
+    pub(super) gap: Option<Gap>,
+    /// What of it is out of date.
+    pub(super) left_out: Vec<Gap>,
+}
 
+impl Mail {
     /// Memory of what is kept.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
@@ -72,59 +116,151 @@ impl Mail {
         self.letters.push_back(letter);
         while self.letters.len() > limits.mail_messages as usize || self.bytes > limits.mail_bytes {
             match self.letters.pop_front() {
-                Some(oldest) => self.bytes -= oldest.bytes(),
+                Some(oldest) => {
+                    self.trimmed = oldest.offset;
+                    self.bytes -= oldest.bytes();
+                }
                 None => break,
             }
         }
         self.last
     }
 
-    /// There was one that is not kept.
-    const fn skip(&mut self, count: u64) -> u64 {
+    /// There were some that are not kept, nor any before them.
+    fn skip(&mut self, count: u64) -> u64 {
         self.last += count;
+        if count > 0 {
+            self.trimmed = self.last;
+            let letters = core::mem::take(&mut self.letters);
+            self.bytes -= letters.iter().map(Letter::bytes).sum::<usize>();
+        }
         self.last
     }
 
-    /// Takes what came while this was on its way.
+    /// Takes what came while this was on its way, but for what had come before.
     pub(crate) fn append(&mut self, later: Self, limits: &Sessions) {
         self.skip(later.last - later.letters.len() as u64);
-        for letter in later.letters {
+        let mut repeated = Vec::new();
+        for known in later.known {
+            if self.has(known.from, &known.id) {
+                repeated.push(known.offset);
+            } else {
+                self.bytes += known.bytes();
+                self.known.push_back(known);
+            }
+        }
+        let is_new = |letter: &Letter| !repeated.contains(&letter.offset);
+        for letter in later.letters.into_iter().filter(is_new) {
             self.push(letter, limits);
         }
     }
 
-    /// What came after an offset and is kept, and what is not kept of it.
-    fn since(&self, after: u64) -> (Option<Gap>, impl Iterator<Item = &Letter>) {
-        let letters = self.letters.iter().filter(move |it| it.offset > after);
-        let first = letters.clone().next().map_or(self.last + 1, |it| it.offset);
-        let from = after.saturating_add(1);
-        let gap = (from < first).then(|| Gap {
+    fn has(&self, from: ClientId, id: &str) -> bool {
+        let mut known = self.known.iter();
+        known.any(|it| it.from == from && *it.id == *id)
+    }
+
+    /// The client has all up to an offset: nothing of it is told again.
+    fn acknowledge(&mut self, offset: u64) {
+        self.acknowledged = self.acknowledged.max(offset.min(self.last));
+        while let Some(letter) = self.letters.front()
+            && letter.offset <= self.acknowledged
+        {
+            self.bytes -= letter.bytes();
+            self.letters.pop_front();
+        }
+    }
+
+    /// Whether a message came before, under its id. It is known from now on, and what is too old or too many is not.
+    fn knows(&mut self, from: ClientId, id: &str, now_ms: u64, ids: &MessageIds) -> (bool, u64) {
+        let mut forgotten = 0;
+        let is_over = |it: &Known| now_ms >= it.timestamp.saturating_add(ids.window_ms);
+        while let Some(oldest) = self.known.front().filter(|it| is_over(it)) {
+            self.bytes -= oldest.bytes();
+            self.known.pop_front();
+        }
+        if self.has(from, id) {
+            return (true, 0);
+        }
+        let known = Known {
             from,
-            to: first - 1,
-        });
-        (gap, letters)
+            id: id.into(),
+            timestamp: now_ms,
+            offset: self.last + 1,
+        };
+        self.bytes += known.bytes();
+        self.known.push_back(known);
+        while self.known.len() > ids.max_per_client as usize {
+            forgotten += 1;
+            let oldest = self.known.pop_front();
+            self.bytes -= oldest.map_or(0, |it| it.bytes());
+        }
+        (false, forgotten)
+    }
+
+    /// Where it stands for somebody who has it up to an offset; the letters that are told are those of
+    /// [`since`](Self::since).
+    fn position(&self, after: u64, now_ms: u64) -> MailPosition {
+        let after = after.max(self.acknowledged).min(self.last);
+        let begin = after.max(self.trimmed);
+        let mut position = MailPosition {
+            last: self.last,
+            gap: gap_between(after, begin),
+            left_out: Vec::new(),
+        };
+        let mut begin = begin;
+        for letter in self.since(after, now_ms) {
+            position
+                .left_out
+                .extend(gap_between(begin, letter.offset - 1));
+            begin = letter.offset;
+        }
+        position.left_out.extend(gap_between(begin, self.last));
+        position
+    }
+
+    /// What came after an offset, is kept and is not out of date.
+    fn since(&self, after: u64, now_ms: u64) -> impl Iterator<Item = &Letter> {
+        let letters = self.letters.iter();
+        letters.filter(move |it| it.offset > after && it.is_current(now_ms))
     }
 }
 
 impl Server {
-    /// Sends a client what another has to say to it alone.
+    /// Sends a client what another has to say to it alone, unless it was sent before.
     pub(super) fn deliver_privately(
         &mut self,
         target: u32,
         (connection, from): (Option<ConnectionId>, ClientId),
-        data: Payload<'_>,
-    ) {
+        (data, terms): (Payload<'_>, &Terms<'_>),
+    ) -> Published {
         let timestamp = self.now.unix_ms;
-        let letter = || Letter::new(from, data, timestamp);
+        let letter = || Letter::new(from, (data, terms), timestamp);
         let limits = &self.config.sessions;
         let session = self
             .connections
             .get_mut(target)
             .and_then(|c| c.session_mut());
-        let extra = session.and_then(|session| session.extra.as_deref_mut());
-        let offset = extra
-            .filter(|extra| extra.resumable && limits.mail_messages > 0)
-            .map(|extra| self.sessions.keep(&mut extra.mail, letter, limits));
+        let id = terms.message_id.as_deref();
+        let extra = session.and_then(|session| match id {
+            Some(_) => Some(session.extra_mut()),
+            None => session.extra.as_deref_mut(),
+        });
+        let mut offset = None;
+        if let Some(extra) = extra {
+            let ids = &self.config.message_ids;
+            if let Some(id) = id
+                && self
+                    .sessions
+                    .knows(&mut extra.mail, (from, id), timestamp, ids, limits)
+            {
+                self.stats.repeated += 1;
+                return REPEATED;
+            }
+            if extra.resumable && limits.mail_messages > 0 {
+                offset = Some(self.sessions.keep(&mut extra.mail, letter, limits));
+            }
+        }
         let message = ServerMessage::PrivateMessage {
             from,
             data,
@@ -132,17 +268,60 @@ impl Server {
             offset,
         };
         self.send_private(target, connection, &message);
+        Published::default()
     }
 
-    /// Keeps a message for a client that has no connection, or is between two; whether there is such a client.
-    pub(super) fn keep_mail(&mut self, to: &ClientId, from: ClientId, data: Payload<'_>) -> bool {
+    /// Keeps a message for a client that has no connection, or is between two; `None`: there is no such client.
+    pub(super) fn keep_mail(
+        &mut self,
+        to: &ClientId,
+        from: ClientId,
+        (data, terms): (Payload<'_>, &Terms<'_>),
+    ) -> Option<Published> {
         let limits = &self.config.sessions;
         if limits.mail_messages == 0 || self.config.private_messages_need_shared_room {
-            return false;
+            return None;
         }
-        let timestamp = self.now.unix_ms;
-        let letter = || Letter::new(from, data, timestamp);
-        self.sessions.keep_for(to, letter, limits)
+        let now_ms = self.now.unix_ms;
+        let mut mail = self.sessions.mail_mut(to)?.take();
+        let ids = &self.config.message_ids;
+        let id = terms.message_id.as_deref();
+        let sessions = &mut self.sessions;
+        let known = id.is_some_and(|id| sessions.knows(&mut mail, (from, id), now_ms, ids, limits));
+        if !known {
+            let letter = || Letter::new(from, (data, terms), now_ms);
+            sessions.keep(&mut mail, letter, limits);
+        }
+        if let Some(place) = sessions.mail_mut(to) {
+            *place = mail;
+        }
+        self.stats.repeated += u64::from(known);
+        Some(if known {
+            REPEATED
+        } else {
+            Published::default()
+        })
+    }
+
+    /// A client has what was sent to it alone up to an offset.
+    pub(super) fn mail_is_acknowledged(
+        &mut self,
+        index: u32,
+        offset: u64,
+    ) -> Result<Outcome, Refused> {
+        self.admit(index, 0)?;
+        if let Some(mail) = self.mail_of(index) {
+            let before = mail.bytes();
+            mail.acknowledge(offset);
+            let freed = before - mail.bytes();
+            self.sessions.mail_is_gone(freed);
+        }
+        Ok(Outcome::Done)
+    }
+
+    fn mail_of(&mut self, index: u32) -> Option<&mut Mail> {
+        let session = self.connections.get_mut(index)?.session_mut()?;
+        session.extra.as_deref_mut()?.mail.as_deref_mut()
     }
 
     /// Tells a client that has come back what it has missed of its mail, after `session`.
@@ -155,7 +334,7 @@ impl Server {
             return;
         };
         let mut count = 0;
-        for letter in mail.since(after).1 {
+        for letter in mail.since(after, self.now.unix_ms) {
             count += 1;
             self.send(index, &letter.message(), Asked::Nothing);
         }
@@ -168,15 +347,18 @@ impl Server {
         }
     }
 
-    /// Where a client's mail stands, and what of it is not kept of what came after an offset.
-    pub(super) fn mail_position(&self, index: u32, after: Option<u64>) -> (u64, Option<Gap>) {
-        let session = self.connections.get(index).and_then(|c| c.session());
-        let extra = session.and_then(|session| session.extra.as_deref());
-        let mail = extra.and_then(|extra| extra.mail.as_deref());
-        let gap = mail
-            .zip(after)
-            .and_then(|(mail, after)| mail.since(after).0);
-        (mail.map_or(0, Mail::last), gap)
+    /// Where a client's mail stands, for somebody who has it up to an offset. To a new session nothing is missing.
+    pub(super) fn mail_position(&mut self, index: u32, after: Option<u64>) -> MailPosition {
+        let now_ms = self.now.unix_ms;
+        let mail = self.mail_of(index);
+        let position = mail.map(|mail| match (after, mail.acknowledged) {
+            (None, 0) => MailPosition {
+                last: mail.last,
+                ..MailPosition::default()
+            },
+            (after, _) => mail.position(after.unwrap_or_default(), now_ms),
+        });
+        position.unwrap_or_default()
     }
 }
 
@@ -189,30 +371,39 @@ impl super::sessions::Sessions {
         limits: &Sessions,
     ) -> u64 {
         let mail = mail.get_or_insert_default();
-        if self.mail_bytes >= limits.max_mail_bytes {
-            self.mail_lost += 1;
-            return mail.skip(1);
-        }
         let before = mail.bytes();
-        let offset = mail.push(letter(), limits);
+        let offset = if self.mail_bytes >= limits.max_mail_bytes {
+            self.mail_lost += 1 + mail.letters.len() as u64;
+            mail.skip(1)
+        } else {
+            mail.push(letter(), limits)
+        };
         self.mail_bytes = self.mail_bytes + mail.bytes() - before;
         offset
     }
 
-    fn keep_for(
+    /// Whether a message to a client came before under its id; otherwise it is known from now on, unless all mail is too
+    /// much.
+    fn knows(
         &mut self,
-        client: &ClientId,
-        letter: impl FnOnce() -> Letter,
+        mail: &mut Option<Box<Mail>>,
+        (from, id): (ClientId, &str),
+        now_ms: u64,
+        ids: &MessageIds,
         limits: &Sessions,
     ) -> bool {
-        let Some(mut mail) = self.mail_mut(client).map(Option::take) else {
-            return false;
-        };
-        self.keep(&mut mail, letter, limits);
-        if let Some(place) = self.mail_mut(client) {
-            *place = mail;
+        let mail = mail.get_or_insert_default();
+        let before = mail.bytes();
+        let (known, forgotten) = mail.knows(from, id, now_ms, ids);
+        self.ids_forgotten += forgotten;
+        self.mail_bytes = self.mail_bytes + mail.bytes() - before;
+        if !known && self.mail_bytes > limits.max_mail_bytes {
+            self.ids_forgotten += 1;
+            let newest = mail.known.pop_back().map_or(0, |it| it.bytes());
+            mail.bytes -= newest;
+            self.mail_is_gone(newest);
         }
-        true
+        known
     }
 
     /// Mail is not this shard's any more.

@@ -147,6 +147,7 @@ impl Server {
                 + self.pending.heap_bytes()
                 + self.unfinished.heap_bytes()
                 + self.sessions.heap_bytes()
+                + self.repeats.heap_bytes()
                 + self.throttled.len() * size_of::<(u32, Instant)>(),
             addresses: self.addresses.heap_bytes(),
             rooms: self.rooms.value_bytes()

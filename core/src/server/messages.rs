@@ -13,7 +13,9 @@ use crate::dialect::json::{self, MetadataLimits};
 use crate::dialect::{Refusal, binary};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, ClientClock, ClientMessage, Heard, Payload, Request, ServerMessage};
+use crate::message::{
+    Asked, ClientClock, ClientMessage, Heard, Payload, Published, Request, ServerMessage, Terms,
+};
 use crate::room::history::Which;
 use crate::room::{LOBBY, Variant};
 use crate::session::connection::CloseCause;
@@ -35,6 +37,8 @@ pub(super) enum Outcome {
     Replied,
     /// There is no reply: `ack` if it is asked for.
     Done,
+    /// The same, and what became of the message.
+    Published(Published),
     /// The outcome follows later.
     Later,
 }
@@ -140,12 +144,15 @@ impl Server {
     ) {
         match outcome {
             Ok(Outcome::Replied | Outcome::Later) => {}
-            Ok(Outcome::Done) => {
-                if asked.has_id() {
-                    self.send(index, &ServerMessage::Ack, asked);
-                }
-            }
+            Ok(Outcome::Done) => self.acknowledge(index, Published::default(), asked),
+            Ok(Outcome::Published(published)) => self.acknowledge(index, published, asked),
             Err(refused) => self.refuse_message(index, asked, refused),
+        }
+    }
+
+    fn acknowledge(&mut self, index: u32, published: Published, asked: Asked<'_>) {
+        if asked.has_id() {
+            self.send(index, &ServerMessage::Ack(published), asked);
         }
     }
 
@@ -190,12 +197,13 @@ impl Server {
             ClientMessage::Join { room, since } => self.join(index, room, *since, asked),
             ClientMessage::Leave { room } => self.leave(index, room, asked),
             ClientMessage::Broadcast { data } => self.broadcast(index, data.payload()),
-            ClientMessage::RoomMessage { room, data } => {
-                self.room_message(index, room, data.payload())
+            ClientMessage::RoomMessage { room, data, terms } => {
+                self.room_message(index, room, (data.payload(), terms), asked)
             }
-            ClientMessage::PrivateMessage { to, data } => {
-                self.private_message(index, *to, data.payload(), asked)
+            ClientMessage::PrivateMessage { to, data, terms } => {
+                self.private_message(index, *to, (data.payload(), terms), asked)
             }
+            ClientMessage::Ack { offset } => self.mail_is_acknowledged(index, *offset),
             ClientMessage::SetMetadata { metadata } => self.set_metadata(index, metadata, asked),
             ClientMessage::Resume { former } => self.resume_session(index, *former, asked),
             ClientMessage::Hello { user, batch } => self.hello(index, *user, *batch),
@@ -263,33 +271,18 @@ impl Server {
         Ok(Outcome::Done)
     }
 
-    fn room_message(
-        &mut self,
-        index: u32,
-        name: &str,
-        data: Payload<'_>,
-    ) -> Result<Outcome, Refused> {
-        let room = self.find_own_room(index, name)?;
-        self.check_bare(data)?;
-        self.admit(index, self.room_len(room) - 1)?;
-        if let Some(from) = self.client_id(index) {
-            let connection = self.connections.id(index);
-            self.say(room, connection, Told::Data { from, data });
-        }
-        Ok(Outcome::Done)
-    }
-
     fn private_message(
         &mut self,
         index: u32,
         to: Option<ClientId>,
-        data: Payload<'_>,
+        (data, terms): (Payload<'_>, &Terms<'_>),
         asked: Asked<'_>,
     ) -> Result<Outcome, Refused> {
+        self.check_terms(terms)?;
         self.admit(index, 1)?;
         let to = to.ok_or_else(target_not_found)?;
         if let Some(shard) = self.elsewhere(&to) {
-            self.ask_to_pass_on(index, shard, to, data, asked);
+            self.ask_to_pass_on(index, shard, to, (data, terms), asked);
             return Ok(Outcome::Later);
         }
         let reachable = self.find_client(&to).filter(|&target| {
@@ -298,15 +291,14 @@ impl Server {
         let Some(from) = self.client_id(index) else {
             return Ok(Outcome::Done);
         };
-        match reachable {
-            Some(target) => {
-                let sender = (self.connections.id(index), from);
-                self.deliver_privately(target, sender, data);
-                Ok(Outcome::Done)
-            }
-            None if self.keep_mail(&to, from, data) => Ok(Outcome::Done),
-            None => Err(target_not_found()),
-        }
+        let sender = (self.connections.id(index), from);
+        let published = match reachable {
+            Some(target) => self.deliver_privately(target, sender, (data, terms)),
+            None => self
+                .keep_mail(&to, from, (data, terms))
+                .ok_or_else(target_not_found)?,
+        };
+        Ok(Outcome::Published(published))
     }
 
     fn set_metadata(
@@ -359,7 +351,7 @@ impl Server {
     }
 
     /// Bare data must not look like a message of the server, if any listener delivers it bare.
-    fn check_bare(&self, data: Payload<'_>) -> Result<(), Refused> {
+    pub(super) fn check_bare(&self, data: Payload<'_>) -> Result<(), Refused> {
         let bare = self.config.listeners.iter().any(|l| l.raw_payloads);
         let Payload::Json(json) = data else {
             return Ok(());

@@ -28,7 +28,9 @@ mod messages;
 mod poll;
 mod presence;
 mod proxies;
+mod publish;
 mod refusals;
+mod repeats;
 mod request;
 mod sessions;
 mod shards;
@@ -82,6 +84,7 @@ pub(crate) use mail::Mail;
 pub use memory::Memory;
 use refusals::Refusals;
 pub use refusals::Refused;
+use repeats::Repeats;
 use sessions::Sessions;
 pub use shards::Place;
 pub(crate) use shards::Waiting;
@@ -122,6 +125,8 @@ pub struct Server {
     unfinished: Unfinished,
     addresses: Addresses,
     sessions: Sessions,
+    /// Messages that would be known again.
+    repeats: Repeats,
     refusals: Refusals,
 
     rooms: Registry<Room>,
@@ -260,6 +265,7 @@ impl Server {
             unfinished: Unfinished::default(),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             sessions: Sessions::new(&seed),
+            repeats: Repeats::default(),
             refusals: Refusals::default(),
             rooms,
             files: Files::new(&config, u64::from(restarts) << 29),
@@ -306,6 +312,7 @@ impl Server {
             buffered_bytes: self.buffered_bytes(),
             history_bytes: self.histories.bytes(),
             mail_lost: self.sessions.mail_lost,
+            ids_forgotten: self.repeats.forgotten + self.sessions.ids_forgotten,
             discarded: self.outboxes.discarded_messages,
             coalesced_pongs: self.outboxes.coalesced_pongs,
             ..self.stats

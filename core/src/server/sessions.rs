@@ -177,15 +177,16 @@ impl Server {
         let Some(client) = self.client_id(index) else {
             return;
         };
-        let (last, gap) = self.mail_position(index, after);
+        let mail = self.mail_position(index, after);
         let told = Told {
             client,
             secret: self.sessions.secret(&client),
             resumed,
             window_ms: self.config.sessions.window_ms,
             away_ms: self.config.sessions.rooms_wait_ms(),
-            last,
-            gap,
+            last: mail.last,
+            gap: mail.gap,
+            left_out: mail.left_out,
         };
         self.send(index, &ServerMessage::Session(told), asked);
     }

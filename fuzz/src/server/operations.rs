@@ -286,6 +286,16 @@ fn request(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     driver.send(peer, &text_frame(&text));
 }
 
+/// What a message asks for, a few of each.
+fn terms(choice: u8) -> String {
+    let (id, key) = (choice >> 3 & 7, choice >> 4 & 1);
+    match choice >> 6 {
+        0 | 1 => String::new(),
+        2 => format!(",\"messageId\":\"{id}\""),
+        _ => format!(",\"messageId\":\"{id}\",\"ttlMs\":{choice},\"key\":\"{key}\""),
+    }
+}
+
 /// One JSON message; noted as waiting for its outcome if it carries an id and can be counted on to arrive.
 fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> String {
     let kind = choices.below(14);
@@ -304,7 +314,11 @@ fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> 
     let mut room = || serde_json::to_string(room(choices)).unwrap_or_default();
     let fields = match kind {
         0 => format!("\"join\",\"room\":{}", room()),
-        1 => format!("\"room_message\",\"room\":{},\"data\":{data}", room()),
+        1 => format!(
+            "\"room_message\",\"room\":{},\"data\":{data}{}",
+            room(),
+            terms(choice)
+        ),
         2 => format!("\"leave\",\"room\":{}", room()),
         3 => format!("\"typing_start\",\"room\":{}", room()),
         4 => format!("\"typing_stop\",\"room\":{}", room()),
@@ -324,7 +338,8 @@ fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> 
                 0 => "client_AAAAAAAAAAAAAAAAAAAAAAAA",
                 count => &clients[choices.below(count.min(256))],
             };
-            format!("\"private_message\",\"to\":\"{to}\",\"data\":{data}")
+            let terms = terms(choice);
+            format!("\"private_message\",\"to\":\"{to}\",\"data\":{data}{terms}")
         }
         8 => format!(
             "\"set_metadata\",\"metadata\":{{\"k{}\":{data}}}",
@@ -338,6 +353,7 @@ fn request_text(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) -> 
             _ => "\"resume\"".to_owned(),
         },
         9 => format!("\"hello\",\"user\":{data}"),
+        10 if choice & 2 == 2 => format!("\"ack\",\"offset\":{}", choice >> 4),
         10 => "\"ping\",\"timestamp\":1".to_owned(),
         11 => "\"app\"".to_owned(),
         12 => "\"nobody_knows\"".to_owned(),

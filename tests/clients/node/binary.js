@@ -61,6 +61,7 @@ function read(reader, sort, fields, from) {
     case 'number': return small(reader.number(32)) || undefined;
     case 'client': return `client_${Buffer.from(reader.take(18)).toString('base64url')}`;
     case 'secret': return Buffer.from(reader.take(16)).toString('base64url');
+    case 'range': return { from: small(reader.number(64)), to: small(reader.number(64)) };
     case 'hash': return `sha256:${Buffer.from(reader.take(32)).toString('hex')}`;
     case 'text': return utf8(reader.take(small(reader.number(16))));
     case 'json': return JSON.parse(utf8(reader.take(small(reader.number(32)))));
@@ -123,7 +124,7 @@ const REASONS = ['left', 'disconnected', 'timeout', 'kicked'];
 function toJson({ name, timestamp, fields }, from) {
   const { flags, kind, destination, ...rest } = fields;
   const message = { type: name, ...rest };
-  if (message.members) delete message.count;
+  if (message.members || message.leftOut) delete message.count;
   const set = (bit) => Boolean((flags >> bit) & 1);
   if (name === 'application') return { id: rest.id, ...rest.message };
   if (message.data?.bytes) Object.assign(message, { data: base64(message.data.bytes), encoding: 'base64' });
@@ -168,6 +169,7 @@ function toJson({ name, timestamp, fields }, from) {
     const { gapFrom, gapTo, ...others } = message;
     return { ...others, resumed: set(0), ...(set(1) && { gap: { from: gapFrom, to: gapTo } }) };
   }
+  if (name === 'ack' && set(1)) message.duplicate = true;
   if (name === 'member_left') message.reason = REASONS[message.reason];
   for (const after of ['retryAfterMs', 'reconnectAfterMs']) {
     if (message[after] === NOT_TOLD) delete message[after];

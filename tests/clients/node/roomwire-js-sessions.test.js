@@ -88,6 +88,80 @@ test('a server without sessions is no trouble', TEST_MS, async (t) => {
   assert.deepEqual({ ...socket().sent[0], id: null }, { type: 'resume', id: null });
 });
 
+const named = (socket) => socket.sent.filter(({ messageId }) => messageId);
+
+test('what has a name is sent again until it is known what became of it', TEST_MS, async (t) => {
+  const { client, clock, heard, socket } = await start(t, QUIET);
+  client.join('tea');
+  await socket().welcome('client_a');
+  await settle(socket(), session('client_a'));
+  await socket().say({ type: 'joined_room', id: socket().sent[1].id, room: 'tea', members: ['client_a'], total: 1 });
+  const outcomes = [];
+  const note = (name) => [(reply) => outcomes.push([name, reply]), ({ code }) => outcomes.push([name, code])];
+  client.say('tea', 1, { messageId: 'm-1', ttlMs: 500 }).then(...note('one'));
+  client.say('tea', 2).then(...note('two'));
+  client.request({ type: 'private_message', to: 'client_b', data: 3, messageId: 'm-3' }).then(...note('three'));
+  const first = named(socket());
+  assert.deepEqual(first.map(({ messageId, ttlMs }) => [messageId, ttlMs]), [['m-1', 500], ['m-3', undefined]]);
+  heard();
+  await socket().end(1006);
+  assert.deepEqual(outcomes, [['two', 'connection_lost']]);
+  // What is said meanwhile comes after it.
+  client.say('tea', 4, { messageId: 'm-4' }).then(...note('four'));
+  await clock.pass(1_000);
+  await socket().welcome('client_new');
+  await settle(socket(), session('client_a', { resumed: true }));
+  assert.deepEqual(named(socket()), []);
+  await socket().say({ type: 'joined_room', id: socket().sent[1].id, room: 'tea', members: ['client_a'], total: 1 });
+  assert.deepEqual(named(socket()).map(({ messageId }) => messageId), ['m-1', 'm-3', 'm-4']);
+  assert.deepEqual(named(socket()).slice(0, 2), first);
+  await socket().say({ type: 'ack', id: first[0].id, offset: 7, duplicate: true }, { type: 'ack', id: first[1].id });
+  assert.deepEqual(outcomes.slice(1).map(([name, { duplicate }]) => [name, duplicate]), [['one', true], ['three', undefined]]);
+  assert.deepEqual(heard('dropped'), []);
+  // It is sent a third time if it has to be.
+  await socket().end(1006);
+  await clock.pass(2_000);
+  await socket().welcome('client_late');
+  await settle(socket(), session('client_a', { resumed: true }));
+  await socket().say({ type: 'joined_room', id: socket().sent[1].id, room: 'tea', members: ['client_a'], total: 1 });
+  assert.deepEqual(named(socket()).map(({ messageId }) => messageId), ['m-4']);
+});
+
+test('somebody new sends nothing again', TEST_MS, async (t) => {
+  const { client, clock, heard, socket } = await start(t, QUIET);
+  await socket().welcome('client_a');
+  await settle(socket(), session('client_a'));
+  const lost = client.request({ type: 'private_message', to: 'client_b', data: 1, messageId: 'm' });
+  await socket().end(1006);
+  const waiting = client.request({ type: 'private_message', to: 'client_b', data: 2, messageId: 'n' });
+  await clock.pass(1_000);
+  await socket().welcome('client_new');
+  assert.deepEqual(named(socket()), []);
+  await socket().say({ type: 'error', id: socket().sent[0].id, code: 'stale_session', message: 'no' });
+  await assert.rejects(lost, { code: 'connection_lost' });
+  assert.deepEqual(named(socket()), []);
+  await socket().say({ ...session('client_new'), id: socket().sent.at(-1).id });
+  // What was never sent is.
+  assert.deepEqual(named(socket()).map(({ messageId }) => messageId), ['n']);
+  await socket().say({ type: 'ack', id: named(socket())[0].id });
+  await waiting;
+  assert.deepEqual(heard('dropped'), []);
+});
+
+test('what is not known to have come is given up like the others, and says so', TEST_MS, async (t) => {
+  const { client, clock, heard, socket } = await start(t, { ...QUIET, queueAge: 5_000, maxReconnectAttempts: 1 });
+  await socket().welcome('client_a');
+  await settle(socket(), session('client_a'));
+  const lost = client.request({ type: 'private_message', to: 'client_b', data: 1, messageId: 'm' });
+  await socket().end(1006);
+  await clock.pass(6_000);
+  await assert.rejects(lost, { code: 'connection_lost' });
+  assert.deepEqual(heard('dropped'), []);
+  const last = client.request({ type: 'private_message', to: 'client_b', data: 1, messageId: 'm' });
+  client.close();
+  await assert.rejects(last, { code: 'closed' });
+});
+
 test('without the option nothing of it is said', TEST_MS, async (t) => {
   const { socket } = await start(t, { ...QUIET, resume: false });
   await socket().welcome();
@@ -151,4 +225,27 @@ test('nobody sees a client come back, and what was sent to it alone has waited',
   assert.deepEqual(seen.filter((type) => /^member/.test(type)), []);
   const { metadata } = await ada.own.request({ type: 'members', room: 'tea', metadata: true });
   assert.deepEqual(metadata[clientId], { name: 'Bob' });
+});
+
+// covers A4-15
+test('what is said under a name is told once, however often the connection is cut', TEST_MS, async (t) => {
+  const wire = await wireTo(t, server.port);
+  const ada = await client(t, server.url);
+  const bob = await client(t, wire.url);
+  await Promise.all([ada.own.join('milk'), bob.own.join('milk')]);
+  await bob.until('session');
+  const all = [];
+  for (let number = 0; number < 60; number += 1) {
+    all.push(bob.own.say('milk', number, { messageId: `m-${number}` }));
+    if (number % 10 === 9) {
+      await pause(number % 4);
+      wire.cut();
+    }
+    await pause(1);
+  }
+  const outcomes = await Promise.all(all);
+  assert.equal(outcomes.length, 60);
+  await ada.own.request({ type: 'ping' });
+  const heard = ada.told.filter(({ type, room }) => type === 'room_message' && room === 'milk');
+  assert.deepEqual(heard.map(({ data }) => data), Array.from({ length: 60 }, (_, number) => number));
 });

@@ -30,6 +30,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(limits.max_metadata_bytes, 4_096);
     assert_eq!(limits.max_metadata_keys, 32);
     assert_eq!(limits.max_user_bytes, 256);
+    assert_eq!(limits.max_key_bytes, 128);
     assert_eq!(limits.max_queued_bytes, 4_194_304);
     assert_eq!(limits.max_queued_messages, 65_536);
     assert_eq!(limits.max_buffered_bytes, 268_435_456);
@@ -56,6 +57,10 @@ fn defaults_are_what_is_documented() {
     assert_eq!(config.sessions.mail_messages, 100);
     assert_eq!(config.sessions.mail_bytes, 65_536);
     assert_eq!(config.sessions.max_mail_bytes, 16_777_216);
+    assert_eq!(config.message_ids.window_ms, 120_000);
+    assert_eq!(config.message_ids.max, 65_536);
+    assert_eq!(config.message_ids.max_per_client, 100);
+    assert_eq!(config.message_ids.max_bytes, 64);
 
     assert_eq!(config.heartbeat.interval_ms, 30_000);
     assert_eq!(config.heartbeat.timeout_ms, 30_000);

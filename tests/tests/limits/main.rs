@@ -36,6 +36,7 @@ fn only(lower: impl FnOnce(&mut Config)) -> Config {
             max_metadata_bytes: 1024 * 1024,
             max_metadata_keys: 10_000,
             max_user_bytes: 65_536,
+            max_key_bytes: 65_536,
             max_queued_bytes: 64 * 1024 * 1024,
             max_queued_messages: 1 << 24,
             max_buffered_bytes: 1024 * 1024 * 1024,

@@ -23,6 +23,7 @@ mod proxies;
 mod proxy_protocol;
 mod rooms;
 mod sessions;
+mod terms;
 mod welcome;
 
 use roomwire_core::config::RateLimit;

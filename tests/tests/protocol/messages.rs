@@ -336,7 +336,7 @@ fn broadcasting_can_be_denied() {
 fn messages_of_the_server_are_no_requests() {
     let mut world = quiet_world();
     let client = world.connect();
-    let server_types = ["welcome", "ack", "error", "member_joined", "closing"];
+    let server_types = ["welcome", "session", "error", "member_joined", "closing"];
     for kind in server_types {
         assert_eq!(
             world.refused(client, &json!({"type": kind})),

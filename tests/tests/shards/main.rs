@@ -8,6 +8,7 @@ mod claims;
 mod files;
 mod history;
 mod links;
+mod publishing;
 mod random;
 mod restarts;
 mod returns;

@@ -6,12 +6,14 @@ mod files;
 mod tests;
 
 use super::frame::{Frame, FrameError, Frames};
-use super::pieces::{Reader, bits, has_number};
+use super::pieces::{Flags, Reader, bits, has_number};
 use super::{BinaryLimits, registry};
 use crate::dialect::json::{for_each_field, is_string, string};
 use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
-use crate::message::{Asked, ClientClock, ClientMessage, Epoch, Former, Messages, Request, Since};
+use crate::message::{
+    Asked, ClientClock, ClientMessage, Epoch, Former, Messages, Request, Since, Terms,
+};
 
 /// Reads one frame, `bytes` being all of it. `is_application_type` tells which types an embedding program
 /// registered.
@@ -104,6 +106,16 @@ fn message<'a>(
             ClientMessage::RoomMessage {
                 room: payload.text()?.into(),
                 data: payload.data(kind, max_depth)?.into(),
+                terms: Terms::default(),
+            }
+        }
+        registry::PUBLISH => {
+            let flags = payload.flags(FOR_ALL | bits::TERMS_KEY)?;
+            let kind = payload.kind()?;
+            ClientMessage::RoomMessage {
+                room: payload.text()?.into(),
+                terms: terms(payload, flags)?,
+                data: payload.data(kind, max_depth)?.into(),
             }
         }
         registry::BROADCAST => {
@@ -117,8 +129,21 @@ fn message<'a>(
             ClientMessage::PrivateMessage {
                 to: Some(payload.client()?),
                 data: payload.data(kind, max_depth)?.into(),
+                terms: Terms::default(),
             }
         }
+        registry::PUBLISH_PRIVATELY => {
+            let flags = payload.flags(FOR_ALL)?;
+            let kind = payload.kind()?;
+            ClientMessage::PrivateMessage {
+                to: Some(payload.client()?),
+                terms: terms(payload, flags)?,
+                data: payload.data(kind, max_depth)?.into(),
+            }
+        }
+        registry::ACK_OFFSET => ClientMessage::Ack {
+            offset: payload.u64()?,
+        },
         registry::APPLICATION => application(payload, limits, is_application_type)?,
         kind => {
             return files::request(kind, payload)?
@@ -126,6 +151,21 @@ fn message<'a>(
                 .ok_or(UNKNOWN_TYPE);
         }
     })
+}
+
+/// Terms that a message to anybody can have.
+const FOR_ALL: u8 = bits::TERMS_MESSAGE_ID | bits::TERMS_TTL;
+
+fn terms<'a>(payload: &mut Reader<'a>, flags: Flags) -> Result<Terms<'a>, Refusal> {
+    let terms = Terms {
+        message_id: flags.if_set(bits::TERMS_MESSAGE_ID, || payload.name())?,
+        ttl_ms: flags.if_set(bits::TERMS_TTL, || payload.u32())?,
+        key: flags.if_set(bits::TERMS_KEY, || payload.name())?,
+    };
+    if terms.ttl_ms == Some(0) {
+        return Err(Refusal::bad_message("`ttlMs` must not be 0"));
+    }
+    Ok(terms)
 }
 
 fn resume<'a>(payload: &mut Reader<'a>) -> Result<ClientMessage<'a>, Refusal> {

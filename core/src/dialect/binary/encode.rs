@@ -12,13 +12,13 @@ use std::borrow::Cow;
 
 use super::frame::{begin, end};
 use super::pieces::{
-    DataKind, bits, flag, put_client, put_data, put_number, put_str, put_text, put_u16, put_u32,
-    put_u64,
+    DataKind, bits, flag, put_client, put_data, put_gaps, put_number, put_str, put_text, put_u16,
+    put_u32, put_u64,
 };
 use super::{NOT_TOLD, PROTOCOL, registry};
 use crate::id::ClientId;
 use crate::message::{
-    ClientClock, LeaveReason, PastMessage, Payload, Position, ServerMessage, Welcome,
+    ClientClock, LeaveReason, PastMessage, Payload, Position, Published, ServerMessage, Welcome,
 };
 
 /// Appends `message` to `out` as one frame, answering the request `number` if there is one and the type has a
@@ -45,6 +45,12 @@ pub fn encode_batch(frames: &[u8], now_ms: u64, out: &mut Vec<u8>) {
     end(out, start);
 }
 
+/// What an `ack` mostly says.
+const NOTHING_MORE: Published = Published {
+    offset: None,
+    duplicate: false,
+};
+
 const fn kind(message: &ServerMessage<'_>) -> u8 {
     match message {
         ServerMessage::Welcome(_) => registry::WELCOME,
@@ -69,7 +75,8 @@ const fn kind(message: &ServerMessage<'_>) -> u8 {
         ServerMessage::MemberUpdated { .. } => registry::MEMBER_UPDATED,
         ServerMessage::UserTyping { .. } => registry::USER_TYPING,
         ServerMessage::UserStoppedTyping { .. } => registry::USER_STOPPED_TYPING,
-        ServerMessage::Ack => registry::ACK,
+        ServerMessage::Ack(NOTHING_MORE) => registry::ACK,
+        ServerMessage::Ack(_) => registry::ACK_OFFSET,
         ServerMessage::Error { .. } => registry::ERROR,
         ServerMessage::MessagesDropped { .. } => registry::MESSAGES_DROPPED,
         ServerMessage::Closing { .. } => registry::CLOSING,
@@ -97,7 +104,8 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             put_number(out, number);
             out.push(
                 flag(bits::SESSION_RESUMED, session.resumed)
-                    | flag(bits::SESSION_GAP, session.gap.is_some()),
+                    | flag(bits::SESSION_GAP, session.gap.is_some())
+                    | flag(bits::SESSION_LEFT_OUT, !session.left_out.is_empty()),
             );
             put_client(out, session.client);
             out.extend_from_slice(&session.secret.0);
@@ -106,6 +114,9 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             put_u64(out, session.last);
             for end in session.gap.iter().flat_map(|gap| [gap.from, gap.to]) {
                 put_u64(out, end);
+            }
+            if !session.left_out.is_empty() {
+                put_gaps(out, &session.left_out);
             }
         }
         ServerMessage::Pong {
@@ -135,6 +146,7 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             more,
             gap,
             reset,
+            ref left_out,
         } => {
             put_number(out, number);
             put_text(out, room);
@@ -142,11 +154,15 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             out.push(
                 flag(bits::HISTORY_MORE, more)
                     | flag(bits::HISTORY_RESET, reset)
-                    | flag(bits::HISTORY_GAP, gap.is_some()),
+                    | flag(bits::HISTORY_GAP, gap.is_some())
+                    | flag(bits::HISTORY_LEFT_OUT, !left_out.is_empty()),
             );
             if let Some(gap) = gap {
                 put_u64(out, gap.from);
                 put_u64(out, gap.to);
+            }
+            if !left_out.is_empty() {
+                put_gaps(out, left_out);
             }
             for past in messages.iter() {
                 write_past(out, room, past);
@@ -252,7 +268,17 @@ fn payload(message: &ServerMessage<'_>, number: Option<NonZeroU32>, out: &mut Ve
             put_client(out, client);
             put_str(out, metadata);
         }
-        ServerMessage::Ack => put_number(out, number),
+        ServerMessage::Ack(NOTHING_MORE) => put_number(out, number),
+        ServerMessage::Ack(published) => {
+            put_number(out, number);
+            out.push(
+                flag(bits::ACK_OFFSET, published.offset.is_some())
+                    | flag(bits::ACK_DUPLICATE, published.duplicate),
+            );
+            if let Some(offset) = published.offset {
+                put_u64(out, offset);
+            }
+        }
         ServerMessage::Error {
             code,
             message,

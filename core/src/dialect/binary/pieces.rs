@@ -3,12 +3,13 @@
 //! Reading is total and strict. A length is believed as far as there are bytes.
 
 use core::num::NonZeroU32;
+use std::borrow::Cow;
 
 use super::registry;
 use crate::dialect::Refusal;
 use crate::dialect::json::{is_deeper_than, is_json};
 use crate::id::ClientId;
-use crate::message::{Data, FileHash, Payload, SessionSecret, TransferId};
+use crate::message::{Data, FileHash, Gap, Payload, SessionSecret, TransferId};
 
 /// What of a payload has not been read.
 #[derive(Clone, Debug)]
@@ -89,6 +90,26 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str, Refusal> {
         let length = self.u16()?;
         self.bytes(usize::from(length)).and_then(utf8)
+    }
+
+    /// A text that must not be empty.
+    pub(super) fn name(&mut self) -> Result<Cow<'a, str>, Refusal> {
+        match self.text()? {
+            "" => Err(Refusal::bad_message("a name must not be empty")),
+            text => Ok(text.into()),
+        }
+    }
+
+    /// Ranges of offsets, as many as a count in front of them says.
+    pub(super) fn gaps(&mut self) -> Result<Vec<Gap>, Refusal> {
+        let count = self.u16()?;
+        let gap = |it: &mut Self| {
+            Ok(Gap {
+                from: it.u64()?,
+                to: it.u64()?,
+            })
+        };
+        (0..count).map(|_| gap(self)).collect()
     }
 
     pub(super) fn json(&mut self) -> Result<&'a str, Refusal> {
@@ -229,6 +250,16 @@ pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
+/// Ranges of offsets with their count: as many as a `u16` counts.
+pub(super) fn put_gaps(out: &mut Vec<u8>, gaps: &[Gap]) {
+    let count = u16::try_from(gaps.len()).unwrap_or(u16::MAX);
+    put_u16(out, count);
+    for gap in gaps.iter().take(usize::from(count)) {
+        put_u64(out, gap.from);
+        put_u64(out, gap.to);
+    }
+}
+
 pub(super) fn put_number(out: &mut Vec<u8>, number: Option<NonZeroU32>) {
     put_u32(out, number.map_or(0, NonZeroU32::get));
 }
@@ -286,11 +317,18 @@ pub(crate) mod bits {
     pub(crate) const RESUME_AFTER: u8 = 2;
     pub(crate) const SESSION_RESUMED: u8 = 1;
     pub(crate) const SESSION_GAP: u8 = 2;
+    pub(crate) const SESSION_LEFT_OUT: u8 = 4;
+    pub(crate) const ACK_OFFSET: u8 = 1;
+    pub(crate) const ACK_DUPLICATE: u8 = 2;
+    pub(crate) const TERMS_MESSAGE_ID: u8 = 1;
+    pub(crate) const TERMS_TTL: u8 = 2;
+    pub(crate) const TERMS_KEY: u8 = 4;
     pub(crate) const RESUMED_POSITION: u8 = 1;
     pub(crate) const RESUMED_COMPLETE: u8 = 2;
     pub(crate) const HISTORY_MORE: u8 = 1;
     pub(crate) const HISTORY_RESET: u8 = 2;
     pub(crate) const HISTORY_GAP: u8 = 4;
+    pub(crate) const HISTORY_LEFT_OUT: u8 = 8;
     pub(crate) const START_NAME: u8 = 1;
     pub(crate) const START_HASH: u8 = 2;
     pub(crate) const START_SECRET: u8 = 4;

@@ -10,6 +10,7 @@
 //! | `client` | the 18 bytes that a client id spells in base64url |
 //! | `hash` | the 32 bytes of a SHA-256 |
 //! | `secret` | the 16 bytes that a session's secret spells in base64url |
+//! | `range` | two `u64`: the first offset of a range and the last |
 //! | `text` | a `u16`, and as many bytes of UTF-8 |
 //! | `json` | a `u32`, and as many bytes that are one JSON value |
 //! | `rest bytes`, `rest text`, `rest json`, `rest frames` | everything that is left |
@@ -47,6 +48,8 @@ pub const METADATA_UPDATED: u8 = 0x0B;
 pub const RESUME: u8 = 0x0C;
 /// The answer to that.
 pub const SESSION: u8 = 0x0D;
+/// Acknowledges messages, or one message under terms.
+pub const ACK_OFFSET: u8 = 0x0E;
 /// Enters a room.
 pub const JOIN: u8 = 0x20;
 /// The answer to that.
@@ -93,10 +96,14 @@ pub const ROOM_MESSAGE: u8 = 0x40;
 pub const BROADCAST: u8 = 0x41;
 /// Data from a room that keeps it.
 pub const KEPT_MESSAGE: u8 = 0x42;
+/// Data for a room, under terms.
+pub const PUBLISH: u8 = 0x43;
 /// Data for one client.
 pub const PRIVATE_MESSAGE: u8 = 0x50;
 /// Data for one client, which keeps it.
 pub const KEPT_PRIVATE_MESSAGE: u8 = 0x51;
+/// Data for one client, under terms.
+pub const PUBLISH_PRIVATELY: u8 = 0x52;
 /// The sender has a file.
 pub const FILE_START: u8 = 0x60;
 /// The answer to that.
@@ -185,7 +192,7 @@ pub fn name_of(kind: u8) -> Option<&'static str> {
 }
 
 /// Every type in use, in ascending order.
-pub const REGISTRY: [Entry; 51] = [
+pub const REGISTRY: [Entry; 54] = [
     server(
         WELCOME,
         "welcome",
@@ -257,8 +264,15 @@ pub const REGISTRY: [Entry; 51] = [
     server(
         SESSION,
         "session",
-        "number, u8 flags, client clientId, secret sessionSecret, u64 windowMs, u64 awayMs, u64 last, [bit 1: u64 gapFrom], [bit 1: u64 gapTo]",
+        "number, u8 flags, client clientId, secret sessionSecret, u64 windowMs, u64 awayMs, u64 last, [bit 1: u64 gapFrom], [bit 1: u64 gapTo], [bit 2: u16 count], [bit 2: count × range leftOut]",
         "bit 0: resumed",
+    ),
+    both(
+        ACK_OFFSET,
+        "ack",
+        "number, u64 offset",
+        "number, u8 flags, [bit 0: u64 offset]",
+        "from the server instead of 0x05, of a message under terms; bit 1: duplicate",
     ),
     client(JOIN, "join", "number, text room", ""),
     server(
@@ -323,7 +337,7 @@ pub const REGISTRY: [Entry; 51] = [
     server(
         HISTORY_PAGE,
         "history",
-        "number, text room, u64 epoch, u64 last, u8 flags, [bit 2: u64 gapFrom], [bit 2: u64 gapTo], rest frames messages",
+        "number, text room, u64 epoch, u64 last, u8 flags, [bit 2: u64 gapFrom], [bit 2: u64 gapTo], [bit 3: u16 count], [bit 3: count × range leftOut], rest frames messages",
         "bit 0: there are more; bit 1: reset; the frames are of type 0x42",
     ),
     server(
@@ -365,6 +379,12 @@ pub const REGISTRY: [Entry; 51] = [
         "u64 offset, u8 kind, client from, text room, rest data",
         "instead of 0x40, of a room that keeps messages",
     ),
+    client(
+        PUBLISH,
+        "room_message",
+        "number, u8 flags, u8 kind, text room, [bit 0: text messageId], [bit 1: u32 ttlMs], [bit 2: text key], rest data",
+        "instead of 0x40, under terms",
+    ),
     both(
         PRIVATE_MESSAGE,
         "private_message",
@@ -377,6 +397,12 @@ pub const REGISTRY: [Entry; 51] = [
         "private_message",
         "u64 offset, u8 kind, client from, rest data",
         "instead of 0x50, to a client with a session",
+    ),
+    client(
+        PUBLISH_PRIVATELY,
+        "private_message",
+        "number, u8 flags, u8 kind, client to, [bit 0: text messageId], [bit 1: u32 ttlMs], rest data",
+        "instead of 0x50, under terms",
     ),
     client(
         FILE_START,

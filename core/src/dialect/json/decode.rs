@@ -20,7 +20,8 @@ use crate::dialect::{Refusal, Rejected};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
-    Asked, ClientClock, ClientMessage, Data, Epoch, Former, Messages, Request, SessionSecret, Since,
+    Asked, ClientClock, ClientMessage, Data, Epoch, Former, Messages, Request, SessionSecret,
+    Since, Terms,
 };
 pub(super) use files::SHA_256;
 
@@ -80,6 +81,9 @@ struct Fields<'a> {
     messages: Option<&'a str>,
     client: Option<&'a str>,
     secret: Option<&'a str>,
+    message_id: Option<&'a str>,
+    ttl: Option<&'a str>,
+    key: Option<&'a str>,
     file: files::Fields<'a>,
 }
 
@@ -128,6 +132,9 @@ impl<'a> Fields<'a> {
             "messages" => &mut self.messages,
             "clientId" => &mut self.client,
             "sessionSecret" => &mut self.secret,
+            "messageId" => &mut self.message_id,
+            "ttlMs" => &mut self.ttl,
+            "key" => &mut self.key,
             _ => return self.file.slot(key),
         })
     }
@@ -181,10 +188,18 @@ impl<'a> Fields<'a> {
             "room_message" => ClientMessage::RoomMessage {
                 room: self.room()?,
                 data: self.data()?,
+                terms: Terms {
+                    key: name(self.key, "`key` must be a string that is not empty")?,
+                    ..self.terms()?
+                },
             },
             "private_message" => ClientMessage::PrivateMessage {
                 to: ClientId::parse(&text_field(self.to, "`to` must be a string")?),
                 data: self.data()?,
+                terms: self.terms()?,
+            },
+            "ack" => ClientMessage::Ack {
+                offset: self.acknowledged()?,
             },
             "set_metadata" => ClientMessage::SetMetadata {
                 metadata: self
@@ -294,6 +309,23 @@ impl<'a> Fields<'a> {
         whole(self.after, "`after` must be a whole number from 0 on")
     }
 
+    /// What any message can ask for besides that it is told.
+    fn terms(&self) -> Result<Terms<'a>, Refusal> {
+        let ttl = whole(self.ttl, WRONG_TTL)?;
+        let ttl_ms = ttl.map(|ttl| u32::try_from(ttl).unwrap_or(u32::MAX));
+        if ttl_ms == Some(0) {
+            return Err(Refusal::bad_message(WRONG_TTL));
+        }
+        Ok(Terms {
+            message_id: name(
+                self.message_id,
+                "`messageId` must be a string that is not empty",
+            )?,
+            ttl_ms,
+            key: None,
+        })
+    }
+
     /// Up to where a joiner has the room's messages.
     fn since(&self) -> Result<Option<Since>, Refusal> {
         match (self.epoch()?, self.offset_after()?) {
@@ -339,6 +371,15 @@ impl<'a> Fields<'a> {
             before,
             limit: self.limit()?,
         })
+    }
+}
+
+/// A string that is not empty, if it is there.
+fn name<'a>(raw: Option<&'a str>, wrong: &'static str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let name = present(raw).map(|raw| text_field(Some(raw), wrong));
+    match name.transpose()? {
+        Some(name) if name.is_empty() => Err(Refusal::bad_message(wrong)),
+        name => Ok(name),
     }
 }
 
@@ -390,4 +431,5 @@ fn present(raw: Option<&str>) -> Option<&str> {
 /// The only other way in which `data` can stand in a message.
 pub(super) const BASE64: &str = "base64";
 
+const WRONG_TTL: &str = "`ttlMs` must be a whole number from 1 on";
 const UNKNOWN_TYPE: Refusal = Refusal::new(ErrorCode::UnknownType, "unknown message type");

@@ -169,7 +169,15 @@ pub fn encode(message: &ServerMessage<'_>, id: Option<&str>, out: &mut Vec<u8>) 
         ServerMessage::UserStoppedTyping { room, client } => {
             about(out, "user_stopped_typing", id, room, client);
         }
-        ServerMessage::Ack => begin(out, "ack", id),
+        ServerMessage::Ack(published) => {
+            begin(out, "ack", id);
+            if let Some(offset) = published.offset {
+                number(out, history::OFFSET, offset);
+            }
+            if published.duplicate {
+                flag(out, r#","duplicate":"#, true);
+            }
+        }
         ServerMessage::Error {
             code,
             message,
@@ -242,6 +250,7 @@ fn write_session(out: &mut Vec<u8>, session: &Session) {
     if let Some(gap) = session.gap {
         history::gap(out, gap);
     }
+    history::left_out(out, &session.left_out);
 }
 
 fn write_welcome(out: &mut Vec<u8>, welcome: &Welcome) {

@@ -44,7 +44,8 @@ fn is_server_name(kind: &str) -> bool {
 /// Every type about files, in either direction.
 const FILE_PREFIX: &str = "file_";
 
-const CLIENT_TYPES: [&str; 15] = [
+const CLIENT_TYPES: [&str; 16] = [
+    "ack",
     "authenticate",
     "batch",
     "broadcast",

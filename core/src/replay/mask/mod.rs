@@ -8,7 +8,7 @@
 //!   origin, addresses of proxies, lengths, the handshake);
 //! - of a frame: its header and mask key; of a close frame the code;
 //! - of JSON text: its structure, the top-level keys, the values of `type`, `room`, `to`, `id`, `after`, `limit`,
-//!   `timestamp`, `transferId`, `transferSecret`, `clientId` and `sessionSecret`, numbers under `transfer`, `offset`, `size` and `window`, the
+//!   `timestamp`, `transferId`, `transferSecret`, `clientId`, `sessionSecret`, `messageId`, `ttlMs` and `key`, numbers under `transfer`, `offset`, `size` and `window`, the
 //!   keys of `metadata`, `true`, `false` and `null`; of `encoding` as much as spells `base64`; and of an object under
 //!   `data` as much of a `type` as spells one of the server's types. The same of each object in `messages`;
 //! - of a frame of the binary dialect: the same fields, its type and its lengths.

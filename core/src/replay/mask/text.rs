@@ -115,9 +115,8 @@ impl Field {
     fn of(key: &[u8]) -> Self {
         match key {
             b"type" | b"room" | b"to" | b"id" | b"after" | b"before" | b"epoch" | b"limit"
-            | b"timestamp" | b"transferId" | b"transferSecret" | b"clientId" | b"sessionSecret" => {
-                Self::Kept
-            }
+            | b"timestamp" | b"transferId" | b"transferSecret" | b"clientId" | b"sessionSecret"
+            | b"messageId" | b"ttlMs" | b"key" => Self::Kept,
             b"transfer" | b"offset" | b"size" | b"window" => Self::Number,
             b"data" => Self::Data,
             b"encoding" => Self::Encoding,

@@ -4,6 +4,8 @@ use super::*;
 use crate::message::Payload;
 
 const EPOCH: Epoch = Epoch(7);
+/// Nothing is out of date but what says so.
+const NOW: Instant = Instant::from_micros(1_000_000);
 
 fn history(messages: usize, bytes: usize) -> History {
     let age = Duration::from_millis(100);
@@ -27,6 +29,9 @@ fn past(number: u64, at_ms: u64) -> Past {
         said: Instant::from_micros(1_000 * at_ms),
         timestamp: at_ms,
         data: Payload::Json(&text).into(),
+        ttl_ms: None,
+        key: None,
+        offset: 0,
     }
 }
 
@@ -53,7 +58,7 @@ fn find(history: &History, which: Which, limit: usize) -> Found {
         which,
         limit,
     };
-    history.find(&wanted, usize::MAX)
+    history.find(&wanted, usize::MAX, NOW)
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn offsets_of_another_epoch_are_begun_anew() {
             which,
             limit: 3,
         };
-        let found = history.find(&wanted, usize::MAX);
+        let found = history.find(&wanted, usize::MAX, NOW);
         assert!(found.reset && found.more && found.gap.is_none());
         assert_eq!(offsets(&found), [5, 6, 7]);
         assert_eq!(found.position.epoch, EPOCH);
@@ -121,7 +126,7 @@ fn offsets_of_another_epoch_are_begun_anew() {
         which: Which::After(9),
         limit: 3,
     };
-    assert_eq!(offsets(&history.find(&wanted, usize::MAX)), [10]);
+    assert_eq!(offsets(&history.find(&wanted, usize::MAX, NOW)), [10]);
 }
 
 #[test]
@@ -134,12 +139,18 @@ fn a_page_has_as_many_bytes_as_it_may_and_one_message_at_least() {
     };
     let two = 2 * past(1, 1).wire_bytes();
     assert_eq!(
-        offsets(&history.find(&wanted(Which::After(3)), two)),
+        offsets(&history.find(&wanted(Which::After(3)), two, NOW)),
         [4, 5]
     );
-    assert_eq!(offsets(&history.find(&wanted(Which::Last), two)), [8, 9]);
-    assert_eq!(offsets(&history.find(&wanted(Which::After(3)), 0)), [4]);
-    assert_eq!(offsets(&history.find(&wanted(Which::Last), 0)), [9]);
+    assert_eq!(
+        offsets(&history.find(&wanted(Which::Last), two, NOW)),
+        [8, 9]
+    );
+    assert_eq!(
+        offsets(&history.find(&wanted(Which::After(3)), 0, NOW)),
+        [4]
+    );
+    assert_eq!(offsets(&history.find(&wanted(Which::Last), 0, NOW)), [9]);
 }
 
 #[test]
@@ -226,7 +237,7 @@ fn since(epoch: Option<u64>, after: u64) -> Since {
 #[test]
 fn who_comes_back_gets_the_latest_that_fit() {
     let history = filled(10, 6);
-    let all = |epoch, after| history.since(&since(epoch, after), usize::MAX);
+    let all = |epoch, after| history.since(&since(epoch, after), usize::MAX, NOW);
     let found = all(Some(7), 7);
     assert_eq!(
         (offsets(&found), found.is_complete()),
@@ -249,7 +260,7 @@ fn who_comes_back_gets_the_latest_that_fit() {
         since(None, 11),
         since(Some(7), u64::MAX),
     ] {
-        let found = history.since(&other, usize::MAX);
+        let found = history.since(&other, usize::MAX, NOW);
         let gap = Some(Gap { from: 1, to: 4 });
         assert_eq!(
             (offsets(&found).len(), found.gap, found.reset),
@@ -258,7 +269,7 @@ fn who_comes_back_gets_the_latest_that_fit() {
         assert_eq!(history.count_since(&other), 6);
     }
     // One fits always.
-    let found = history.since(&since(None, 6), 1);
+    let found = history.since(&since(None, 6), 1, NOW);
     let gap = Some(Gap { from: 7, to: 9 });
     assert_eq!((offsets(&found), found.gap), (vec![10], gap));
 }
@@ -271,7 +282,7 @@ proptest! {
     ) {
         let history = filled(count, kept);
         let asked = since(epoch, after);
-        let found = history.since(&asked, room);
+        let found = history.since(&asked, room, NOW);
         let told = offsets(&found);
         prop_assert_eq!(found.reset, epoch == Some(6) || after > count);
         let from = if found.reset { 0 } else { after };
@@ -283,5 +294,129 @@ proptest! {
         prop_assert!(told.len() <= history.count_since(&asked));
         // All that is kept is told, if there is room.
         prop_assert!(told.len() == history.count_since(&asked) || (told.len() + 1) * 162 > room);
+    }
+}
+
+/// A message about something, of use for so long.
+fn about(key: Option<u8>, ttl_ms: Option<u32>, number: u64, at_ms: u64) -> Past {
+    let key = key.map(|key| key.to_string().into());
+    Past {
+        key,
+        ttl_ms,
+        ..past(number, at_ms)
+    }
+}
+
+#[test]
+fn a_later_message_takes_the_place_of_one_with_its_key() {
+    let mut history = history(3, usize::MAX);
+    for (number, key) in [
+        (1, Some(1)),
+        (2, None),
+        (3, Some(2)),
+        (4, Some(1)),
+        (5, Some(1)),
+    ] {
+        history.push(about(key, None, number, number));
+    }
+    let found = find(&history, Which::After(0), 9);
+    assert_eq!((offsets(&found), found.gap), (vec![2, 3, 5], None));
+    let ranges = vec![Gap { from: 1, to: 1 }, Gap { from: 4, to: 4 }];
+    assert_eq!(found.left_out, ranges);
+    // A page tells of what lies before its last message.
+    let found = find(&history, Which::After(0), 2);
+    assert_eq!((offsets(&found), found.more), (vec![2, 3], true));
+    assert_eq!(found.left_out, ranges[..1]);
+    let found = find(&history, Which::Last, 1);
+    assert_eq!((offsets(&found), found.more), (vec![5], true));
+    assert!(found.left_out.is_empty());
+    let found = find(&history, Which::Before(5), 9);
+    assert_eq!((offsets(&found), &found.left_out), (vec![2, 3], &ranges));
+    // What was let go is missing, whatever it was about.
+    history.push(past(6, 6));
+    let found = history.since(&since(None, 0), usize::MAX, NOW);
+    assert_eq!(offsets(&found), [3, 5, 6]);
+    assert_eq!(found.gap, Some(Gap { from: 1, to: 2 }));
+    assert_eq!(found.left_out, ranges[1..]);
+    assert!(!found.is_complete());
+}
+
+#[test]
+fn what_is_out_of_date_is_not_told() {
+    let mut history = history(9, usize::MAX);
+    for (number, ttl_ms) in [(1, Some(10)), (2, None), (3, Some(11))] {
+        history.push(about(None, ttl_ms, number, 0));
+    }
+    let at = |ms: u64| {
+        history.since(
+            &since(None, 0),
+            usize::MAX,
+            Instant::from_micros(1_000 * ms),
+        )
+    };
+    assert_eq!(offsets(&at(9)), [1, 2, 3]);
+    assert_eq!(
+        (offsets(&at(10)), at(10).left_out),
+        (vec![2, 3], vec![Gap { from: 1, to: 1 }])
+    );
+    let found = at(11);
+    let ranges = vec![Gap { from: 1, to: 1 }, Gap { from: 3, to: 3 }];
+    assert_eq!((offsets(&found), &found.left_out), (vec![2], &ranges));
+    assert!(found.is_complete() && !found.more);
+}
+
+proptest! {
+    /// Each message that came is told, missing, or left out because a later one has its key or it is out of date; and
+    /// a page says of all up to its last message which it is.
+    #[test]
+    fn nothing_is_left_out_but_what_was_to_be(
+        said in prop::collection::vec((prop::option::of(0_u8..4), prop::option::of(1_u32..60)), 0..40),
+        kept in 1_usize..30, after in 0_u64..50, limit in 1_usize..30, room in 0_usize..6_000, before in any::<bool>(),
+    ) {
+        let now_ms = said.len() as u64 + 20;
+        let now = Instant::from_micros(1_000 * now_ms);
+        let mut history = history(kept, usize::MAX);
+        for (&(key, ttl_ms), number) in said.iter().zip(1..) {
+            history.push(about(key, ttl_ms, number, number));
+        }
+        prop_assert_eq!(history.bytes(), history.messages.iter().map(Past::bytes).sum::<usize>());
+        prop_assert!(history.messages.len() <= kept);
+        prop_assert_eq!(history.keyed.len(), history.messages.iter().filter(|it| it.key.is_some()).count());
+        let last = said.len() as u64;
+        let unwanted = |offset: u64| {
+            let (key, ttl_ms) = said[offset as usize - 1];
+            let later = &said[offset as usize..];
+            let is_over = ttl_ms.is_some_and(|ttl| offset + u64::from(ttl) <= now_ms);
+            is_over || key.is_some() && later.iter().any(|other| other.0 == key)
+        };
+        let check = |found: &Found, asked: core::ops::RangeInclusive<u64>| -> Result<(), TestCaseError> {
+            let told = offsets(found);
+            prop_assert!(told.windows(2).all(|two| two[0] < two[1]));
+            prop_assert!(told.iter().all(|offset| asked.contains(offset)));
+            for offset in asked {
+                let within = |gap: &Gap| (gap.from..=gap.to).contains(&offset);
+                let of = [
+                    told.contains(&offset),
+                    found.gap.as_ref().is_some_and(within),
+                    found.left_out.iter().any(within),
+                ];
+                prop_assert_eq!(of.iter().filter(|&&is| is).count(), 1, "{} of {:?}", offset, found);
+                prop_assert!(!of[2] || unwanted(offset));
+                prop_assert!(!of[0] || !unwanted(offset));
+            }
+            Ok(())
+        };
+        let found = history.since(&since(None, after), room, now);
+        let from = if found.reset { 0 } else { after };
+        check(&found, from + 1..=last)?;
+        let wanted = |which| Wanted { epoch: None, which, limit };
+        let found = history.find(&wanted(Which::After(after)), room, now);
+        let upto = if found.more { last_of(&found.messages) } else { last };
+        check(&found, after.min(last) + 1..=upto)?;
+        let which = if before { Which::Before(after) } else { Which::Last };
+        let found = history.find(&wanted(which), room, now);
+        let end = if before { after.clamp(history.trimmed + 1, last + 1) } else { last + 1 };
+        let begin = if found.more { found.messages[0].offset } else { history.trimmed + 1 };
+        check(&found, begin..=end - 1)?;
     }
 }

@@ -1,8 +1,9 @@
-use std::collections::VecDeque;
-
 use proptest::prelude::*;
 
 use super::*;
+
+/// Of the clock, ms.
+const NOW: u64 = 1_000;
 
 fn letter(size: usize) -> Letter {
     Letter {
@@ -10,6 +11,7 @@ fn letter(size: usize) -> Letter {
         from: ClientId::encode(&[7; 18]),
         data: Carried::Bytes(vec![0; size].into()),
         timestamp: 1,
+        until_ms: None,
     }
 }
 
@@ -22,8 +24,8 @@ fn limits(messages: u32, bytes: usize) -> Sessions {
 }
 
 fn offsets(mail: &Mail, after: u64) -> (Option<Gap>, Vec<u64>) {
-    let (gap, letters) = mail.since(after);
-    (gap, letters.map(|letter| letter.offset).collect())
+    let letters = mail.since(after, NOW).map(|letter| letter.offset);
+    (mail.position(after, NOW).gap, letters.collect())
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn what_does_not_fit_is_missing() {
     mail.push(letter(100_000), &limits);
     let gap = Some(Gap { from: 1, to: 4 });
     assert_eq!(offsets(&mail, 0), (gap, vec![]));
-    assert_eq!((mail.bytes(), mail.last()), (0, 4));
+    assert_eq!((mail.bytes(), mail.last), (0, 4));
 }
 
 proptest! {
@@ -63,7 +65,8 @@ proptest! {
     /// missed is either told or in the gap.
     #[test]
     fn nothing_is_missed_in_silence(
-        sizes in prop::collection::vec((0_usize..200, any::<bool>()), 0..60),
+        sizes in prop::collection::vec((0_usize..200, any::<bool>(), prop::option::of(1_u64..3)), 0..60),
+        acknowledged in 0_u64..70,
         after in 0_u64..70,
         cut in 0_usize..60,
         messages in 0_u32..20,
@@ -71,30 +74,81 @@ proptest! {
     ) {
         let limits = limits(messages, bytes);
         let (mut mail, mut later) = (Mail::default(), Mail::default());
-        let mut kept = VecDeque::new();
-        for (at, &(size, skipped)) in sizes.iter().enumerate() {
+        for (at, &(size, skipped, until)) in sizes.iter().enumerate() {
             let mail = if at < cut { &mut mail } else { &mut later };
             if skipped {
                 mail.skip(1);
             } else {
-                mail.push(letter(size), &limits);
-                kept.push_back(at as u64 + 1);
+                let until_ms = until.map(|it| NOW - 2 + it);
+                mail.push(Letter { until_ms, ..letter(size) }, &limits);
             }
         }
         mail.append(later, &limits);
+        mail.acknowledge(acknowledged);
         let last = sizes.len() as u64;
-        prop_assert_eq!(mail.last(), last);
+        prop_assert_eq!(mail.last, last);
         prop_assert!(mail.bytes() <= bytes);
         prop_assert_eq!(mail.bytes(), mail.letters.iter().map(Letter::bytes).sum::<usize>());
         prop_assert!(mail.letters.len() <= messages as usize);
+        // Each one that it has not is told, or missing, or out of date.
         let (gap, told) = offsets(&mail, after);
+        let position = mail.position(after, NOW);
+        let within = |gap: &Gap, offset| (gap.from..=gap.to).contains(&offset);
+        for offset in after.max(acknowledged) + 1..=last {
+            let is_told = told.contains(&offset);
+            let is_missing = gap.is_some_and(|gap| within(&gap, offset));
+            let is_left_out = position.left_out.iter().any(|gap| within(gap, offset));
+            prop_assert_eq!(u8::from(is_told) + u8::from(is_missing) + u8::from(is_left_out), 1);
+            let is_over = sizes[offset as usize - 1].2.is_some_and(|until| until <= 2);
+            prop_assert!(!is_left_out || is_over, "{} was of use", offset);
+            prop_assert!(!is_told || !is_over);
+        }
+        prop_assert!(told.iter().all(|&offset| offset > after.max(acknowledged)));
         prop_assert!(told.windows(2).all(|two| two[0] < two[1]));
-        for offset in told.iter().copied() {
-            prop_assert!(offset > after && offset <= last);
-        }
-        if let Some(gap) = gap {
-            prop_assert_eq!(gap.from, after + 1);
-            prop_assert!(told.iter().all(|&offset| offset > gap.to));
-        }
     }
+
+    /// Against all ids that ever came: what is known is among the last ones of the window, and all of these are.
+    #[test]
+    fn an_id_is_known_for_a_while(
+        ids in prop::collection::vec((0_u8..6, 0_u64..30), 0..60),
+        most in 1_u32..6,
+    ) {
+        let config = MessageIds { window_ms: 50, max_per_client: most, ..MessageIds::default() };
+        let from = ClientId::encode(&[7; 18]);
+        let (mut mail, mut now) = (Mail::default(), NOW);
+        let mut came: Vec<(u8, u64)> = Vec::new();
+        for (id, later) in ids {
+            now += later;
+            let last = came.iter().rev().take(most as usize);
+            let expected = last.clone().any(|&(other, at)| other == id && now < at + 50);
+            let (known, _) = mail.knows(from, &id.to_string(), now, &config);
+            prop_assert_eq!(known, expected);
+            if !known {
+                came.push((id, now));
+            }
+            let bytes: usize = mail.known.iter().map(Known::bytes).sum();
+            prop_assert_eq!(mail.bytes(), bytes);
+        }
+        let other = ClientId::encode(&[8; 18]);
+        prop_assert!(!mail.knows(other, "0", now, &config).0);
+    }
+}
+
+#[test]
+fn what_had_come_before_is_not_appended() {
+    let (limits, ids) = (limits(9, 10_000), MessageIds::default());
+    let from = ClientId::encode(&[7; 18]);
+    let (mut mail, mut later) = (Mail::default(), Mail::default());
+    for (mail, names) in [(&mut mail, ["a", "b"]), (&mut later, ["b", "c"])] {
+        for name in names {
+            assert!(!mail.knows(from, name, NOW, &ids).0);
+            mail.push(letter(1), &limits);
+        }
+        mail.push(letter(1), &limits);
+    }
+    mail.append(later, &limits);
+    assert_eq!(offsets(&mail, 0), (None, vec![1, 2, 3, 4, 5]));
+    assert_eq!(mail.known.len(), 3);
+    let known: usize = mail.known.iter().map(Known::bytes).sum();
+    assert_eq!(mail.bytes(), 5 * letter(1).bytes() + known);
 }

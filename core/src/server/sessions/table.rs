@@ -26,6 +26,8 @@ pub(in crate::server) struct Sessions {
     pub(in crate::server) mail_bytes: usize,
     /// Messages that were not kept as it was too much.
     pub(in crate::server) mail_lost: u64,
+    /// Ids of messages to one client that were forgotten before their time.
+    pub(in crate::server) ids_forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Sessions {
             away: 0,
             mail_bytes: 0,
             mail_lost: 0,
+            ids_forgotten: 0,
         }
     }
 

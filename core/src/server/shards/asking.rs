@@ -16,7 +16,7 @@ use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, Former, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, TransferId,
+    Asked, Former, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, Terms, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -47,6 +47,8 @@ pub(super) enum For {
     },
     Members,
     History,
+    /// To hear what became of a message.
+    Published,
     Private,
     /// To go on as that client.
     Session(Former),
@@ -91,6 +93,7 @@ impl Waiting {
             For::Resume { name, secret, .. } => name.len() + secret.len(),
             For::Members
             | For::History
+            | For::Published
             | For::Private
             | For::Session(_)
             | For::Refusal
@@ -184,7 +187,7 @@ impl Server {
         index: u32,
         shard: ShardId,
         to: ClientId,
-        data: Payload<'_>,
+        (data, terms): (Payload<'_>, &Terms<'_>),
         asked: Asked<'_>,
     ) {
         let Some(from) = self.who(index) else {
@@ -198,10 +201,35 @@ impl Server {
             ticket,
             to,
             data: data.into(),
+            terms: terms.boxed(),
             rooms,
             hops: 0,
         };
         self.ask(shard, request);
+    }
+
+    /// Asks a room's home to publish a message, and what became of it.
+    pub(in crate::server) fn ask_to_publish(
+        &mut self,
+        index: u32,
+        room: u32,
+        (data, terms): (Payload<'_>, &Terms<'_>),
+        asked: Asked<'_>,
+    ) {
+        let Some(from) = self.who(index) else {
+            return;
+        };
+        let room: Box<str> = self.rooms.name(room).into();
+        let home = self.home(&room);
+        let ticket = self.wait(index, asked, home, For::Published);
+        let request = Request::Publish {
+            from,
+            ticket,
+            room,
+            data: data.into(),
+            terms: Box::new(terms.to_owned()),
+        };
+        self.ask(home, request);
     }
 
     /// Asks a room's home, or a client's shard, to offer a file there.
@@ -611,7 +639,7 @@ impl Server {
                 if waiting.since().is_some() {
                     let count = said.as_ref().map_or(0, |said| said.messages.len());
                     self.charge_deliveries(index, count / MESSAGES_PER_DELIVERY);
-                    self.catch_up(index, &room, said.as_ref());
+                    self.catch_up(index, &room, said.as_deref());
                 }
             }
             Answer::History { room, found } => self.reply_history(index, &room, &found, asked),
@@ -624,6 +652,9 @@ impl Server {
             | Answer::Claimed(_)
             | Answer::Overtaken => {
                 self.conclude(index, asked, Ok(Outcome::Done));
+            }
+            Answer::Published(published) => {
+                self.conclude(index, asked, Ok(Outcome::Published(published)));
             }
             Answer::Refused { code, message } => {
                 self.conclude(index, asked, Err(refusal(code, message)));
@@ -672,17 +703,17 @@ impl Server {
         &mut self,
         from: Who,
         to: &ClientId,
-        data: Payload<'_>,
+        (data, terms): (Payload<'_>, &Terms<'_>),
         rooms: Option<&[Box<str>]>,
     ) -> Answer {
         let shared = |target: &u32| rooms.is_none_or(|rooms| self.is_in_any(*target, rooms));
-        match self.find_client(to).filter(shared) {
-            Some(target) => {
-                let sender = (Some(from.connection), from.client);
-                self.deliver_privately(target, sender, data);
-                Answer::Sent
-            }
-            None if self.keep_mail(to, from.client, data) => Answer::Sent,
+        let sender = (Some(from.connection), from.client);
+        let published = match self.find_client(to).filter(shared) {
+            Some(target) => Some(self.deliver_privately(target, sender, (data, terms))),
+            None => self.keep_mail(to, from.client, (data, terms)),
+        };
+        match published {
+            Some(published) => Answer::Published(published),
             None => target_not_found().into(),
         }
     }

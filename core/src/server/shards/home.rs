@@ -8,10 +8,10 @@ use crate::cluster::message::{Answer, Request, Said, Who};
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
-use crate::message::{LeaveReason, Since};
+use crate::message::{LeaveReason, Since, Terms};
 
 /// How often a message to one client is passed on: its session may move meanwhile.
-const MOST_HOPS: u8 = 4;
+const MOST_HOPS: u8 = 32;
 
 impl Server {
     /// Carries out a request of another shard.
@@ -92,20 +92,45 @@ impl Server {
                 let answer = match number.map(|number| self.find_history(number, &wanted)) {
                     None => no_such_room().into(),
                     Some(None) => no_history().into(),
-                    Some(Some(found)) => Answer::History { room, found },
+                    Some(Some(found)) => Answer::History {
+                        room,
+                        found: Box::new(found),
+                    },
                 };
                 self.reply_over(to, ticket, answer);
+            }
+            Request::Publish {
+                from,
+                ticket,
+                room,
+                data,
+                terms,
+            } => {
+                let number = self.rooms.find(&room).filter(|&room| self.is_home(room));
+                let answer = match number {
+                    // Everyone has left since, or this shard has just begun anew.
+                    None => no_such_room().into(),
+                    Some(room) => {
+                        let said = (data.payload(), &*terms);
+                        let except = Some(from.connection);
+                        Answer::Published(self.publish(room, except, from.client, said))
+                    }
+                };
+                self.reply_over(from.connection, ticket, answer);
             }
             Request::Private {
                 from,
                 ticket,
                 to,
                 data,
+                terms,
                 rooms,
                 hops,
             } => {
+                let nothing = Terms::default();
+                let said = (data.payload(), terms.as_deref().unwrap_or(&nothing));
                 let passed_on = match self.moved_to(&to) {
-                    None => match self.pass_on(from, &to, data.payload(), rooms.as_deref()) {
+                    None => match self.pass_on(from, &to, said, rooms.as_deref()) {
                         // It was here, and has just gone: who decides about its session has heard so before this.
                         Answer::Refused { .. } if hops < MOST_HOPS => {
                             self.decides_elsewhere(&to).ok_or_else(target_not_found)
@@ -122,6 +147,7 @@ impl Server {
                             ticket,
                             to,
                             data,
+                            terms,
                             rooms,
                             hops: hops.saturating_add(1),
                         };
@@ -217,7 +243,9 @@ impl Server {
             members: self.list_members(room, who.client),
             total: self.room_len(room),
             history: self.position_of(room),
-            said: since.and_then(|since| self.said_since(room, &since)),
+            said: since
+                .and_then(|since| self.said_since(room, &since))
+                .map(Box::new),
             room: name,
         }
     }

@@ -9,7 +9,7 @@ use roomwire_core::dialect::binary::{
     Frames, HEADER_BYTES, decode_message, encode_request, name_of, split_batch,
 };
 use roomwire_core::dialect::json;
-use roomwire_core::{Asked, ClientMessage, Data, ErrorCode, Request, ServerMessage};
+use roomwire_core::{Asked, ClientMessage, Data, ErrorCode, Request, ServerMessage, Terms};
 
 use super::json::{Facts, Refusal};
 
@@ -25,7 +25,8 @@ pub(super) fn join(room: &str, number: u32) -> Option<Vec<u8>> {
 /// A request to say bytes in a room.
 pub(super) fn say(room: &str, bytes: &[u8], number: u32) -> Option<Vec<u8>> {
     let (room, data) = (room.into(), Data::Bytes(bytes.into()));
-    frame(ClientMessage::RoomMessage { room, data }, number)
+    let terms = Terms::default();
+    frame(ClientMessage::RoomMessage { room, data, terms }, number)
 }
 
 /// A request that does nothing but have an outcome, after those of all before it.

@@ -1,6 +1,6 @@
 //! Sessions: clients that come back as who they were.
 
-use roomwire_core::config::Sessions;
+use roomwire_core::config::{RoomRule, Sessions};
 
 use super::{list, with};
 use crate::stage::Play;
@@ -11,6 +11,14 @@ list! {
         config.sessions = Sessions { away_ms: 200, ..long() };
     }),
     a_session_has_one_connection: || with(|config| config.sessions = long()),
+    what_is_sent_again_is_told_once: || with(|config| {
+        config.sessions = long();
+        config.rooms = vec![RoomRule {
+            history_messages: 9,
+            history_ms: super::LONG_MS,
+            ..RoomRule::default()
+        }];
+    }),
 }
 
 /// Nobody is late.
@@ -58,6 +66,49 @@ fn nobody_sees_a_client_come_back(play: &mut Play<'_>) {
     let late = play.connect("late");
     play.say(late, RESUME);
     play.hears(late, r#"{"type":"error","id":1,"code":"stale_session""#);
+}
+
+fn what_is_sent_again_is_told_once(play: &mut Play<'_>) {
+    let (ada, bob) = (play.connect("ada"), play.connect("bob"));
+    play.say(bob, r#"{"type":"resume"}"#);
+    play.hears(bob, "session");
+    play.join(ada, "tea");
+    play.join(bob, "tea");
+    play.hears(ada, "member_joined");
+    let message = r#"{"type":"room_message","room":"tea","data":1,"messageId":"m","key":"k","ttlMs":600000,"id":2}"#;
+    play.say(bob, message);
+    play.hears(bob, r#"{"type":"ack","id":2,"offset":1}"#);
+    play.hears(ada, r#""data":1"#);
+    play.say(
+        ada,
+        r#"{"type":"private_message","to":"<bob>","data":2,"messageId":"m","id":3}"#,
+    );
+    play.hears(ada, r#"{"type":"ack","id":3}"#);
+    play.hears(bob, r#""data":2"#);
+    play.reset(bob);
+    let bert = play.connect("bert");
+    play.say(bert, RESUME);
+    play.hears(bert, r#""resumed":true"#);
+    play.hears(bert, r#""data":2"#);
+    play.join(bert, "tea");
+    play.say(bert, message);
+    play.hears(bert, r#"{"type":"ack","id":2,"offset":1,"duplicate":true}"#);
+    play.say(
+        ada,
+        r#"{"type":"private_message","to":"<bob>","data":2,"messageId":"m","id":3}"#,
+    );
+    play.hears(ada, r#"{"type":"ack","id":3,"duplicate":true}"#);
+    play.say(bert, r#"{"type":"ack","offset":1,"id":4}"#);
+    play.hears(bert, r#"{"type":"ack","id":4}"#);
+    play.say(
+        bert,
+        r#"{"type":"room_message","room":"tea","data":3,"key":"k","id":5}"#,
+    );
+    play.hears(bert, r#"{"type":"ack","id":5,"offset":2}"#);
+    play.hears(ada, r#""data":3"#);
+    play.say(ada, r#"{"type":"history","room":"tea","after":0,"id":6}"#);
+    play.hears(ada, r#""leftOut":[{"from":1,"to":1}]"#);
+    play.hears_nothing(bert);
 }
 
 fn who_does_not_come_back_has_left(play: &mut Play<'_>) {

@@ -9,8 +9,8 @@ use super::super::{NOT_TOLD, PROTOCOL, registry};
 use crate::dialect::Refusal;
 use crate::error::ErrorCode;
 use crate::message::{
-    ClientClock, Epoch, FileNotice, Gap, LeaveReason, PastMessage, Position, ServerMessage,
-    Session, Welcome,
+    ClientClock, Epoch, FileNotice, Gap, LeaveReason, PastMessage, Position, Published,
+    ServerMessage, Session, Welcome,
 };
 
 /// What a server has said.
@@ -75,6 +75,7 @@ const fn answers(kind: u8) -> bool {
         registry::PONG
             | registry::SESSION
             | registry::ACK
+            | registry::ACK_OFFSET
             | registry::ERROR
             | registry::METADATA_UPDATED
             | registry::JOINED_ROOM
@@ -96,7 +97,8 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
             client_timestamp: Some(ClientClock::Millis(payload.u64()?)),
         },
         registry::SESSION => {
-            let flags = payload.flags(bits::SESSION_RESUMED | bits::SESSION_GAP)?;
+            let known = bits::SESSION_RESUMED | bits::SESSION_GAP | bits::SESSION_LEFT_OUT;
+            let flags = payload.flags(known)?;
             ServerMessage::Session(Session {
                 client: payload.client()?,
                 secret: payload.secret()?,
@@ -110,9 +112,19 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
                         to: payload.u64()?,
                     })
                 })?,
+                left_out: flags
+                    .if_set(bits::SESSION_LEFT_OUT, || payload.gaps())?
+                    .unwrap_or_default(),
             })
         }
-        registry::ACK => ServerMessage::Ack,
+        registry::ACK => ServerMessage::Ack(Published::default()),
+        registry::ACK_OFFSET => {
+            let flags = payload.flags(bits::ACK_OFFSET | bits::ACK_DUPLICATE)?;
+            ServerMessage::Ack(Published {
+                offset: flags.if_set(bits::ACK_OFFSET, || payload.u64())?,
+                duplicate: flags.has(bits::ACK_DUPLICATE),
+            })
+        }
         registry::ERROR => {
             let retry_after_ms = told(payload.u32()?);
             ServerMessage::Error {
@@ -320,14 +332,17 @@ fn position(payload: &mut Reader<'_>) -> Result<Position, Refusal> {
 
 fn history<'a>(payload: &mut Reader<'a>) -> Result<ServerMessage<'a>, Refusal> {
     let (room, position) = (payload.text()?, position(payload)?);
-    let flags = payload.flags(bits::HISTORY_MORE | bits::HISTORY_RESET | bits::HISTORY_GAP)?;
+    let known = bits::HISTORY_MORE | bits::HISTORY_RESET;
+    let flags = payload.flags(known | bits::HISTORY_GAP | bits::HISTORY_LEFT_OUT)?;
     let gap = flags.if_set(bits::HISTORY_GAP, || {
         let (from, to) = (payload.u64()?, payload.u64()?);
         Ok(Gap { from, to })
     })?;
+    let left_out = flags.if_set(bits::HISTORY_LEFT_OUT, || payload.gaps())?;
     Ok(ServerMessage::History {
         room,
         position,
+        left_out: left_out.unwrap_or_default().into(),
         messages: past(room, payload.rest())?.into(),
         more: flags.has(bits::HISTORY_MORE),
         gap,

@@ -13,8 +13,8 @@ use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
     Asked, ClientClock, ClientMessage, Data, Destination, Epoch, FileNotice, FileRequest, Former,
-    Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Request, ServerMessage,
-    SessionSecret, Since, TransferId, Welcome,
+    Gap, LeaveReason, Messages, Named, PastMessage, Payload, Position, Published, Request,
+    ServerMessage, SessionSecret, Since, Terms, TransferId, Welcome,
 };
 
 /// What messages are made of.
@@ -108,10 +108,18 @@ impl Parts {
             ClientMessage::RoomMessage {
                 room: self.room(),
                 data: self.data(),
+                terms: self.terms(),
             },
             ClientMessage::PrivateMessage {
                 to: Some(self.clients[0]),
                 data: self.data(),
+                terms: Terms {
+                    key: None,
+                    ..self.terms()
+                },
+            },
+            ClientMessage::Ack {
+                offset: self.longs[0],
             },
             ClientMessage::SetMetadata {
                 metadata: &self.object,
@@ -205,6 +213,22 @@ impl Parts {
         }
     }
 
+    /// Each of them is there or not.
+    fn terms(&self) -> Terms<'_> {
+        let name = |text: &str| Cow::Owned(format!("{text}."));
+        Terms {
+            message_id: self.flags[0].then(|| name(&self.texts[0])),
+            ttl_ms: self.flags[1].then_some(self.shorts[0].max(1)),
+            key: self.flags[2].then(|| name(&self.texts[1])),
+        }
+    }
+
+    fn gaps(&self) -> Vec<Gap> {
+        let count = usize::from(self.choice % 4);
+        let [from, to, ..] = self.longs;
+        vec![Gap { from, to }; count]
+    }
+
     fn past(&self) -> Vec<PastMessage<'_>> {
         let each = self.clients.iter().zip(self.longs);
         let each = each.map(|(&from, offset)| PastMessage {
@@ -262,6 +286,7 @@ impl Parts {
                     to: self.longs[0],
                 }),
                 reset: self.flags[2],
+                left_out: self.gaps().into(),
             },
             ServerMessage::Session(crate::message::Session {
                 client: self.clients[0],
@@ -274,6 +299,7 @@ impl Parts {
                     from: self.longs[1],
                     to: self.longs[0],
                 }),
+                left_out: self.gaps(),
             }),
             ServerMessage::Resumed {
                 room,
@@ -324,7 +350,11 @@ impl Parts {
             },
             ServerMessage::UserTyping { room, client },
             ServerMessage::UserStoppedTyping { room, client },
-            ServerMessage::Ack,
+            ServerMessage::Ack(Published::default()),
+            ServerMessage::Ack(Published {
+                offset: self.flags[0].then_some(self.longs[0]),
+                duplicate: self.flags[1],
+            }),
             ServerMessage::Error {
                 code,
                 message: &self.texts[1],
@@ -480,7 +510,7 @@ proptest! {
             prop_assert_eq!(told.as_ref().map(|told| &told.message), Ok(&message));
             let told = told.unwrap();
             prop_assert!(told.number.is_none() || told.number == parts.number);
-            if matches!(message, ServerMessage::Ack | ServerMessage::Error { .. }) {
+            if matches!(message, ServerMessage::Ack(_) | ServerMessage::Error { .. }) {
                 prop_assert_eq!((told.number, told.timestamp), (parts.number, now_ms));
             }
             if let ServerMessage::RoomMessage { timestamp, .. } = message {
@@ -566,6 +596,7 @@ fn what_only_json_can_say_is_refused_and_leaves_nothing() {
             ClientMessage::PrivateMessage {
                 to: None,
                 data: data(),
+                terms: Terms::default(),
             },
             "client id",
         ),

@@ -11,7 +11,7 @@ use super::super::registry;
 use crate::id::ClientId;
 use crate::message::{
     Asked, ClientClock, ClientMessage, Data, Destination, FileRequest, Messages, Named, Request,
-    TransferId,
+    Terms, TransferId,
 };
 
 /// Why a request has no frame.
@@ -80,8 +80,13 @@ fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
         ClientMessage::Join { .. } => registry::JOIN_AGAIN,
         ClientMessage::Leave { .. } => registry::LEAVE,
         ClientMessage::Broadcast { .. } => registry::BROADCAST,
-        ClientMessage::RoomMessage { .. } => registry::ROOM_MESSAGE,
-        ClientMessage::PrivateMessage { .. } => registry::PRIVATE_MESSAGE,
+        ClientMessage::RoomMessage { terms, .. } if terms.is_empty() => registry::ROOM_MESSAGE,
+        ClientMessage::RoomMessage { .. } => registry::PUBLISH,
+        ClientMessage::PrivateMessage { terms, .. } if terms.is_empty() => {
+            registry::PRIVATE_MESSAGE
+        }
+        ClientMessage::PrivateMessage { .. } => registry::PUBLISH_PRIVATELY,
+        ClientMessage::Ack { .. } => registry::ACK_OFFSET,
         ClientMessage::SetMetadata { .. } => registry::SET_METADATA,
         ClientMessage::Hello { .. } => registry::HELLO,
         ClientMessage::Resume { .. } => registry::RESUME,
@@ -100,6 +105,27 @@ fn kind(message: &ClientMessage<'_>) -> Result<u8, EncodeError> {
         },
         ClientMessage::Application { .. } => registry::APPLICATION,
     })
+}
+
+/// Which terms a message has, if it has any: otherwise its type says so.
+fn put_flags(out: &mut Vec<u8>, terms: &Terms<'_>) {
+    if !terms.is_empty() {
+        out.push(
+            flag(bits::TERMS_MESSAGE_ID, terms.message_id.is_some())
+                | flag(bits::TERMS_TTL, terms.ttl_ms.is_some())
+                | flag(bits::TERMS_KEY, terms.key.is_some()),
+        );
+    }
+}
+
+fn put_terms(out: &mut Vec<u8>, terms: &Terms<'_>) -> Result<(), EncodeError> {
+    if let Some(id) = &terms.message_id {
+        text(out, id)?;
+    }
+    if let Some(ttl_ms) = terms.ttl_ms {
+        put_u32(out, ttl_ms);
+    }
+    terms.key.as_deref().map_or(Ok(()), |key| text(out, key))
 }
 
 fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -124,16 +150,21 @@ fn payload(message: &ClientMessage<'_>, out: &mut Vec<u8>) -> Result<(), EncodeE
             out.push(kind_of(data));
             put_data(out, data.payload());
         }
-        ClientMessage::RoomMessage { room, data } => {
+        ClientMessage::RoomMessage { room, data, terms } => {
+            put_flags(out, terms);
             out.push(kind_of(data));
             text(out, room)?;
+            put_terms(out, terms)?;
             put_data(out, data.payload());
         }
-        ClientMessage::PrivateMessage { to, data } => {
+        ClientMessage::PrivateMessage { to, data, terms } => {
+            put_flags(out, terms);
             out.push(kind_of(data));
             client(out, *to)?;
+            put_terms(out, terms)?;
             put_data(out, data.payload());
         }
+        ClientMessage::Ack { offset } => put_u64(out, *offset),
         ClientMessage::SetMetadata { metadata } => put_str(out, metadata),
         ClientMessage::Hello { user, batch } => {
             out.push(

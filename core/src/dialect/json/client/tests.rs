@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::*;
 use crate::dialect::json::{JsonLimits, any_value, decode, encode};
 use crate::message::{
-    Asked, ClientMessage, Data, PastMessage, Payload, ServerMessage, Since, Welcome,
+    Asked, ClientMessage, Data, PastMessage, Payload, Published, ServerMessage, Since, Terms,
+    Welcome,
 };
 
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
@@ -151,6 +152,7 @@ fn what_a_server_writes_about_logs_is_read() {
             more: true,
             gap,
             reset: true,
+            left_out: Cow::Borrowed(&[]),
         }),
         Told::History(Page {
             room: room(),
@@ -177,6 +179,7 @@ fn what_a_server_writes_about_logs_is_read() {
             more: false,
             gap: None,
             reset: false,
+            left_out: Cow::Borrowed(&[]),
         }),
         Told::History(Page {
             room: room(),
@@ -307,7 +310,7 @@ fn what_a_server_writes_about_the_connection_is_read() {
             }
         );
     }
-    assert_eq!(read(&ServerMessage::Ack), Told::Ack);
+    assert_eq!(read(&ServerMessage::Ack(Published::default())), Told::Ack);
     let pong = ServerMessage::Pong {
         timestamp: 4,
         client_timestamp: None,
@@ -426,6 +429,7 @@ fn requests_are_what_a_server_reads() {
     let message = ClientMessage::RoomMessage {
         room: room.clone(),
         data: Data::Json("[1.0]"),
+        terms: Terms::default(),
     };
     assert_eq!(request(&text), (Asked::Json(None), message.clone()));
     let with = with_id(&text, "rw1").expect("an object");
@@ -434,6 +438,7 @@ fn requests_are_what_a_server_reads() {
     let message = ClientMessage::RoomMessage {
         room,
         data: Data::Bytes(Cow::Borrowed(b"\xff")),
+        terms: Terms::default(),
     };
     assert_eq!(request(&text), (Asked::Json(None), message));
     assert_eq!(room_message("tea", "1,\"x\":2"), None);

@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// Up to which offset a client has what was sent to it alone.
+    pub(super) fn acknowledged(&self) -> Result<u64, Refusal> {
+        whole(self.file.offset, "`offset` must be a whole number")
+    }
+
     /// `None` for a type that is none of these.
     pub(super) fn file_request(&self, kind: &str) -> Result<Option<FileRequest<'a>>, Refusal> {
         let file = &self.file;

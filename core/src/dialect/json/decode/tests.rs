@@ -136,13 +136,48 @@ fn every_message_is_read() {
             M::RoomMessage {
                 room: lobby(),
                 data: Data::Json("{}"),
+                terms: Terms::default(),
             },
         ),
+        (
+            r#"{"type":"room_message","room":"lobby","data":1,"messageId":"m\u0031","ttlMs":99999999999,"key":"k"}"#,
+            M::RoomMessage {
+                room: lobby(),
+                data: Data::Json("1"),
+                terms: Terms {
+                    message_id: Some("m1".into()),
+                    ttl_ms: Some(u32::MAX),
+                    key: Some("k".into()),
+                },
+            },
+        ),
+        (
+            r#"{"type":"private_message","to":"x","data":1,"messageId":"m","ttlMs":1,"key":7}"#,
+            M::PrivateMessage {
+                to: None,
+                data: Data::Json("1"),
+                terms: Terms {
+                    message_id: Some("m".into()),
+                    ttl_ms: Some(1),
+                    key: None,
+                },
+            },
+        ),
+        (
+            r#"{"type":"room_message","room":"lobby","data":1,"messageId":null,"ttlMs":null,"key":null}"#,
+            M::RoomMessage {
+                room: lobby(),
+                data: Data::Json("1"),
+                terms: Terms::default(),
+            },
+        ),
+        (r#"{"type":"ack","offset":7}"#, M::Ack { offset: 7 }),
         (
             r#"{"type":"private_message","to":"client_x","data":[1, 2]}"#,
             M::PrivateMessage {
                 to: None,
                 data: Data::Json("[1, 2]"),
+                terms: Terms::default(),
             },
         ),
         (
@@ -152,6 +187,7 @@ fn every_message_is_read() {
                     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
                 ])),
                 data: Data::Json(r#""AA==""#),
+                terms: Terms::default(),
             },
         ),
         (

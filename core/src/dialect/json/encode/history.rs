@@ -12,6 +12,7 @@ pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&
         more,
         gap,
         reset,
+        ref left_out,
     } = *message
     else {
         return;
@@ -37,6 +38,7 @@ pub(super) fn write(out: &mut Vec<u8>, message: &ServerMessage<'_>, id: Option<&
     if reset {
         flag(out, r#","reset":"#, true);
     }
+    self::left_out(out, left_out);
 }
 
 /// What is not kept.
@@ -44,6 +46,20 @@ pub(super) fn gap(out: &mut Vec<u8>, gap: Gap) {
     number(out, r#","gap":{"from":"#, gap.from);
     number(out, r#","to":"#, gap.to);
     out.push(b'}');
+}
+
+/// What is not told as its senders wanted it so.
+pub(super) fn left_out(out: &mut Vec<u8>, ranges: &[Gap]) {
+    let mut begin = r#","leftOut":[{"from":"#;
+    for range in ranges {
+        number(out, begin, range.from);
+        number(out, r#","to":"#, range.to);
+        out.push(b'}');
+        begin = r#",{"from":"#;
+    }
+    if !ranges.is_empty() {
+        out.push(b']');
+    }
 }
 
 /// A room and where its log stands.

@@ -9,7 +9,8 @@ use super::encode;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{
-    ClientClock, Epoch, Gap, LeaveReason, PastMessage, Payload, Position, ServerMessage, Welcome,
+    ClientClock, Epoch, Gap, LeaveReason, PastMessage, Payload, Position, Published, ServerMessage,
+    Welcome,
 };
 
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
@@ -123,7 +124,17 @@ fn replies() {
         &ServerMessage::LeftRoom { room: "lobby" },
         r#"{"type":"left_room","room":"lobby"}"#,
     );
-    golden(&ServerMessage::Ack, r#"{"type":"ack"}"#);
+    golden(
+        &ServerMessage::Ack(Published::default()),
+        r#"{"type":"ack"}"#,
+    );
+    let published = |offset, duplicate| ServerMessage::Ack(Published { offset, duplicate });
+    golden(&published(None, false), r#"{"type":"ack"}"#);
+    golden(&published(Some(3), false), r#"{"type":"ack","offset":3}"#);
+    golden(
+        &published(Some(3), true),
+        r#"{"type":"ack","offset":3,"duplicate":true}"#,
+    );
 }
 
 // covers A2-04 A2-05 A0-13
@@ -407,6 +418,7 @@ fn what_is_kept_has_its_place() {
             more: false,
             gap: None,
             reset: false,
+            left_out: [][..].into(),
         },
         r#"{"type":"history","room":"r","epoch":"00000000000000ab","last":9,"messages":[],"more":false}"#,
     );
@@ -418,12 +430,14 @@ fn what_is_kept_has_its_place() {
             more: true,
             gap: Some(Gap { from: 5, to: 7 }),
             reset: true,
+            left_out: [Gap { from: 1, to: 1 }, Gap { from: 3, to: 4 }][..].into(),
         },
         concat!(
             r#"{"type":"history","room":"r","epoch":"00000000000000ab","last":9,"messages":["#,
             r#"{"offset":8,"from":"$A","data":{},"timestamp":5},"#,
             r#"{"offset":9,"from":"$A","data":"dGVh","encoding":"base64","timestamp":5}],"#,
-            r#""more":true,"gap":{"from":5,"to":7},"reset":true}"#,
+            r#""more":true,"gap":{"from":5,"to":7},"reset":true,"#,
+            r#""leftOut":[{"from":1,"to":1},{"from":3,"to":4}]}"#,
         ),
     );
 }

@@ -48,8 +48,12 @@ fn frame_shape(frame: &[u8], in_batch: bool) -> String {
 fn message_shape(message: &ClientMessage<'_>) -> String {
     match message {
         ClientMessage::Broadcast { data } => format!("broadcast {}", data_shape(data)),
-        ClientMessage::RoomMessage { room, data } => format!("{room} {}", data_shape(data)),
-        ClientMessage::PrivateMessage { to, data } => format!("{to:?} {}", data_shape(data)),
+        ClientMessage::RoomMessage { room, data, terms } => {
+            format!("{room} {terms:?} {}", data_shape(data))
+        }
+        ClientMessage::PrivateMessage { to, data, terms } => {
+            format!("{to:?} {terms:?} {}", data_shape(data))
+        }
         ClientMessage::SetMetadata { metadata } => {
             let mut merged = Metadata::default();
             let outcome = merged.merge(metadata, &(&limits()).into());

@@ -225,7 +225,7 @@ impl Party for Sender {
                     }
                 }
             }
-            (ServerMessage::Ack, Some((name, said))) => {
+            (ServerMessage::Ack(_), Some((name, said))) => {
                 if let Some(sending) = self.sending(&name) {
                     sending.done(said);
                 }

@@ -1,5 +1,5 @@
 use roomwire_core::dialect::binary::{encode, encode_batch};
-use roomwire_core::{ClientId, Payload};
+use roomwire_core::{ClientId, Payload, Published};
 
 use super::*;
 
@@ -28,7 +28,11 @@ fn outcomes_are_found_by_their_numbers() {
         retry_after_ms: Some(9),
     };
     let mut batch = Vec::new();
-    let both = [told(&ServerMessage::Ack, 7), told(&error, 8)].concat();
+    let both = [
+        told(&ServerMessage::Ack(Published::default()), 7),
+        told(&error, 8),
+    ]
+    .concat();
     encode_batch(&both, 9, &mut batch);
     let refusal = Refusal {
         code: "rate_limited".to_owned(),
@@ -52,7 +56,7 @@ fn outcomes_are_found_by_their_numbers() {
     };
     assert_eq!(read(&said()), Ok(vec![quiet]));
     assert!(read(b"no frame").is_err());
-    let mut unknown = told(&ServerMessage::Ack, 7);
+    let mut unknown = told(&ServerMessage::Ack(Published::default()), 7);
     unknown[0] = 0x1f;
     assert_eq!(read(&unknown), Ok(Vec::new()));
 }
@@ -64,7 +68,7 @@ fn frames_are_shown_as_json() {
         r#"{{"type":"room_message","room":"tea","from":"{client}","data":"aGk=","encoding":"base64","timestamp":9}}"#
     );
     assert_eq!(readable(&said()), Some(message));
-    let ack = told(&ServerMessage::Ack, 7);
+    let ack = told(&ServerMessage::Ack(Published::default()), 7);
     assert_eq!(readable(&ack).as_deref(), Some(r#"{"type":"ack","id":7}"#));
     let mut batch = Vec::new();
     encode_batch(&[ack.as_slice(), &ack].concat(), 9, &mut batch);

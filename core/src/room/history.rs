@@ -184,7 +184,9 @@ impl History {
         past.offset = self.last;
         if let Some(key) = &past.key {
             let former = self.keyed.insert(Arc::clone(key), self.last);
-            former.map(|offset| self.take_out(offset));
+            if let Some(offset) = former {
+                self.take_out(offset);
+            }
         }
         self.bytes += past.bytes();
         self.messages.push_back(past);

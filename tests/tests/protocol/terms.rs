@@ -325,7 +325,9 @@ fn what_is_acknowledged_is_not_told_again() {
         let peer = world.connect();
         let mut resume =
             json!({"type": "resume", "clientId": id, "sessionSecret": mine["sessionSecret"]});
-        after.map(|after| resume["after"] = after.into());
+        if let Some(after) = after {
+            resume["after"] = after.into();
+        }
         let answer = world.request(peer, &resume);
         assert_eq!(
             (answer["resumed"].as_bool(), answer.get("gap")),

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use crate::ConfigError;
 use crate::client::ClientConfig;
+use crate::message::Former;
 
 /// How to connect, and to come back. Plain data; [`Session::new`](super::Session::new) checks it. Times are in
 /// milliseconds, sizes in bytes, limits are inclusive maxima.
@@ -19,6 +20,11 @@ pub struct SessionConfig {
     /// JSON is spoken; [`max_unsent_bytes`](ClientConfig::max_unsent_bytes) is 1 MiB, and what is sent while as much
     /// waits for the socket is queued.
     pub connection: ClientConfig,
+    /// The server is asked for a session, which keeps the client's id, its metadata and what is sent to it alone over lost
+    /// connections; a server that knows of none is asked in vain. Default `true`.
+    pub resume: bool,
+    /// A session of an earlier run to take up: see [`Event::Session`](super::Event::Session). Default: none.
+    pub former: Option<Former>,
     /// The first wait before a reconnect. Each is twice as long as the one before. Default 1,000.
     pub reconnect_interval_ms: u64,
     /// The longest such wait. Default 30,000.
@@ -30,7 +36,8 @@ pub struct SessionConfig {
     pub full_jitter: bool,
     /// The longest that the server can have it wait, for a connection or to join a room. Default 86,400,000: a day.
     pub max_hint_ms: u64,
-    /// How long it may take until the server's `welcome` is there. Default 15,000.
+    /// How long it may take until the server's `welcome` is there, and then until it has said whether the session goes on.
+    /// Default 15,000.
     pub connect_timeout_ms: u64,
     /// How long after its `welcome` a connection is stable, and attempts are counted anew. Default 5,000.
     pub stable_after_ms: u64,
@@ -93,6 +100,8 @@ impl SessionConfig {
         connection.max_unsent_bytes = 1 << 20;
         Self {
             connection,
+            resume: true,
+            former: None,
             reconnect_interval_ms: 1_000,
             max_reconnect_delay_ms: 30_000,
             max_reconnect_attempts: Some(5),

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use crate::client::ResponseError;
 use crate::dialect::json::client::{Message, Said, room_message, room_message_of_bytes};
-use crate::message::{Gap, Position};
+use crate::error::ErrorCode;
+use crate::id::ClientId;
+use crate::message::{Gap, Position, Session};
 use crate::websocket::DecodeError;
 
 /// The program's own name for something that it asked for: told with what becomes of it. The session does not look at
@@ -147,6 +149,20 @@ pub enum Event {
     RoomMessage(RoomMessage),
     /// A message of the session's own, as a room has kept it: only told after a reconnect.
     OwnMessage(RoomMessage),
+    /// The client has a session: a new one, or (`resumed`) the one that it had. Told on each connection, before anything
+    /// else of the session. Whoever has its secret can be this client: it belongs into no log, and into
+    /// [`SessionConfig::former`](super::SessionConfig::former) of a later run.
+    Session(Session),
+    /// The client is not who it was: the server does not have its session any more. To others it has left, and what was
+    /// sent to it alone since is lost; its rooms are joined again as somebody else, and what they keep is told as ever.
+    NewIdentity {
+        /// Who it was. Who it is now, [`Session::client_id`](super::Session::client_id) says.
+        former: ClientId,
+        /// What the server answered; `None`: something that this version does not know.
+        refused: Option<ErrorCode>,
+    },
+    /// Messages to the client alone that it has missed, and that are not kept any more.
+    MailGap(Gap),
     /// Messages that were missed and are not kept any more.
     Gap {
         /// The room.

@@ -166,15 +166,25 @@ impl Session {
         self.stats.opened += 1;
         self.become_state(State::Resuming);
         self.tell(Event::Opened { protocol });
+        if self.config.resume {
+            self.ask_who_it_is(self.identity.wants());
+        }
     }
 
     /// The server has said its welcome.
     pub(super) fn welcomed(&mut self) {
         self.is_welcome = true;
-        self.connect_due = None;
-        // One that opens and breaks again and again has not got anywhere.
-        self.stable_due = Some(self.now + ms(self.config.stable_after_ms));
         self.heartbeat.rest(self.now);
+        self.arrive();
+    }
+
+    /// The connection is good if the server has said its welcome, and whether the session goes on.
+    pub(super) fn arrive(&mut self) {
+        if self.is_welcome && !self.identity.is_open() {
+            self.connect_due = None;
+            // One that opens and breaks again and again has not got anywhere.
+            self.stable_due = Some(self.now + ms(self.config.stable_after_ms));
+        }
     }
 
     /// The server closes: its frame is answered, and that is all that still goes there.
@@ -387,10 +397,12 @@ impl Session {
         (self.slots, self.joined_up_to) = (0, 0);
     }
 
+    /// What holds for one connection only.
     fn stop_timers(&mut self) {
         self.connect_due = None;
         self.stable_due = None;
         self.heartbeat.stop();
+        self.identity.leave_link();
         self.is_welcome = false;
     }
 
@@ -403,18 +415,16 @@ impl Session {
         if !is_due(self.deadline()) {
             return false;
         }
-        if is_due(self.stable_due) {
-            self.stable_due = None;
+        if self.stable_due.take_if(|due| *due <= now).is_some() {
             self.attempts = 0;
         }
         if is_due(self.connect_due) {
-            self.abandon(CloseCause::NoAnswer);
+            self.no_answer();
         }
         if is_due(self.heartbeat.due()) {
             self.beat();
         }
-        if is_due(self.linger_due) {
-            self.linger_due = None;
+        if self.linger_due.take_if(|due| *due <= now).is_some() {
             self.close_link(true);
         }
         while let Some(item) = self.queue.expire(now) {
@@ -423,10 +433,22 @@ impl Session {
         while let Some((room, pause)) = self.rooms.unpause(now) {
             self.ask_again(room, pause);
         }
+        if let Some(wants) = self.identity.unpause(now) {
+            self.ask_who_it_is(wants);
+        }
         if is_due(self.retry.map(|retry| retry.at)) {
             self.connect();
         }
         true
+    }
+
+    /// While nothing is read, silence proves nothing.
+    fn no_answer(&mut self) {
+        if self.link.as_ref().is_some_and(|link| !link.is_reading) {
+            self.connect_due = Some(self.now + ms(self.config.connect_timeout_ms));
+        } else {
+            self.abandon(CloseCause::NoAnswer);
+        }
     }
 
     fn beat(&mut self) {

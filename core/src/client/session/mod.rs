@@ -1,5 +1,5 @@
-//! A client that outlives its connections: it connects, comes back, joins its rooms again, asks for what it has missed
-//! and keeps what waits meanwhile.
+//! A client that outlives its connections: it connects, comes back as who it was, joins its rooms again, asks for what it
+//! has missed and keeps what waits meanwhile.
 //!
 //! A [`Session`] is a [`Machine`] like the server: the same drivers run it. There is one connection at a time; each has an
 //! id of its own, so that what a former one still does means nothing. It speaks JSON.
@@ -7,12 +7,16 @@
 //! ```text
 //!                 ┌─────────────────────── the wait is over ───────────────────────┐
 //!                 ▼                                                                │
-//!  new ──► Connecting ── the server took it ──► Resuming ── welcome, rooms ──► Open │
+//!  new ──► Connecting ── the server took it ──► Resuming ─ welcome, id, rooms ► Open │
 //!                 │                                │                            │  │
 //!                 └───────────── lost ─────────────┴──────────── lost ──────────┴► Waiting
 //!
 //!  any ── Command::Close, a final close code, too many attempts ──► Closed
 //! ```
+//!
+//! What a client is for others, its id, stays as it is as long as the server keeps the session: `resume` is said first on
+//! each connection, and nothing else before it is answered, where there is a session to take up. A server that keeps none,
+//! or has lost it, gives another id: [`Event::NewIdentity`].
 //!
 //! What is sent in any state but `Open` and `Closed` is queued. Every item that a program names has exactly one outcome:
 //! see [`Outcome`].
@@ -45,10 +49,12 @@ mod commands;
 mod config;
 mod event;
 mod heartbeat;
+mod identity;
 mod lifecycle;
 mod link;
 mod queue;
 mod receiving;
+mod resuming;
 mod rooms;
 mod sending;
 #[cfg(test)]
@@ -73,6 +79,7 @@ use crate::id::{ClientId, ConnectionId};
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Target, Turn, Unsent};
 use crate::time::{Instant, Now};
 use heartbeat::Heartbeat;
+use identity::Identity;
 use lifecycle::{Goodbye, Retry};
 use link::{Link, RESERVE_BYTES, Stage};
 use queue::Queue;
@@ -111,8 +118,8 @@ pub struct Session {
     is_welcome: bool,
     /// The largest message that it takes.
     max_message_bytes: usize,
-    /// The session's ids, the latest last.
-    own_ids: VecDeque<ClientId>,
+    /// Who it is.
+    identity: Identity,
 
     queue: Queue,
     /// Of the entry that was made last.
@@ -182,7 +189,7 @@ impl Session {
             heartbeat: Heartbeat::new(&config),
             is_welcome: false,
             max_message_bytes: usize::MAX,
-            own_ids: VecDeque::new(),
+            identity: Identity::of(config.former),
             queue: Queue::new(&config),
             last_order: 0,
             urgent_order: 0,
@@ -208,9 +215,9 @@ impl Session {
         self.state
     }
 
-    /// The session's id for others: of its connection, or of the last one. O(1).
+    /// The client's id for others: of its session, or else of its connection, or of the last one. O(1).
     pub fn client_id(&self) -> Option<ClientId> {
-        self.own_ids.back().copied()
+        self.identity.id()
     }
 
     /// What it has done. O(1).
@@ -352,6 +359,7 @@ impl Session {
             self.retry.as_ref().map(|retry| retry.at),
             self.queue.due(),
             self.rooms.due(),
+            self.identity.due(),
             self.batch_due(),
         ]
         .into_iter()

@@ -8,7 +8,7 @@ use super::sending::{Pending, id_text};
 use super::{Message, Page, Session, Told};
 use crate::client::{Event as WireEvent, ResponseError};
 use crate::dialect::json::client::split_batch;
-use crate::id::{ClientId, ConnectionId};
+use crate::id::ConnectionId;
 use crate::message::Position;
 use crate::websocket::DecodeError;
 
@@ -123,6 +123,9 @@ impl Session {
         if !matches!(message.told, Told::Pong { .. }) {
             self.heartbeat.heard();
         }
+        if let Some(wants) = id.and_then(|id| self.identity.answered(id)) {
+            return self.told_who_it_is(wants, message);
+        }
         let pending = id.and_then(|id| self.pending.remove(&id));
         match pending {
             None => self.heard_by_itself(message),
@@ -144,6 +147,7 @@ impl Session {
                 match &message.told {
                     Told::JoinedRoom { room, history, .. } => self.joined(room, *history, true),
                     Told::LeftRoom { room } => self.left(room),
+                    Told::Session(told) => self.has_session(told),
                     _ => {}
                 }
                 self.tell_answer(entry.item, message);
@@ -224,6 +228,11 @@ impl Session {
 
     fn heard_by_itself(&mut self, message: Message) {
         match message.told {
+            Told::Session(told) => return self.has_session(&told),
+            Told::PrivateMessage { offset, .. } => match self.identity.hear(offset) {
+                None => return,
+                Some(gap) => self.tell_mail_gap(gap),
+            },
             Told::RoomMessage { room, said, offset } => {
                 let known = self.rooms.by_name(&room);
                 if known.is_none_or(|known| known.is_new(offset)) {
@@ -258,7 +267,7 @@ impl Session {
                 max_message_bytes,
                 ..
             } => {
-                self.know(client);
+                self.identity.welcome(client);
                 let most = max_message_bytes.unwrap_or(u64::MAX);
                 self.max_message_bytes = usize::try_from(most).unwrap_or(usize::MAX);
                 self.welcomed();
@@ -274,14 +283,6 @@ impl Session {
             _ => {}
         }
         self.tell(Event::Message(message));
-    }
-
-    fn know(&mut self, client: ClientId) {
-        self.own_ids.retain(|id| *id != client);
-        if self.own_ids.len() >= MAX_OWN_IDS {
-            self.own_ids.pop_front();
-        }
-        self.own_ids.push_back(client);
     }
 
     fn is_resuming(&mut self, room: &str) -> bool {
@@ -342,7 +343,7 @@ impl Session {
             if !room.is_new(Some(kept.offset)) {
                 continue;
             }
-            let is_own = self.own_ids.contains(&kept.said.from);
+            let is_own = self.identity.is_own(&kept.said.from);
             let message = RoomMessage {
                 room: name.clone(),
                 said: kept.said,
@@ -366,6 +367,3 @@ fn own_id(raw: &str) -> Option<u64> {
     // Spelled as it spells them.
     (raw.trim_matches('"') == id_text(id)).then_some(id)
 }
-
-/// How many of its own former ids a session knows: those whose messages a room may still keep.
-const MAX_OWN_IDS: usize = 100;

@@ -61,10 +61,15 @@ impl Room {
         self.last = position.map(|it| it.last);
     }
 
-    /// Whether an offset has not been heard; from now on it has.
+    /// Whether an offset has not been heard; from now on it has. While what came before is asked for, what is behind a hole
+    /// is none: it is in the answer, in its turn.
     pub(super) fn is_new(&mut self, offset: Option<u64>) -> bool {
         let Some(offset) = offset else { return true };
-        let is_new = self.last.is_none_or(|last| offset > last);
+        let is_asked = self.asked.is_some() || self.pause.is_some();
+        let is_new = self.last.is_none_or(|last| {
+            let follows = offset.checked_sub(1) == Some(last);
+            offset > last && (follows || !is_asked)
+        });
         if is_new {
             self.last = Some(offset);
         }

@@ -92,7 +92,7 @@ impl Session {
     /// Lets go what can go.
     pub(super) fn pump(&mut self) {
         self.is_stuck = false;
-        if self.state == State::Resuming {
+        if self.state == State::Resuming && !self.identity.is_open() {
             self.join_again();
         }
         self.flush();
@@ -363,4 +363,4 @@ pub(super) fn id_text(id: u64) -> String {
 }
 
 /// How soon a join is tried again for which the socket had no room.
-const FULL_MS: u64 = 100;
+pub(super) const FULL_MS: u64 = 100;

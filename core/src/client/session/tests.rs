@@ -7,7 +7,10 @@ mod closing;
 mod coming_back;
 mod life;
 mod messages;
+mod net;
 mod properties;
+mod resume_law;
+mod resuming;
 mod rooms;
 mod waiting;
 
@@ -27,9 +30,10 @@ const ME: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
 const ME_AGAIN: &str = "client_BBBBBBBBBBBBBBBBBBBBBBBB";
 const BOB: &str = "client_CCCCCCCCCCCCCCCCCCCCCCCC";
 
-/// All of the wait is waited, nothing is compressed.
+/// All of the wait is waited, nothing is compressed, and there is no session of the server's.
 fn config() -> SessionConfig {
     let mut config = SessionConfig::new("example.com");
+    config.resume = false;
     config.full_jitter = false;
     config.connection.deflate = None;
     config

@@ -12,10 +12,11 @@ mod tests;
 use super::object::Elements;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Gap, LeaveReason, Position};
+use crate::message::{Gap, LeaveReason, Position, Session};
 use fields::Fields;
 pub use writing::{
-    BATCH_BYTES, batch, is_object, join, leave, ping, room_message, room_message_of_bytes, with_id,
+    BATCH_BYTES, batch, is_object, join, leave, ping, resume, room_message, room_message_of_bytes,
+    with_id,
 };
 
 /// A message of the server: as it stands, and what it says.
@@ -135,6 +136,8 @@ pub enum Told {
         /// Its place in the room's log, if there is one.
         offset: Option<u64>,
     },
+    /// Who the client is from now on, and what it needs to be that again on another connection.
+    Session(Session),
     /// The first message on a connection.
     Welcome {
         /// The client's address for others, of this connection.

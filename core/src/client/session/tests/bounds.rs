@@ -73,14 +73,19 @@ fn so_are_those_who_wait_for_one_room() {
 #[test]
 fn its_own_former_ids_are_bounded() {
     let mut world = World::welcome_to(quiet());
+    let client = |number| ClientId::from_bytes(&[number; ClientId::BYTES]);
     for number in 0..150 {
-        let client = ClientId::from_bytes(&[number; ClientId::BYTES]);
+        let client = client(number);
         for _ in 0..2 {
             world.say(&format!(r#"{{"type":"welcome","clientId":"{client}"}}"#));
         }
         assert_eq!(world.session.client_id(), Some(client));
     }
-    assert_eq!(world.session.own_ids.len(), 100);
+    let identity = &world.session.identity;
+    let known: Vec<u8> = (0..150)
+        .filter(|it| identity.is_own(&client(*it)))
+        .collect();
+    assert_eq!(known, (50..150).collect::<Vec<_>>());
 }
 
 #[test]

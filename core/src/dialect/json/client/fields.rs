@@ -8,13 +8,14 @@ use super::super::object::{Elements, for_each_field, string};
 use super::{Kept, Page, Said, SaidData, Told};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Epoch, Gap, LeaveReason, Position};
+use crate::message::{Epoch, Gap, LeaveReason, Position, Session, SessionSecret};
 
 /// The top-level fields that are looked at, raw; of one that stands there twice, the last.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     kind: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    away: Option<&'a str>,
     client: Option<&'a str>,
     code: Option<&'a str>,
     complete: Option<&'a str>,
@@ -38,9 +39,11 @@ pub(super) struct Fields<'a> {
     resumed: Option<&'a str>,
     retry_after: Option<&'a str>,
     room: Option<&'a str>,
+    secret: Option<&'a str>,
     timestamp: Option<&'a str>,
     to: Option<&'a str>,
     total: Option<&'a str>,
+    window: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
@@ -64,6 +67,7 @@ impl<'a> Fields<'a> {
         Some(match key {
             "type" => &mut self.kind,
             "id" => &mut self.id,
+            "awayMs" => &mut self.away,
             "clientId" => &mut self.client,
             "code" => &mut self.code,
             "complete" => &mut self.complete,
@@ -87,9 +91,11 @@ impl<'a> Fields<'a> {
             "resumed" => &mut self.resumed,
             "retryAfterMs" => &mut self.retry_after,
             "room" => &mut self.room,
+            "sessionSecret" => &mut self.secret,
             "timestamp" => &mut self.timestamp,
             "to" => &mut self.to,
             "total" => &mut self.total,
+            "windowMs" => &mut self.window,
             _ => return None,
         })
     }
@@ -157,6 +163,7 @@ impl<'a> Fields<'a> {
                 said: self.said()?,
                 offset: number(self.offset),
             },
+            "session" => Told::Session(self.session()?),
             "welcome" => Told::Welcome {
                 client: client(self.client)?,
                 resumed: flag(self.resumed).unwrap_or(false),
@@ -165,6 +172,18 @@ impl<'a> Fields<'a> {
                     .and_then(|raw| number(Fields::read(raw).max_message_bytes)),
             },
             _ => return None,
+        })
+    }
+
+    fn session(&self) -> Option<Session> {
+        Some(Session {
+            client: client(self.client)?,
+            secret: SessionSecret::parse(&text(self.secret)?)?,
+            resumed: flag(self.resumed)?,
+            window_ms: number(self.window)?,
+            away_ms: number(self.away)?,
+            last: number(self.last)?,
+            gap: self.gap.and_then(|raw| Fields::read(raw).gap()),
         })
     }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::*;
 use crate::dialect::json::{JsonLimits, any_value, decode, encode};
 use crate::message::{
-    Asked, ClientMessage, Data, PastMessage, Payload, Published, ServerMessage, Since, Terms,
-    Welcome,
+    Asked, ClientMessage, Data, Epoch, Former, PastMessage, Payload, Published, ServerMessage,
+    SessionSecret, Since, Terms, Welcome,
 };
 
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
@@ -17,6 +17,8 @@ const POSITION: Position = Position {
     epoch: Epoch(0xaa),
     last: 9,
 };
+
+const SECRET: SessionSecret = SessionSecret([7; 16]);
 
 fn a() -> ClientId {
     ClientId::parse(A).expect("an id")
@@ -310,6 +312,22 @@ fn what_a_server_writes_about_the_connection_is_read() {
             }
         );
     }
+    for gap in [None, Some(Gap { from: 2, to: 8 })] {
+        let session = Session {
+            client: a(),
+            secret: SECRET,
+            resumed: gap.is_some(),
+            window_ms: 60_000,
+            away_ms: 10_000,
+            last: 9,
+            gap,
+            left_out: gap.into_iter().collect(),
+        };
+        assert_eq!(
+            read(&ServerMessage::Session(session.clone())),
+            Told::Session(session)
+        );
+    }
     assert_eq!(read(&ServerMessage::Ack(Published::default())), Told::Ack);
     let pong = ServerMessage::Pong {
         timestamp: 4,
@@ -425,6 +443,15 @@ fn requests_are_what_a_server_reads() {
     assert_eq!(request(&leave(ROOM, "rw1")), (asked, message));
     let message = ClientMessage::Ping { timestamp: None };
     assert_eq!(request(&ping("rw1")), (asked, message));
+    let former = |after| Former {
+        client: a(),
+        secret: SECRET,
+        after,
+    };
+    for former in [None, Some(former(None)), Some(former(Some(8)))] {
+        let message = ClientMessage::Resume { former };
+        assert_eq!(request(&resume(former.as_ref(), "rw1")), (asked, message));
+    }
     let text = room_message(ROOM, "[1.0]").expect("JSON");
     let message = ClientMessage::RoomMessage {
         room: room.clone(),

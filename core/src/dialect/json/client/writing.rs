@@ -4,7 +4,7 @@ use data_encoding::BASE64 as BASE64_CODEC;
 
 use super::super::decode::BASE64;
 use super::super::object::{for_each_field, is_json};
-use crate::message::Epoch;
+use crate::message::{Epoch, Former};
 
 /// The object `request` with the `id`, a string, instead of its own if it has one: the last one counts. `None` if it is
 /// no object. Linear in `request`.
@@ -33,6 +33,20 @@ pub fn join(room: &str, since: Option<(Option<Epoch>, u64)>, id: &str) -> String
 pub fn leave(room: &str, id: &str) -> String {
     let (room, id) = (quoted(room), quoted(id));
     format!(r#"{{"type":"leave","room":{room},"id":{id}}}"#)
+}
+
+/// A request for a session that can be taken up: a new one, or the one that there was.
+pub fn resume(former: Option<&Former>, id: &str) -> String {
+    let mut text = r#"{"type":"resume""#.to_owned();
+    if let Some(former) = former {
+        let (client, secret) = (former.client, former.secret.write());
+        text += &format!(r#","clientId":"{client}","sessionSecret":"{secret}""#);
+        if let Some(after) = former.after {
+            text += &format!(r#","after":{after}"#);
+        }
+    }
+    text += &format!(r#","id":{}}}"#, quoted(id));
+    text
 }
 
 /// A request for a sign of life.

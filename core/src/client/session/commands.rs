@@ -14,6 +14,10 @@ impl Session {
             Command::Join { item, room } => self.join(item, &room),
             Command::Leave { item, room } => self.leave(item, room),
             Command::Wake => self.wake(),
+            Command::Credentials {
+                attempt,
+                credentials,
+            } => self.has_credentials(attempt, credentials),
             Command::Close => self.close(),
         }
     }

@@ -25,6 +25,10 @@ pub struct SessionConfig {
     pub resume: bool,
     /// A session of an earlier run to take up: see [`Event::Session`](super::Event::Session). Default: none.
     pub former: Option<Former>,
+    /// Before each attempt the program is asked what to connect with
+    /// ([`Event::CredentialsWanted`](super::Event::CredentialsWanted)): how long it may take to say so. Without an answer the
+    /// attempt has failed. Default `None`: it is not asked, and all that is said is what `connection` has.
+    pub credentials_timeout_ms: Option<u64>,
     /// The first wait before a reconnect. Each is twice as long as the one before. Default 1,000.
     pub reconnect_interval_ms: u64,
     /// The longest such wait. Default 30,000.
@@ -102,6 +106,7 @@ impl SessionConfig {
             connection,
             resume: true,
             former: None,
+            credentials_timeout_ms: None,
             reconnect_interval_ms: 1_000,
             max_reconnect_delay_ms: 30_000,
             max_reconnect_attempts: Some(5),
@@ -156,6 +161,9 @@ impl SessionConfig {
             ("queue_age_ms", self.queue_age_ms, 0),
         ] {
             within(key, value, least..=MAX_MS)?;
+        }
+        if let Some(timeout) = self.credentials_timeout_ms {
+            within("credentials_timeout_ms", timeout, 1..=MAX_MS)?;
         }
         for (key, value) in [
             ("max_in_flight", self.max_in_flight),

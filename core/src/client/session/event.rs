@@ -1,5 +1,6 @@
 //! What a session is asked for, and what it tells.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::client::ResponseError;
@@ -40,9 +41,41 @@ pub enum Command {
     /// The network is back, or somebody is looking again: a reconnect that waits is tried at once, unless the server
     /// has said when, and a connection that seems to be there is asked for a sign of life.
     Wake,
+    /// What to connect with this time: the answer to [`Event::CredentialsWanted`]. Of another attempt than the one that
+    /// waits for it, it means nothing.
+    Credentials {
+        /// Which attempt.
+        attempt: u64,
+        /// What the request of its handshake says.
+        credentials: Credentials,
+    },
     /// Ends the session for good; a second time changes nothing. What waits is dropped, but for a batch that is being
     /// gathered, which goes first.
     Close,
+}
+
+/// What the handshake's request says of one attempt, beside what [`ClientConfig`](crate::client::ClientConfig) has for
+/// all. Shown without its secrets.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The path and the query, in place of the config's. Default: none.
+    pub target: Option<String>,
+    /// Further header fields; they replace those of the config that have the same name. Default: none.
+    pub headers: Vec<(String, String)>,
+    /// Further subprotocols to offer, behind those of the config. Default: none.
+    pub protocols: Vec<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("Credentials")
+            .field("target", &self.target.is_some())
+            .field("headers", &names)
+            .field("protocols", &self.protocols.len())
+            .finish()
+    }
 }
 
 /// Something to send.
@@ -122,6 +155,13 @@ pub enum Delivery {
 pub enum Event {
     /// The state has changed.
     State(State),
+    /// An attempt waits for [`Command::Credentials`]: only where
+    /// [`SessionConfig::credentials_timeout_ms`](super::SessionConfig::credentials_timeout_ms) says so, then of each. They
+    /// are used once, so that they can be as short-lived as they like.
+    CredentialsWanted {
+        /// Which attempt; they are counted from 1.
+        attempt: u64,
+    },
     /// A connection is there: the server has taken it.
     Opened {
         /// The subprotocol that it chose.
@@ -277,6 +317,11 @@ pub struct Closed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseCause {
+    /// What [`Command::Credentials`] brought cannot stand in a request.
+    BadCredentials {
+        /// What of it: `target`, `headers` or `protocols`.
+        key: String,
+    },
     /// The answer to the handshake was none.
     BadResponse(ResponseError),
     /// A close frame came.
@@ -285,8 +330,10 @@ pub enum CloseCause {
     ConnectFailed,
     /// It broke.
     Lost,
-    /// There was no welcome in time.
+    /// There was no welcome in time, or no word on whether the session goes on.
     NoAnswer,
+    /// There were no [`Command::Credentials`] in time.
+    NoCredentials,
     /// There was no sign of life.
     NoPong,
     /// The server refused, in HTTP.

@@ -14,7 +14,8 @@ use super::queue::{Waiter, Work};
 use super::rooms::Rooms;
 use super::sending::{Pending, Untaken};
 use super::{Delivery, Session};
-use crate::client::Client;
+use crate::ConfigError;
+use crate::client::{Client, ClientConfig};
 use crate::dialect::json::client::ping;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
@@ -139,23 +140,34 @@ impl Session {
 
     // ---- from the attempt to the end
 
-    /// Asks for a connection.
+    /// Begins an attempt.
     pub(super) fn connect(&mut self) {
         self.retry = None;
         // One that only says goodbye has had its time.
         self.close_link(true);
+        self.stats.attempts += 1;
+        self.become_state(State::Connecting);
+        match self.config.credentials_timeout_ms {
+            Some(timeout) => self.want_credentials(timeout),
+            None => self.connect_with(self.wire_config.clone()),
+        }
+    }
+
+    /// Asks for a connection.
+    pub(super) fn connect_with(&mut self, config: ClientConfig) {
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        // The config was checked when the session was made.
-        let Ok(wire) = Client::new(self.wire_config.clone(), seed) else {
-            return self.lost(Ending::lost(CloseCause::ConnectFailed));
+        let wire = match Client::new(config, seed) {
+            Ok(wire) => wire,
+            // What was not of the program's credentials was checked when the session was made.
+            Err(ConfigError { key, .. }) => {
+                return self.lost(Ending::lost(CloseCause::BadCredentials { key }));
+            }
         };
         let id = ConnectionId::new(ShardId(0), 0, self.generation);
         self.generation = self.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.link = Some(Link::new(id, wire));
-        self.stats.attempts += 1;
         self.connect_due = Some(self.now + ms(self.config.connect_timeout_ms));
-        self.become_state(State::Connecting);
     }
 
     /// The server has taken the connection.
@@ -272,6 +284,7 @@ impl Session {
         if self.state == State::Closed {
             return;
         }
+        let is_asking = self.credentials_due.is_some();
         // What is being gathered goes, as there still is a connection.
         self.urgent_order = self.last_order;
         self.flush();
@@ -295,6 +308,11 @@ impl Session {
             Some(_) => {
                 self.owes_closed = true;
                 self.close_link(true);
+            }
+            // An attempt that nobody has heard of yet.
+            None if is_asking => {
+                self.owes_closed = true;
+                self.said_goodbye(Ending::lost(CloseCause::Lost));
             }
             None => {}
         }
@@ -399,6 +417,7 @@ impl Session {
 
     /// What holds for one connection only.
     fn stop_timers(&mut self) {
+        self.credentials_due = None;
         self.connect_due = None;
         self.stable_due = None;
         self.heartbeat.stop();
@@ -417,6 +436,9 @@ impl Session {
         }
         if self.stable_due.take_if(|due| *due <= now).is_some() {
             self.attempts = 0;
+        }
+        if is_due(self.credentials_due) {
+            self.lost(Ending::lost(CloseCause::NoCredentials));
         }
         if is_due(self.connect_due) {
             self.no_answer();

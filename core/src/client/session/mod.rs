@@ -47,6 +47,7 @@
 mod backoff;
 mod commands;
 mod config;
+mod credentials;
 mod event;
 mod heartbeat;
 mod identity;
@@ -69,8 +70,8 @@ pub use crate::dialect::json::client::{Kept, Message, Page, Said, SaidData, Told
 pub use backoff::{is_final, is_final_status};
 pub use config::{Batching, SessionConfig};
 pub use event::{
-    CloseCause, Closed, Command, Content, Delivery, Dropped, EndCause, Event, Item, Outcome,
-    RoomMessage, Send, State,
+    CloseCause, Closed, Command, Content, Credentials, Delivery, Dropped, EndCause, Event, Item,
+    Outcome, RoomMessage, Send, State,
 };
 
 use crate::ConfigError;
@@ -109,6 +110,8 @@ pub struct Session {
     /// What the server said before it closes.
     goodbye: Option<Goodbye>,
     attempts: u32,
+    /// When the attempt that there is has waited for credentials for too long.
+    credentials_due: Option<Instant>,
     retry: Option<Retry>,
     connect_due: Option<Instant>,
     stable_due: Option<Instant>,
@@ -152,7 +155,7 @@ pub struct Session {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Connections that were asked for.
+    /// Attempts to connect.
     pub attempts: u64,
     /// Those that the server took.
     pub opened: u64,
@@ -182,6 +185,7 @@ impl Session {
             owes_closed: false,
             goodbye: None,
             attempts: 0,
+            credentials_due: None,
             retry: None,
             connect_due: None,
             stable_due: None,
@@ -352,6 +356,7 @@ impl Session {
     /// When something is to be done without an input.
     fn deadline(&self) -> Option<Instant> {
         [
+            self.credentials_due,
             self.connect_due,
             self.stable_due,
             self.linger_due,

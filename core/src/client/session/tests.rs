@@ -5,6 +5,7 @@ mod batching;
 mod bounds;
 mod closing;
 mod coming_back;
+mod credentials;
 mod life;
 mod messages;
 mod net;

@@ -158,3 +158,40 @@ fn who_does_not_read_gives_nobody_up() {
     world.pass(14_000);
     assert_eq!(world.session.state(), State::Open);
 }
+
+/// An answer that came while nothing was read is only read now: silence is counted from here.
+#[test]
+fn nor_does_who_has_only_begun_to_read_again() {
+    let mut config = config();
+    config.max_queued_events = 2;
+    let mut world = World::welcome_to(config);
+    world.pass(29_000);
+    let connection = world.connection.expect("a connection");
+    for _ in 0..2 {
+        let mut frame = Vec::new();
+        put_frame(&mut frame, OpCode::Data(Data::Text), b"{\"type\":\"x\"}");
+        let bytes = &mut frame;
+        let _ = world
+            .session
+            .handle(world.now, Input::Received { connection, bytes });
+    }
+    let wanted = false;
+    assert_eq!(
+        world.session.poll(),
+        Output::ReadInterest { connection, wanted }
+    );
+    // It pings, and nobody polls until the answer is all but due.
+    for ms in [1_000, 14_900] {
+        world.now.mono = world.now.mono + Duration::from_millis(ms);
+        let _ = world.session.handle(world.now, Input::Tick);
+    }
+    world.drain();
+    assert!(world.reading);
+    world.sent();
+    world.pass(100);
+    assert_eq!(world.session.state(), State::Open);
+    let id = world.only_id();
+    world.say(&pong(&id));
+    world.pass(29_999);
+    assert_eq!(world.session.state(), State::Open);
+}

@@ -7,8 +7,8 @@ use crate::message::Gap;
 use crate::{Config, Server};
 
 /// So much of what ada sends and gets arrives in one step.
-const STEP_BYTES: usize = 48;
-const STEPS: u64 = 70;
+const STEP_BYTES: usize = 23;
+const STEPS: u64 = 150;
 
 /// Everybody is there, ada with a session.
 fn all_there(net: &mut Net) -> ClientId {

@@ -613,3 +613,61 @@ fn a_leave_during_the_joins_goes_before_what_waits() {
     ));
     assert_eq!(world.session.state(), State::Resuming);
 }
+
+/// What was being asked for on a connection that is gone is not being asked for on the next one.
+#[test]
+fn a_join_of_yesterday_is_not_under_way() {
+    let mut config = quiet();
+    config.joins_at_once = 1;
+    let mut world = World::welcome_to(config);
+    let milk = |id: &str| {
+        format!(r#"{{"type":"joined_room","id":{id},"room":"milk","members":[],"total":1}}"#)
+    };
+    world.join(1, "milk");
+    let id = world.only_id();
+    world.say(&milk(&id));
+    world.join(2, "tea");
+    joined(&mut world, &at(EPOCH, 4));
+    world.come_back();
+    let id = world.only_id();
+    world.say(&milk(&id));
+    assert_eq!(world.sent_plain(), join_after(4, EPOCH));
+    // It is cut off, and the next connection is only at the other room when the server has it in this one.
+    world.come_back();
+    world.say(&format!(
+        r#"{{"type":"joined_room","room":"tea","members":[],"total":1{}}}"#,
+        at(EPOCH, 4)
+    ));
+    world.told();
+    world.say(&live(7));
+    assert_eq!(short(&mut world), ["7"]);
+}
+
+/// What comes live while the beginning of a log is asked for waits for its turn.
+#[test]
+fn what_is_behind_a_hole_is_in_the_answer() {
+    let mut world = in_tea();
+    world.say(&format!(
+        r#"{{"type":"reset","room":"tea","epoch":"{NEW}","last":2}}"#
+    ));
+    world.say(&live(3));
+    let join = world.only_id();
+    // So it is while the answer is waited for.
+    world.say(&patience(&join, 600));
+    world.say(&live(4));
+    world.pass(600);
+    let join = world.only_id();
+    world.say(&format!(
+        r#"{{"type":"joined_room","id":{join},"room":"tea","members":[],"total":2{}}}"#,
+        at(NEW, 4)
+    ));
+    world.say(&page(NEW, &[1, 2, 3, 4], ""));
+    world.say(&resumed(NEW, 4, true));
+    world.say(&live(6));
+    let reset = format!("reset {NEW} 2");
+    assert_eq!(
+        short(&mut world),
+        [&*reset, "1", "2", "3", "4", "resumed true", "6"],
+        "but not when nothing is asked for"
+    );
+}

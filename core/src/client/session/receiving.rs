@@ -321,6 +321,7 @@ impl Session {
             messages,
             gap,
             reset,
+            left_out: _,
         } = page;
         let mut told = Vec::new();
         let Some(room) = self.rooms.by_name(&name) else {
@@ -340,7 +341,7 @@ impl Session {
             told.push(Event::Gap { room, gap });
         }
         for kept in messages {
-            if !room.is_new(Some(kept.offset)) {
+            if !room.is_later(kept.offset) {
                 continue;
             }
             let is_own = self.identity.is_own(&kept.said.from);

@@ -85,7 +85,7 @@ impl Session {
             self.is_somebody_else(None);
         }
         self.identity.take(told);
-        self.tell(Event::Session(*told));
+        self.tell(Event::Session(told.clone()));
         self.tell_mail_gap(told.gap);
     }
 

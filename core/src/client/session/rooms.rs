@@ -61,6 +61,15 @@ impl Room {
         self.last = position.map(|it| it.last);
     }
 
+    /// Whether an offset of a page has not been heard; from now on it has. Holes are named, or left out on purpose.
+    pub(super) fn is_later(&mut self, offset: u64) -> bool {
+        let is_later = self.last.is_none_or(|last| offset > last);
+        if is_later {
+            self.last = Some(offset);
+        }
+        is_later
+    }
+
     /// Whether an offset has not been heard; from now on it has. While what came before is asked for, what is behind a hole
     /// is none: it is in the answer, in its turn.
     pub(super) fn is_new(&mut self, offset: Option<u64>) -> bool {

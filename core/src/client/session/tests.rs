@@ -367,7 +367,7 @@ fn word(outcome: &Outcome) -> String {
         Outcome::Answered(message) => match &message.told {
             Told::JoinedRoom { total, .. } => format!("joined, {total}"),
             Told::LeftRoom { .. } => "left".to_owned(),
-            Told::Ack => "ack".to_owned(),
+            Told::Ack(_) => "ack".to_owned(),
             _ => message.text.clone(),
         },
         Outcome::Refused(message) => match &message.told {

@@ -12,7 +12,7 @@ mod tests;
 use super::object::Elements;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Gap, LeaveReason, Position, Session};
+use crate::message::{Gap, LeaveReason, Position, Published, Session};
 use fields::Fields;
 pub use writing::{
     BATCH_BYTES, batch, is_object, join, leave, ping, resume, room_message, room_message_of_bytes,
@@ -35,7 +35,7 @@ pub struct Message {
 #[non_exhaustive]
 pub enum Told {
     /// The request was carried out.
-    Ack,
+    Ack(Published),
     /// Data for everyone.
     Broadcast(Said),
     /// The server is about to close the connection.
@@ -162,6 +162,8 @@ pub struct Page {
     pub gap: Option<Gap>,
     /// The offsets that were asked for are of another log: this is the beginning of the one that there is.
     pub reset: bool,
+    /// What its senders did not want told any more.
+    pub left_out: Vec<Gap>,
 }
 
 /// A message that was kept.

@@ -278,7 +278,7 @@ fn whose_session_goes_on_elsewhere_is_over() {
         .iter()
         .rev()
         .find_map(|event| match event {
-            Event::Session(told) => Some(*told),
+            Event::Session(told) => Some(told.clone()),
             _ => None,
         });
     let told = told.expect("a session");

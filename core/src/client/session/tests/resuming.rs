@@ -99,7 +99,7 @@ fn a_session_is_asked_for_first() {
     world.told();
     world.say(&session(&id_of(&sent[0]), (ME, SECRET), false, 0));
     let told = world.told();
-    let [Event::Session(session)] = told[..] else {
+    let [Event::Session(session)] = &told[..] else {
         panic!("{told:?}");
     };
     assert_eq!((session.client, session.resumed), (client(ME), false));

@@ -8,7 +8,7 @@ use super::super::object::{Elements, for_each_field, string};
 use super::{Kept, Page, Said, SaidData, Told};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Epoch, Gap, LeaveReason, Position, Session, SessionSecret};
+use crate::message::{Epoch, Gap, LeaveReason, Position, Published, Session, SessionSecret};
 
 /// The top-level fields that are looked at, raw; of one that stands there twice, the last.
 #[derive(Default)]
@@ -25,6 +25,8 @@ pub(super) struct Fields<'a> {
     epoch: Option<&'a str>,
     from: Option<&'a str>,
     gap: Option<&'a str>,
+    left_out: Option<&'a str>,
+    duplicate: Option<&'a str>,
     history: Option<&'a str>,
     last: Option<&'a str>,
     limits: Option<&'a str>,
@@ -77,6 +79,8 @@ impl<'a> Fields<'a> {
             "epoch" => &mut self.epoch,
             "from" => &mut self.from,
             "gap" => &mut self.gap,
+            "leftOut" => &mut self.left_out,
+            "duplicate" => &mut self.duplicate,
             "history" => &mut self.history,
             "last" => &mut self.last,
             "limits" => &mut self.limits,
@@ -107,7 +111,10 @@ impl<'a> Fields<'a> {
     /// `None`: not understood.
     pub(super) fn told(&self) -> Option<Told> {
         Some(match self.kind()?.as_ref() {
-            "ack" => Told::Ack,
+            "ack" => Told::Ack(Published {
+                offset: number(self.offset),
+                duplicate: flag(self.duplicate).unwrap_or(false),
+            }),
             "broadcast" => Told::Broadcast(self.said()?),
             "closing" => Told::Closing {
                 code: u16::try_from(number(self.code)?).ok()?,
@@ -184,6 +191,7 @@ impl<'a> Fields<'a> {
             away_ms: number(self.away)?,
             last: number(self.last)?,
             gap: self.gap.and_then(|raw| Fields::read(raw).gap()),
+            left_out: self.left_out()?,
         })
     }
 
@@ -229,7 +237,18 @@ impl<'a> Fields<'a> {
             messages,
             gap: self.gap.and_then(|raw| Fields::read(raw).gap()),
             reset: flag(self.reset).unwrap_or(false),
+            left_out: self.left_out()?,
         })
+    }
+
+    /// Ranges that are left out on purpose; mostly there are none.
+    fn left_out(&self) -> Option<Vec<Gap>> {
+        let Some(raw) = self.left_out else {
+            return Some(Vec::new());
+        };
+        Elements::of(raw)?
+            .map(|raw| Fields::read(raw).gap())
+            .collect()
     }
 
     /// In a `gap`, `from` is an offset.

@@ -12,6 +12,7 @@ use crate::message::{
     SessionSecret, Since, Terms, Welcome,
 };
 
+const LEFT_OUT: [Gap; 2] = [Gap { from: 1, to: 1 }, Gap { from: 5, to: 9 }];
 const A: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
 const POSITION: Position = Position {
     epoch: Epoch(0xaa),
@@ -154,7 +155,7 @@ fn what_a_server_writes_about_logs_is_read() {
             more: true,
             gap,
             reset: true,
-            left_out: Cow::Borrowed(&[]),
+            left_out: Cow::Borrowed(&LEFT_OUT),
         }),
         Told::History(Page {
             room: room(),
@@ -171,6 +172,7 @@ fn what_a_server_writes_about_logs_is_read() {
             ],
             gap,
             reset: true,
+            left_out: LEFT_OUT.to_vec(),
         })
     );
     assert_eq!(
@@ -189,6 +191,7 @@ fn what_a_server_writes_about_logs_is_read() {
             messages: vec![],
             gap: None,
             reset: false,
+            left_out: vec![],
         })
     );
     for position in [None, Some(POSITION)] {
@@ -328,7 +331,10 @@ fn what_a_server_writes_about_the_connection_is_read() {
             Told::Session(session)
         );
     }
-    assert_eq!(read(&ServerMessage::Ack(Published::default())), Told::Ack);
+    for (offset, duplicate) in [(None, false), (Some(7), false), (None, true)] {
+        let published = Published { offset, duplicate };
+        assert_eq!(read(&ServerMessage::Ack(published)), Told::Ack(published));
+    }
     let pong = ServerMessage::Pong {
         timestamp: 4,
         client_timestamp: None,

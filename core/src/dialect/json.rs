@@ -10,6 +10,7 @@ mod decode;
 mod encode;
 mod metadata;
 mod object;
+pub mod registry;
 mod types;
 
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};

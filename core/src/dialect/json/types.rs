@@ -44,8 +44,7 @@ fn is_server_name(kind: &str) -> bool {
 /// Every type about files, in either direction.
 const FILE_PREFIX: &str = "file_";
 
-const CLIENT_TYPES: [&str; 16] = [
-    "ack",
+pub(super) const CLIENT_TYPES: [&str; 15] = [
     "authenticate",
     "batch",
     "broadcast",

@@ -1,23 +1,9 @@
-// Types of roomwire.js. The messages are described in PROTOCOL.md.
+// Types of roomwire.js, and of the messages, which PROTOCOL.md describes.
 
 /** A message of the protocol: one of the server's types, or one of the application behind it. */
 export interface Message {
   type: string;
   [field: string]: unknown;
-}
-
-/** What a member of a room said. `offset` is there in rooms that keep their messages. */
-export interface RoomMessage extends Message {
-  type: 'room_message';
-  room: string;
-  /** The sender's client id. */
-  from: string;
-  data: any;
-  /** `base64` if `data` spells bytes. */
-  encoding?: 'base64';
-  /** The server's clock, in milliseconds since 1970. */
-  timestamp: number;
-  offset?: number;
 }
 
 /** What a message asks for besides being told; see "Terms" in PROTOCOL.md. */
@@ -30,71 +16,12 @@ export interface Terms {
   key?: string;
 }
 
-export interface Welcome extends Message {
-  type: 'welcome';
-  clientId: string;
-}
-
-/** Who the client is: `resumed` says whether it is who it was on its last connection. */
-export interface Session extends Message {
-  type: 'session';
-  clientId: string;
-  resumed: boolean;
-  /** For how long after a lost connection it can be that again, and for how long nobody is told, in milliseconds. */
-  windowMs: number;
-  awayMs: number;
-  /** The offset of the latest message to this client alone. */
-  last: number;
-  /** Those of them that were missed and are not kept any more, both offsets among them. */
-  gap?: { from: number; to: number };
-  /** Those of them that are out of date. */
-  leftOut?: { from: number; to: number }[];
-}
-
-/** What somebody said to this client alone. `offset` is there if it has a session. */
-export interface PrivateMessage extends Message {
-  type: 'private_message';
-  from: string;
-  data: any;
-  encoding?: 'base64';
-  timestamp: number;
-  offset?: number;
-}
-
-export interface JoinedRoom extends Message {
-  type: 'joined_room';
-  room: string;
-  /** Client ids, not necessarily all. */
-  members: string[];
-  total: number;
-  /** Where the log stands of a room that keeps its messages. */
-  history?: { epoch: string; last: number };
-}
-
-/** The end of what was said while the client was away. */
-export interface Resumed extends Message {
-  type: 'resumed';
-  room: string;
-  epoch?: string;
-  last?: number;
-  /** Whether nothing was left out. A room that keeps no messages cannot know: it says `false`. */
-  complete: boolean;
-}
-
 /** Messages that were missed and are not kept any more, both offsets among them. */
 export interface Gap extends Message {
   type: 'gap';
   room: string;
   from: number;
   to: number;
-}
-
-/** The log of a room has begun anew: offsets count from 1 again. What the former one held and was not heard is lost. */
-export interface Reset extends Message {
-  type: 'reset';
-  room: string;
-  epoch: string;
-  last: number;
 }
 
 /**
@@ -116,10 +43,10 @@ export type LocalCode = 'connection_lost' | 'queue_full' | 'too_old' | 'closed' 
 
 /** What a request rejects with. */
 export interface RequestError extends Error {
-  /** A {@link LocalCode}, or the server's, such as `not_member` or `rate_limited`. */
-  code: LocalCode | (string & {});
-  /** The server's `error`, if it is the one who refused. `retryAfterMs` says when to try again. */
-  reply?: Message & { code: string; message: string; retryAfterMs?: number };
+  /** A {@link LocalCode}, or the server's. */
+  code: LocalCode | ErrorCode | (string & {});
+  /** The server's `error`, if it is the one who refused. */
+  reply?: ErrorMessage;
 }
 
 /** A message that waited for the connection and was given up; a request also rejects. */
@@ -205,12 +132,13 @@ export type SendOptions = ({ room: string } | { to: string }) & {
   mimeType?: string;
 };
 
-export interface Events {
+/** What is told, by its name: every message of the server by its type, and what the client says by itself. */
+export interface Events extends Omit<ServerMessages, 'error'> {
   /** A connection is there, the first one or another. */
   open: unknown;
   /** Any message, before the event of its own type. Text that is not JSON comes as a string. */
   message: any;
-  /** An `error` of the server (a {@link Message}), or a socket that failed (an `Event`); the latter's `close` follows. */
+  /** An `error` of the server (an {@link ErrorMessage}), or a socket that failed (an `Event`); the latter's `close` follows. */
   error: any;
   /** A connection has ended, or an attempt. Whether there will be another one, `state` tells by now. */
   close: Closed;
@@ -238,11 +166,7 @@ export interface Events {
   private_message: PrivateMessage;
   /** After each connection's `welcome`, unless the server has no sessions: only now it is known who the client is. */
   session: Session;
-  resumed: Resumed;
   gap: Gap;
-  reset: Reset;
-  welcome: Welcome;
-  joined_room: JoinedRoom;
 }
 
 export interface Options {
@@ -324,6 +248,7 @@ export class WebSocketClient {
   send(message: object | string): 'sent' | 'queued' | 'dropped';
 
   /** As `send`, and resolves to the outcome, or rejects with a {@link RequestError}. The `id` is the client's own. */
+  request<M extends ClientMessage>(message: M): Promise<ServerMessages[Answers[M['type']]]>;
   request(message: object): Promise<Message>;
 
   /**
@@ -335,7 +260,7 @@ export class WebSocketClient {
   join(room: string): Promise<JoinedRoom>;
 
   /** Leaves a room. Without a connection that is done at once, and what waits to be said there will be refused. */
-  leave(room: string): Promise<Message>;
+  leave(room: string): Promise<LeftRoom>;
 
   /**
    * Says something in a room. With a `messageId`, and with the option `resume`, it is sent again when the connection was
@@ -343,7 +268,7 @@ export class WebSocketClient {
    * every `request` whose message has one. The outcome of a message with terms has its `offset` in the room's log, and
    * says `duplicate` if it was told before.
    */
-  say(room: string, data: unknown, terms?: Terms): Promise<Message>;
+  say(room: string, data: unknown, terms?: Terms): Promise<Ack>;
 
   /**
    * Offers a file, and sends it as the server asks for it, in binary frames. Without a connection it waits for one. It
@@ -358,3 +283,862 @@ export class WebSocketClient {
   /** Ends it for good. What waits is dropped, open requests reject, files end. */
   close(): void;
 }
+
+/* Messages: made of the server's registry by `cargo run -p roomwire-tests --example registry`, not to be edited. */
+
+/** Any value that JSON has. */
+export type JsonValue = {} | null;
+
+/** The server's own close codes; 3000 to 4999 are else a program's. */
+export type CloseCode =
+  | 1000
+  | 1001
+  | 1002
+  | 1003
+  | 1007
+  | 1008
+  | 1009
+  | 1011
+  | 1012
+  | 1013
+  | 4401
+  | 4403
+  | 4409;
+
+/** Why a request was refused: the closed list of `error`. */
+export type ErrorCode =
+  | 'bad_json'
+  | 'bad_message'
+  | 'forbidden'
+  | 'internal'
+  | 'invalid_room'
+  | 'no_history'
+  | 'no_such_room'
+  | 'not_member'
+  | 'rate_limited'
+  | 'reserved'
+  | 'room_full'
+  | 'stale_session'
+  | 'target_not_found'
+  | 'too_large'
+  | 'too_many_rooms'
+  | 'transfer_corrupt'
+  | 'transfer_limit'
+  | 'transfer_lost'
+  | 'transfer_timeout'
+  | 'transfer_unexpected'
+  | 'transfer_unknown'
+  | 'unknown_type';
+
+/** The outcome of a request that was carried out and has no reply of its own. */
+export interface Ack {
+  type: 'ack';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+}
+
+/** Several replies, to a client that has said that it takes them so. */
+export interface Batch {
+  type: 'batch';
+  /** The replies. */
+  messages: (Exclude<ServerMessage, { type: 'batch' }> | Message)[];
+}
+
+/** What a client says to all. */
+export interface Broadcast {
+  type: 'broadcast';
+  /** The sender. */
+  from: string;
+  /** What is said. */
+  data: any;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+  /** The server's clock, in milliseconds since 1970. */
+  timestamp: number;
+}
+
+/** The server is about to close the connection. */
+export interface Closing {
+  type: 'closing';
+  /** The close code that follows. */
+  code: CloseCode | (number & {});
+  /** Why, for people. */
+  reason: string;
+  /** When to come back, in milliseconds from now; if it is missing: not at all. */
+  reconnectAfterMs?: number;
+}
+
+/** The outcome of a request that was refused. */
+export interface ErrorMessage {
+  type: 'error';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** Why, for programs. */
+  code: ErrorCode;
+  /** Why, for people. */
+  message: string;
+  /** When to try again, in milliseconds from now. */
+  retryAfterMs?: number;
+}
+
+/** The other end has given a file up. */
+export interface FileAbort {
+  type: 'file_abort';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Why, for people. */
+  reason: string;
+}
+
+/** A file may come. */
+export interface FileAccepted {
+  type: 'file_accepted';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The sender's own name for the transfer; not of a file in one message. */
+  transferId?: string;
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Goes on with it from another connection; empty of a file in one message. */
+  transferSecret: string;
+  /** Up to where all receivers that are there have it, in bytes. */
+  offset: number;
+  /** The largest piece, in bytes. */
+  chunkBytes: number;
+}
+
+/** A piece of a file. */
+export interface FileChunk {
+  type: 'file_chunk';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Where it begins, in bytes. */
+  offset: number;
+  /** The piece. */
+  data: string;
+  /** How `data` spells bytes. */
+  encoding: 'base64';
+}
+
+/** How a file ended, for its sender. */
+export interface FileCompleted {
+  type: 'file_completed';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** How many have it. */
+  completed: number;
+  /** How many have accepted it and do not have it. */
+  failed: number;
+}
+
+/** All of a file has been sent. */
+export interface FileEnd {
+  type: 'file_end';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** In bytes. */
+  size: number;
+  /** SHA-256 of the whole file. */
+  hash: string;
+}
+
+/** The server has given a file up. */
+export interface FileError {
+  type: 'file_error';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Why, for programs. */
+  code: ErrorCode;
+  /** Why, for people. */
+  message: string;
+}
+
+/** A file may be had. */
+export interface FileOffered {
+  type: 'file_offered';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** The sender. */
+  from: string;
+  /** The room that it is for; if it is missing, for this client alone. */
+  room?: string;
+  /** What the sender calls it, for people: never a path. */
+  name: string;
+  /** In bytes. */
+  size: number;
+  /** What the sender says is in it, or empty. */
+  mimeType: string;
+  /** SHA-256 of the whole file, if the sender told it. */
+  hash?: string;
+  /** The most that `file_credit` can ask for at once, in bytes. */
+  maxWindow: number;
+}
+
+/** How far a file is, for its sender. */
+export interface FileProgress {
+  type: 'file_progress';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Up to where all have it who take it, in bytes. */
+  acknowledged: number;
+  /** How many are at it. */
+  receivers: number;
+  /** How many have it. */
+  completed: number;
+  /** How many have accepted it and do not have it. */
+  failed: number;
+}
+
+/** The sender of a file is to send a piece. */
+export interface FileWanted {
+  type: 'file_wanted';
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Where it begins, in bytes. */
+  offset: number;
+  /** How long it is, in bytes. */
+  length: number;
+}
+
+/** Messages that a room keeps. */
+export interface History {
+  type: 'history';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** Which log they are of. */
+  epoch: string;
+  /** The offset of the latest message; 0: there was none. */
+  last: number;
+  /** In the order of their offsets. */
+  messages: {
+    /** Its place in the log. */
+    offset: number;
+    /** The sender. */
+    from: string;
+    /** What is said. */
+    data: any;
+    /** There if `data` spells bytes. */
+    encoding?: 'base64';
+    /** The server's clock, in milliseconds since 1970. */
+    timestamp: number;
+  }[];
+  /** Whether there are others, to ask for next. */
+  more: boolean;
+  /** The offsets of what was missed and is not kept any more, both ends among them. */
+  gap?: {
+    /** The first. */
+    from: number;
+    /** The last. */
+    to: number;
+  };
+  /** There if the offsets that were asked for are of another log: this is the beginning of the one that there is. */
+  reset?: true;
+}
+
+/** The client is in a room. */
+export interface JoinedRoom {
+  type: 'joined_room';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** Who is in it, the client too; not necessarily all. */
+  members: string[];
+  /** How many there are. */
+  total: number;
+  /** Where the log stands of a room that keeps its messages. */
+  history?: {
+    /** Which log that is. */
+    epoch: string;
+    /** The offset of the latest message; 0: there was none. */
+    last: number;
+  };
+}
+
+/** The client is no longer in a room; without a request: it was removed. */
+export interface LeftRoom {
+  type: 'left_room';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+}
+
+/** Somebody has come into a room. */
+export interface MemberJoined {
+  type: 'member_joined';
+  /** The room's name. */
+  room: string;
+  /** Who. */
+  clientId: string;
+}
+
+/** Somebody has gone from a room. */
+export interface MemberLeft {
+  type: 'member_left';
+  /** The room's name. */
+  room: string;
+  /** Who. */
+  clientId: string;
+  /** Why. */
+  reason: 'left' | 'disconnected' | 'timeout' | 'kicked';
+}
+
+/** A member's metadata has changed. */
+export interface MemberUpdated {
+  type: 'member_updated';
+  /** The room's name. */
+  room: string;
+  /** Who. */
+  clientId: string;
+  /** All of it. */
+  metadata: { [key: string]: any };
+}
+
+/** A page of a room's members. */
+export interface Members {
+  type: 'members';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** In ascending order. */
+  members: string[];
+  /** How many there are in the room. */
+  total: number;
+  /** Whether others follow. */
+  more: boolean;
+  /** Of each of them, if it was asked for. */
+  metadata?: { [clientId: string]: { [key: string]: any } };
+}
+
+/** Joins and departures of a large room, summed up. */
+export interface MembersChanged {
+  type: 'members_changed';
+  /** The room's name. */
+  room: string;
+  /** How many have come since the last such notice. */
+  joined: number;
+  /** How many have gone. */
+  left: number;
+  /** How many there are now. */
+  total: number;
+}
+
+/** The client reads too slowly, and has missed messages. */
+export interface MessagesDropped {
+  type: 'messages_dropped';
+  /** Of which room; missing for broadcasts, and rooms that the client has left. */
+  room?: string;
+  /** How many. */
+  count: number;
+}
+
+/** The client's own metadata after a change. */
+export interface MetadataUpdated {
+  type: 'metadata_updated';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** All of it. */
+  metadata: { [key: string]: any };
+}
+
+/** The answer to a `ping`. */
+export interface Pong {
+  type: 'pong';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** The server's clock, in milliseconds since 1970. */
+  timestamp: number;
+  /** The `timestamp` of the `ping`, as it was. */
+  clientTimestamp?: string | number | boolean | null;
+}
+
+/** What somebody says to this client alone. */
+export interface PrivateMessage {
+  type: 'private_message';
+  /** The sender. */
+  from: string;
+  /** What is said. */
+  data: any;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+  /** The server's clock, in milliseconds since 1970. */
+  timestamp: number;
+  /** Its place among those to this client, if it has a session. */
+  offset?: number;
+}
+
+/** The log of a room has begun anew: offsets count from 1 again. What the former one held and was not heard is lost. */
+export interface Reset {
+  type: 'reset';
+  /** The room's name. */
+  room: string;
+  /** The new log. */
+  epoch: string;
+  /** The offset of the latest message; 0: there was none. */
+  last: number;
+}
+
+/** The end of what was said in a room while the client was away. */
+export type Resumed = {
+  type: 'resumed';
+  /** The room's name. */
+  room: string;
+  /** The room's log, if it keeps one. */
+  epoch?: string;
+  /** The offset of the latest message; 0: there was none. */
+  last?: number;
+  /** Whether nothing was left out. A room that keeps no messages cannot know: it says `false`. */
+  complete: boolean;
+} &
+  ({ epoch: string; last: number } | { epoch?: undefined }) &
+  ({ last: number; epoch: string } | { last?: undefined });
+
+/** What a member of a room says. */
+export interface RoomMessage {
+  type: 'room_message';
+  /** The room's name. */
+  room: string;
+  /** The sender. */
+  from: string;
+  /** What is said. */
+  data: any;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+  /** The server's clock, in milliseconds since 1970. */
+  timestamp: number;
+  /** Its place in the log of a room that keeps its messages. */
+  offset?: number;
+}
+
+/** Who the client is from now on, and how it can be that again on another connection. */
+export interface Session {
+  type: 'session';
+  /** That of the request whose outcome this is. */
+  id?: string | number;
+  /** Who it is. */
+  clientId: string;
+  /** What takes the session up again. */
+  sessionSecret: string;
+  /** Whether it is who it asked to be, not somebody new. */
+  resumed: boolean;
+  /** For how long after a lost connection it can be that again, in milliseconds. */
+  windowMs: number;
+  /** For how long after one nobody is told, in milliseconds. */
+  awayMs: number;
+  /** The offset of the latest message to this client alone; 0: there was none. */
+  last: number;
+  /** The offsets of what was missed and is not kept any more, both ends among them. */
+  gap?: {
+    /** The first. */
+    from: number;
+    /** The last. */
+    to: number;
+  };
+}
+
+/** Somebody is no longer typing. */
+export interface UserStoppedTyping {
+  type: 'user_stopped_typing';
+  /** The room's name. */
+  room: string;
+  /** Who. */
+  clientId: string;
+}
+
+/** Somebody is typing. */
+export interface UserTyping {
+  type: 'user_typing';
+  /** The room's name. */
+  room: string;
+  /** Who. */
+  clientId: string;
+}
+
+/** The first message on every connection. */
+export interface Welcome {
+  type: 'welcome';
+  /** The client's address for others. */
+  clientId: string;
+  /** The server's clock, in milliseconds since 1970. */
+  timestamp: number;
+  /** The version of the protocol. */
+  protocol: 1;
+  /** Always `false`: who was somebody else before says so with `resume`. */
+  resumed: boolean;
+  /** Between two pings of the server, in milliseconds; 0: none. */
+  heartbeatIntervalMs: number;
+  /** From a ping to the end of a silent connection, in milliseconds. */
+  heartbeatTimeoutMs: number;
+  /** What the server takes. */
+  limits: {
+    /** The largest message, in bytes. */
+    maxMessageBytes: number;
+    /** Rooms that one client may be in. */
+    maxRooms: number;
+    /** The longest name of a room, in bytes of UTF-8. */
+    maxRoomNameBytes: number;
+    /** How often a client may say something; `null`: that is not limited. */
+    rate: {
+      /** So many messages */
+      messages: number;
+      /** in so many milliseconds. */
+      perMs: number;
+    } | null;
+  };
+}
+
+/** Several messages, carried out in order, each with an outcome of its own. */
+export interface BatchRequest {
+  type: 'batch';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The messages. */
+  messages: (Exclude<ClientMessage, { type: 'batch' }> | Message)[];
+}
+
+/** Says something to every other client. */
+export type BroadcastRequest = {
+  type: 'broadcast';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** What is said. */
+  data: JsonValue;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+} &
+  ({ encoding: 'base64'; data: string } | { encoding?: undefined });
+
+/** Gives a file up, at either end. */
+export type FileAbortRequest = {
+  type: 'file_abort';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The server's number for the transfer. */
+  transfer?: number;
+  /** The sender's own name for the transfer. */
+  transferId?: string;
+  /** Why, for people. */
+  reason?: string;
+} &
+  ({ transfer?: undefined } | { transferId?: undefined });
+
+/** A piece of a file that the server has asked for. */
+export interface FileChunkRequest {
+  type: 'file_chunk';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Where the piece begins, in bytes. */
+  offset: number;
+  /** The piece. */
+  data: string;
+  /** How `data` spells bytes. */
+  encoding: 'base64';
+}
+
+/** The receiver has the file, and its hash is right. */
+export interface FileCompleteRequest {
+  type: 'file_complete';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The server's number for the transfer. */
+  transfer: number;
+}
+
+/** The receiver takes more of a file; the first one accepts it. */
+export interface FileCreditRequest {
+  type: 'file_credit';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The server's number for the transfer. */
+  transfer: number;
+  /** Everything before it has come, in bytes. */
+  offset: number;
+  /** How many bytes it takes from there. */
+  window: number;
+}
+
+/** The sender has sent all of a file once. */
+export type FileEndRequest = {
+  type: 'file_end';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The server's number for the transfer. */
+  transfer?: number;
+  /** The sender's own name for the transfer. */
+  transferId?: string;
+  /** In bytes. */
+  size?: number;
+  /** SHA-256 of the whole file. */
+  hash?: string;
+} &
+  ({ transfer?: undefined } | { transferId?: undefined });
+
+/** Offers a file to a room, to a client or to the server's program. Without `transferId` the next binary message is all of it. */
+export type FileStartRequest = {
+  type: 'file_start';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The sender's own name for the transfer. */
+  transferId?: string;
+  /** The room that it is for. */
+  room?: string;
+  /** The client that it is for, or `server`. */
+  to?: string;
+  /** What the file is called, for people. */
+  name: string;
+  /** In bytes. */
+  size: number;
+  /** What is in it, or empty. */
+  mimeType: string;
+  /** SHA-256 of the whole file. */
+  hash?: string;
+  /** Goes on with the transfer that was accepted with it. */
+  transferSecret?: string;
+} &
+  ({ room: string; to?: undefined } | { room?: undefined; to: string });
+
+/** A greeting. */
+export interface HelloRequest {
+  type: 'hello';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** Who says so; no identity. */
+  user?: JsonValue;
+  /** Whether the client takes several replies in one message. */
+  batch?: boolean;
+}
+
+/** Asks for messages that a room keeps; with neither `after` nor `before` for the last ones. */
+export type HistoryRequest = {
+  type: 'history';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** Only those with a larger offset. */
+  after?: number;
+  /** Only those with a smaller offset. */
+  before?: number;
+  /** The log that the offset is of. */
+  epoch?: string;
+  /** At most so many. */
+  limit?: number;
+} &
+  ({ after?: undefined } | { before?: undefined });
+
+/** Enters a room. */
+export type JoinRequest = {
+  type: 'join';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** The offset up to which the client has the room's messages: it comes back, and gets the later ones. */
+  after?: number;
+  /** The log that the offset is of. */
+  epoch?: string;
+} &
+  ({ epoch: string; after: number } | { epoch?: undefined });
+
+/** Leaves a room. */
+export interface LeaveRequest {
+  type: 'leave';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+}
+
+/** Asks for a page of a room's members, in the order of their ids. */
+export interface MembersRequest {
+  type: 'members';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** Only ids after it. */
+  after?: string;
+  /** At most so many. */
+  limit?: number;
+  /** Whether with their metadata. */
+  metadata?: boolean;
+}
+
+/** Asks whether the server is there. */
+export interface PingRequest {
+  type: 'ping';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The client's own clock; comes back as it is. At most 64 bytes as written. */
+  timestamp?: string | number | boolean | null;
+}
+
+/** Says something to one client. */
+export type PrivateMessageRequest = {
+  type: 'private_message';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The receiver. */
+  to: string;
+  /** What is said. */
+  data: JsonValue;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+} &
+  ({ encoding: 'base64'; data: string } | { encoding?: undefined });
+
+/** Makes the client able to come back as who it is, or takes up who it was. */
+export type ResumeRequest = {
+  type: 'resume';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** Who it was. */
+  clientId?: string;
+  /** The proof, as `session` told it. */
+  sessionSecret?: string;
+  /** The offset of the last message to it alone that it has. */
+  after?: number;
+} &
+  ({ clientId: string; sessionSecret: string } | { clientId?: undefined }) &
+  ({ sessionSecret: string; clientId: string } | { sessionSecret?: undefined }) &
+  ({ after: number; clientId: string } | { after?: undefined });
+
+/** Says something in a room. */
+export type RoomMessageRequest = {
+  type: 'room_message';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+  /** What is said. */
+  data: JsonValue;
+  /** There if `data` spells bytes. */
+  encoding?: 'base64';
+} &
+  ({ encoding: 'base64'; data: string } | { encoding?: undefined });
+
+/** Merges into the client's metadata. */
+export interface SetMetadataRequest {
+  type: 'set_metadata';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** Each field replaces the client's own; `null` deletes it. */
+  metadata: { [key: string]: JsonValue };
+}
+
+/** The client is typing in a room. */
+export interface TypingStartRequest {
+  type: 'typing_start';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+}
+
+/** It no longer is. */
+export interface TypingStopRequest {
+  type: 'typing_stop';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** The room's name. */
+  room: string;
+}
+
+/** What the server says, by its `type`. */
+export interface ServerMessages {
+  ack: Ack;
+  batch: Batch;
+  broadcast: Broadcast;
+  closing: Closing;
+  error: ErrorMessage;
+  file_abort: FileAbort;
+  file_accepted: FileAccepted;
+  file_chunk: FileChunk;
+  file_completed: FileCompleted;
+  file_end: FileEnd;
+  file_error: FileError;
+  file_offered: FileOffered;
+  file_progress: FileProgress;
+  file_wanted: FileWanted;
+  history: History;
+  joined_room: JoinedRoom;
+  left_room: LeftRoom;
+  member_joined: MemberJoined;
+  member_left: MemberLeft;
+  member_updated: MemberUpdated;
+  members: Members;
+  members_changed: MembersChanged;
+  messages_dropped: MessagesDropped;
+  metadata_updated: MetadataUpdated;
+  pong: Pong;
+  private_message: PrivateMessage;
+  reset: Reset;
+  resumed: Resumed;
+  room_message: RoomMessage;
+  session: Session;
+  user_stopped_typing: UserStoppedTyping;
+  user_typing: UserTyping;
+  welcome: Welcome;
+}
+
+/** What the server says. Fields and types may be added: skip those that you do not know. */
+export type ServerMessage = ServerMessages[keyof ServerMessages];
+
+/** What a client sends, by its `type`. */
+export interface ClientMessages {
+  batch: BatchRequest;
+  broadcast: BroadcastRequest;
+  file_abort: FileAbortRequest;
+  file_chunk: FileChunkRequest;
+  file_complete: FileCompleteRequest;
+  file_credit: FileCreditRequest;
+  file_end: FileEndRequest;
+  file_start: FileStartRequest;
+  hello: HelloRequest;
+  history: HistoryRequest;
+  join: JoinRequest;
+  leave: LeaveRequest;
+  members: MembersRequest;
+  ping: PingRequest;
+  private_message: PrivateMessageRequest;
+  resume: ResumeRequest;
+  room_message: RoomMessageRequest;
+  set_metadata: SetMetadataRequest;
+  typing_start: TypingStartRequest;
+  typing_stop: TypingStopRequest;
+}
+
+/** What a client sends. */
+export type ClientMessage = ClientMessages[keyof ClientMessages];
+
+/** The `type` of the outcome of each request that was carried out. */
+export interface Answers {
+  batch: 'ack';
+  broadcast: 'ack';
+  file_abort: 'ack';
+  file_chunk: 'ack';
+  file_complete: 'ack';
+  file_credit: 'ack';
+  file_end: 'ack';
+  file_start: 'file_accepted';
+  hello: 'ack';
+  history: 'history';
+  join: 'joined_room';
+  leave: 'left_room';
+  members: 'members';
+  ping: 'pong';
+  private_message: 'ack';
+  resume: 'session';
+  room_message: 'ack';
+  set_metadata: 'metadata_updated';
+  typing_start: 'ack';
+  typing_stop: 'ack';
+}
+
+/* End of messages. */

@@ -11,6 +11,7 @@ mod driver;
 mod frame;
 pub mod model;
 mod pipe;
+pub mod registry;
 mod rng;
 mod shards;
 pub mod sim;

@@ -2,9 +2,15 @@
 //!
 //! The notation of the examples is explained where that file begins.
 
+#[path = "registry/examples.rs"]
+mod examples;
+#[path = "registry/schemas.rs"]
+mod schemas;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use data_encoding::HEXLOWER;
+use examples::Looker;
 use roomwire_core::config::{Config, ListenerConfig, RoomRule};
 use roomwire_core::dialect::json::is_reserved_type;
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
@@ -34,6 +40,7 @@ fn every_example_is_what_happens() {
         let (number, line) = block.last().expect("an example is not empty");
         let left = scene.left();
         assert_eq!(left, [], "PROTOCOL.md:{number}: not shown after {line}");
+        scene.looker.ends();
     }
 }
 
@@ -66,6 +73,8 @@ struct Scene {
     requests: VecDeque<RequestToken>,
     /// The answer to the last plain HTTP request.
     response: Option<String>,
+    /// Whether all of it is as the registry of messages says.
+    looker: Looker,
 }
 
 struct Actor {
@@ -95,6 +104,7 @@ impl Scene {
                     None => matches(&pattern, &heard),
                 };
                 assert!(as_shown, "{name} heard {heard}");
+                self.looker.hears(name, &heard);
             }
             _ => panic!("not in the notation"),
         }
@@ -224,6 +234,7 @@ impl Scene {
     fn say(&mut self, name: &str, text: &str) {
         let peer = self.peer(name);
         let text = self.fill(text);
+        self.looker.says(name, &text);
         if let Some(hex) = in_hex(&text) {
             let bytes = HEXLOWER.decode(hex.replace(ANY_BYTE, "00").as_bytes());
             let frame = bytes.expect("hexadecimal digits");

@@ -84,7 +84,8 @@ pub struct ListenerConfig {
     pub echo: bool,
     /// Serve `/health`, `/health/live`, `/health/ready`. Default `true`.
     pub health: bool,
-    /// Serve `/roomwire.js`, the client for browsers, and `/roomwire.d.ts`, its types. Default `true`.
+    /// Serve `/roomwire.js`, the client for browsers, `/roomwire.d.ts`, its types, and `/roomwire.schema.json`, a schema of the
+    /// messages. Default `true`.
     pub web: bool,
     /// Serve a page for people at `/`, to whoever asks for no WebSocket there, and its parts below `/page/`. It needs
     /// `web`, and messages in their envelope: with `raw_payloads` it is not there. Default `true`.

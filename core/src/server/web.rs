@@ -1,5 +1,5 @@
-//! What every listener serves to browsers of `core/web`, unless it is switched off: the client, without its comments, and a page
-//! for people that is made with it.
+//! What every listener serves to browsers of `core/web`, unless it is switched off: the client, without its comments, its types, a
+//! schema of the messages, and a page for people that is made with it.
 
 mod plain;
 
@@ -40,6 +40,7 @@ impl WebFile {
         match path {
             "/roomwire.js" => Some(&SCRIPT),
             "/roomwire.d.ts" => Some(&TYPES),
+            "/roomwire.schema.json" => Some(&SCHEMA),
             _ => None,
         }
     }
@@ -104,6 +105,10 @@ const CLIENT_SOURCE: &[u8] = include_bytes!("../../web/roomwire.js");
 static TYPES: WebFile = WebFile::new(
     "application/typescript",
     include_bytes!("../../web/roomwire.d.ts"),
+);
+static SCHEMA: WebFile = WebFile::new(
+    "application/schema+json",
+    include_bytes!("../../web/roomwire.schema.json"),
 );
 
 static PAGE: WebFile = WebFile::of_page(HTML, include_bytes!("../../web/index.html"));

@@ -84,6 +84,7 @@ describe('the file', () => {
     for (const [file, type] of [
       ['roomwire.js', 'text/javascript; charset=utf-8'],
       ['roomwire.d.ts', 'application/typescript'],
+      ['roomwire.schema.json', 'application/schema+json'],
     ]) {
       const answer = await served(server, file);
       assert.equal(answer.status, 200);

@@ -101,7 +101,7 @@ fn health_can_be_off_on_a_listener() {
     }
 }
 
-const FILES: [(&str, &str, &str); 2] = [
+const FILES: [(&str, &str, &str); 3] = [
     (
         "/roomwire.js",
         "text/javascript; charset=utf-8",
@@ -111,6 +111,11 @@ const FILES: [(&str, &str, &str); 2] = [
         "/roomwire.d.ts",
         "application/typescript",
         include_str!("../../../core/web/roomwire.d.ts"),
+    ),
+    (
+        "/roomwire.schema.json",
+        "application/schema+json",
+        include_str!("../../../core/web/roomwire.schema.json"),
     ),
 ];
 

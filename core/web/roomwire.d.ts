@@ -335,6 +335,10 @@ export interface Ack {
   type: 'ack';
   /** That of the request whose outcome this is. */
   id?: string | number;
+  /** Of a message under terms: its place in the room's log, if there is one. */
+  offset?: number;
+  /** There if it had been told before, and was not told again. */
+  duplicate?: true;
 }
 
 /** Several replies, to a client that has said that it takes them so. */
@@ -535,6 +539,13 @@ export interface History {
   };
   /** There if the offsets that were asked for are of another log: this is the beginning of the one that there is. */
   reset?: true;
+  /** Ranges of offsets that are not told, as their senders wanted it so: out of date, or a later message has their key. */
+  leftOut?: {
+    /** The first. */
+    from: number;
+    /** The last. */
+    to: number;
+  }[];
 }
 
 /** The client is in a room. */
@@ -738,6 +749,13 @@ export interface Session {
     /** The last. */
     to: number;
   };
+  /** Ranges of offsets that are not told, as their senders wanted it so: out of date, or a later message has their key. */
+  leftOut?: {
+    /** The first. */
+    from: number;
+    /** The last. */
+    to: number;
+  }[];
 }
 
 /** Somebody is no longer typing. */
@@ -789,6 +807,15 @@ export interface Welcome {
       perMs: number;
     } | null;
   };
+}
+
+/** The client has what was sent to it alone. */
+export interface AckRequest {
+  type: 'ack';
+  /** The outcome has the same. */
+  id?: string | number;
+  /** Up to this one. */
+  offset: number;
 }
 
 /** Several messages, carried out in order, each with an outcome of its own. */
@@ -990,6 +1017,10 @@ export type PrivateMessageRequest = {
   data: JsonValue;
   /** There if `data` spells bytes. */
   encoding?: 'base64';
+  /** The sender's own name for it, under which it is told once. */
+  messageId?: string;
+  /** For how long who comes back is told of it, in milliseconds. */
+  ttlMs?: number;
 } &
   ({ encoding: 'base64'; data: string } | { encoding?: undefined });
 
@@ -1020,6 +1051,12 @@ export type RoomMessageRequest = {
   data: JsonValue;
   /** There if `data` spells bytes. */
   encoding?: 'base64';
+  /** The sender's own name for it, under which it is told once. */
+  messageId?: string;
+  /** For how long who comes back is told of it, in milliseconds. */
+  ttlMs?: number;
+  /** What it tells of: in what the room keeps, a later message with the same key takes its place. */
+  key?: string;
 } &
   ({ encoding: 'base64'; data: string } | { encoding?: undefined });
 
@@ -1092,6 +1129,7 @@ export type ServerMessage = ServerMessages[keyof ServerMessages];
 
 /** What a client sends, by its `type`. */
 export interface ClientMessages {
+  ack: AckRequest;
   batch: BatchRequest;
   broadcast: BroadcastRequest;
   file_abort: FileAbortRequest;
@@ -1119,6 +1157,7 @@ export type ClientMessage = ClientMessages[keyof ClientMessages];
 
 /** The `type` of the outcome of each request that was carried out. */
 export interface Answers {
+  ack: 'ack';
   batch: 'ack';
   broadcast: 'ack';
   file_abort: 'ack';

@@ -29,14 +29,7 @@ pub const MADE: [Made; 3] = [
     },
     Made {
         path: "core/web/roomwire.d.ts",
-        anew: |now| {
-            between(
-                now,
-                "/* Messages: ",
-                "/* End of messages. */",
-                &types(),
-            )
-        },
+        anew: |now| between(now, "/* Messages: ", "/* End of messages. */", &types()),
     },
     Made {
         path: "core/PROTOCOL.md",

@@ -230,6 +230,9 @@ fn value(sort: &Sort, batched: &str) -> Json {
         Sort::Whole(most) => of_type("integer")
             .with("minimum", Json::number(0))
             .with("maximum", Json::number(most)),
+        Sort::Positive(most) => of_type("integer")
+            .with("minimum", Json::number(1))
+            .with("maximum", Json::number(most)),
         Sort::Exactly(number) => Json::object([("const", Json::number(number))]),
         Sort::CloseCode => reference("CloseCode"),
         Sort::ErrorCode => reference("ErrorCode"),

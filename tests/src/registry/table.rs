@@ -52,7 +52,9 @@ fn sort(sort: &Sort) -> String {
             "string".to_owned()
         }
         Sort::Flag | Sort::True => "boolean".to_owned(),
-        Sort::Whole(_) | Sort::Exactly(_) | Sort::CloseCode => "number".to_owned(),
+        Sort::Whole(_) | Sort::Positive(_) | Sort::Exactly(_) | Sort::CloseCode => {
+            "number".to_owned()
+        }
         Sort::ListOf(item) => format!("array of {}", self::sort(item)),
         Sort::Record(shape) => format!("{{{}}}", fields(shape)),
         Sort::OrNull(inner) => format!("null or {}", self::sort(inner)),

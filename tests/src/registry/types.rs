@@ -135,7 +135,7 @@ fn value(sort: &Sort, is_request: bool, indent: usize) -> String {
         Sort::Text | Sort::Name | Sort::Formatted(_) => "string".to_owned(),
         Sort::Flag => "boolean".to_owned(),
         Sort::True => "true".to_owned(),
-        Sort::Whole(_) => "number".to_owned(),
+        Sort::Whole(_) | Sort::Positive(_) => "number".to_owned(),
         Sort::Exactly(number) => number.to_string(),
         Sort::CloseCode => "CloseCode | (number & {})".to_owned(),
         Sort::ErrorCode => "ErrorCode".to_owned(),

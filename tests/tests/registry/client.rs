@@ -266,7 +266,7 @@ fn sample(sort: &Sort) -> Value {
             Format::Base64 => "QUI=",
         }),
         Sort::Flag | Sort::True => json!(true),
-        Sort::Whole(_) => json!(7),
+        Sort::Whole(_) | Sort::Positive(_) => json!(7),
         Sort::Exactly(number) => json!(number),
         Sort::CloseCode => json!(1000),
         Sort::ErrorCode => json!(ErrorCode::Internal.as_str()),

@@ -8,7 +8,7 @@ use roomwire_core::dialect::json::encode;
 use roomwire_core::dialect::json::registry::{self, SERVER};
 use roomwire_core::{
     ClientClock, ClientId, Epoch, ErrorCode, FileNotice, Gap, LeaveReason, PastMessage, Payload,
-    Position, ServerMessage, Session, SessionSecret, TransferId, Welcome,
+    Position, Published, ServerMessage, Session, SessionSecret, TransferId, Welcome,
 };
 use roomwire_tests::Rng;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -316,6 +316,7 @@ fn about_the_connection(draw: &mut Draw, check: &mut impl FnMut(&ServerMessage<'
         away_ms: draw.number(),
         last: draw.number(),
         gap: draw.maybe(gap),
+        left_out: draw.list(Draw::gap),
     }));
     let clocks = [
         None,
@@ -327,7 +328,11 @@ fn about_the_connection(draw: &mut Draw, check: &mut impl FnMut(&ServerMessage<'
         timestamp: draw.number(),
         client_timestamp: draw.one_of(&[clocks[0], clocks[1], clocks[2], millis]),
     });
-    check(&ServerMessage::Ack);
+    let offset = draw.number();
+    check(&ServerMessage::Ack(Published {
+        offset: draw.maybe(offset),
+        duplicate: draw.flag(),
+    }));
     let later = draw.number();
     check(&ServerMessage::Error {
         code: draw.one_of(&ErrorCode::ALL),
@@ -398,6 +403,7 @@ fn about_data(draw: &mut Draw, check: &mut impl FnMut(&ServerMessage<'_>)) {
     let room = draw.text();
     let messages = draw.list(Draw::past);
     let (gap, position) = (draw.gap(), draw.position());
+    let left_out = draw.list(Draw::gap);
     check(&ServerMessage::History {
         room,
         position,
@@ -405,6 +411,7 @@ fn about_data(draw: &mut Draw, check: &mut impl FnMut(&ServerMessage<'_>)) {
         more: draw.flag(),
         gap: draw.maybe(gap),
         reset: draw.flag(),
+        left_out: Cow::Borrowed(&left_out),
     });
     check(&ServerMessage::Resumed {
         room,

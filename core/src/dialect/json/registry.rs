@@ -80,6 +80,8 @@ pub enum Sort {
     True,
     /// A whole number from 0 to this one, written without point and exponent.
     Whole(u64),
+    /// The same from 1 on.
+    Positive(u64),
     /// Always this number.
     Exactly(u64),
     /// A close code of WebSocket, maybe one of [`CLOSE_CODES`].

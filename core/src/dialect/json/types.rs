@@ -44,7 +44,8 @@ fn is_server_name(kind: &str) -> bool {
 /// Every type about files, in either direction.
 const FILE_PREFIX: &str = "file_";
 
-pub(super) const CLIENT_TYPES: [&str; 15] = [
+pub(super) const CLIENT_TYPES: [&str; 16] = [
+    "ack",
     "authenticate",
     "batch",
     "broadcast",

@@ -6,7 +6,13 @@ use super::{
 };
 
 /// Every request, in alphabetical order.
-pub const CLIENT: [Entry; 20] = [
+pub const CLIENT: [Entry; 21] = [
+    request(
+        "ack",
+        "The client has what was sent to it alone.",
+        &[field("offset", U64, "Up to this one.")],
+        "ack",
+    ),
     request(
         "batch",
         "Several messages, carried out in order, each with an outcome of its own.",
@@ -160,7 +166,13 @@ pub const CLIENT: [Entry; 20] = [
     ruled(
         "private_message",
         "Says something to one client.",
-        &[field("to", CLIENT_ID, "The receiver."), DATA, ENCODING],
+        &[
+            field("to", CLIENT_ID, "The receiver."),
+            DATA,
+            ENCODING,
+            MESSAGE_ID,
+            TTL,
+        ],
         &[Rule::EncodedData],
         "ack",
     ),
@@ -187,7 +199,19 @@ pub const CLIENT: [Entry; 20] = [
     ruled(
         "room_message",
         "Says something in a room.",
-        &[ROOM, DATA, ENCODING],
+        &[
+            ROOM,
+            DATA,
+            ENCODING,
+            MESSAGE_ID,
+            TTL,
+            field(
+                "key",
+                Sort::Name,
+                "What it tells of: in what the room keeps, a later message with the same key takes its place.",
+            )
+            .optional(),
+        ],
         &[Rule::EncodedData],
         "ack",
     ),
@@ -210,12 +234,25 @@ pub const CLIENT: [Entry; 20] = [
     request("typing_stop", "It no longer is.", &[ROOM], "ack"),
 ];
 
+const MESSAGE_ID: Field = field(
+    "messageId",
+    Sort::Name,
+    "The sender's own name for it, under which it is told once.",
+)
+.optional();
 const OWN_NAME: Field = field(
     "transferId",
     Sort::Name,
     "The sender's own name for the transfer.",
 );
 const HASH_OF_FILE: Field = field("hash", HASH, "SHA-256 of the whole file.").optional();
+
+const TTL: Field = field(
+    "ttlMs",
+    Sort::Positive(u64::MAX),
+    "For how long who comes back is told of it, in milliseconds.",
+)
+.optional();
 
 const fn request(
     name: &'static str,

@@ -10,7 +10,20 @@ pub const SERVER: [Entry; 33] = [
     told(
         "ack",
         "The outcome of a request that was carried out and has no reply of its own.",
-        &[],
+        &[
+            field(
+                "offset",
+                U64,
+                "Of a message under terms: its place in the room's log, if there is one.",
+            )
+            .optional(),
+            field(
+                "duplicate",
+                Sort::True,
+                "There if it had been told before, and was not told again.",
+            )
+            .optional(),
+        ],
     ),
     told(
         "batch",
@@ -176,6 +189,7 @@ pub const SERVER: [Entry; 33] = [
                 "There if the offsets that were asked for are of another log: this is the beginning of the one that there is.",
             )
             .optional(),
+            LEFT_OUT,
         ],
     ),
     told(
@@ -360,6 +374,7 @@ pub const SERVER: [Entry; 33] = [
                 "The offset of the latest message to this client alone; 0: there was none.",
             ),
             GAP,
+            LEFT_OUT,
         ],
     ),
     told("user_stopped_typing", "Somebody is no longer typing.", &[ROOM, WHO]),
@@ -444,6 +459,12 @@ const LAST: Field = field(
     U64,
     "The offset of the latest message; 0: there was none.",
 );
+const LEFT_OUT: Field = field(
+    "leftOut",
+    Sort::ListOf(&Sort::Record(&MISSING)),
+    "Ranges of offsets that are not told, as their senders wanted it so: out of date, or a later message has their key.",
+)
+.optional();
 const MESSAGE: Field = field("message", Sort::Text, "Why, for people.");
 const METADATA: Field = field("metadata", Sort::Object, "All of it.");
 const SIZE: Field = field("size", U64, "In bytes.");

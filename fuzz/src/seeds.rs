@@ -242,7 +242,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn json() -> Vec<(&'static str, Vec<u8>)> {
-    let texts: [(&str, &str); 31] = [
+    let texts: [(&str, &str); 33] = [
         ("ping", r#"{"type":"ping","timestamp":1e3,"id":"a"}"#),
         ("join", r#"{"id":7,"type":"join","room":"caf\u00e9"}"#),
         ("leave", r#"{"type":"leave","room":"a","room":"b"}"#),

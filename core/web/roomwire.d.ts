@@ -195,6 +195,18 @@ export interface Options {
   queueBytes?: number;
   /** How long each waits. Also how long `join` does. Default 60,000. */
   queueAge?: number;
+  /**
+   * For how long a message in JSON waits for others that go out with it, as one `batch`, in milliseconds; their outcomes
+   * come together, too. Binary messages, joins and leaves go at once, with what waits before them. What waits when the
+   * connection is lost waits for the next one. Default 0: none waits.
+   */
+  batchInterval?: number;
+  /** How many go out together; no more than the server's `limits.max_batch_messages`. Default 100. */
+  batchMessages?: number;
+  /** How large they are together, in UTF-16 units, if there are several. Default 65,536. */
+  batchBytes?: number;
+  /** How often the server is told that the user is typing, at most, in milliseconds. Default 3,000. */
+  typingInterval?: number;
   /** Subprotocols to offer. Default: none, which is right for every server. */
   protocols?: string | string[];
   /** A WebSocket like that of browsers. Default: the global one. */
@@ -218,6 +230,9 @@ export interface Options {
  *
  * The listener must not be one with `raw_payloads`: what comes without an envelope belongs to no room.
  */
+/** The bytes of a message whose `encoding` is `base64`. */
+export function bytesOf(message: { data: string }): Uint8Array;
+
 export class WebSocketClient {
   /**
    * Connects at once. Throws what `new WebSocket` throws, a `SyntaxError` for a malformed URL, and a `RangeError` for an
@@ -242,10 +257,10 @@ export class WebSocketClient {
   trigger(event: string, data?: unknown): void;
 
   /**
-   * Sends an object as JSON, or text as it is; without a connection it waits for one. Of what became of it only `dropped`
-   * is told later.
+   * Sends an object as JSON, bytes as a binary message, or text as it is; without a connection it waits for one. Of what
+   * became of it only `dropped` is told later.
    */
-  send(message: object | string): 'sent' | 'queued' | 'dropped';
+  send(message: object | string | ArrayBuffer | ArrayBufferView | Blob): 'sent' | 'queued' | 'dropped';
 
   /** As `send`, and resolves to the outcome, or rejects with a {@link RequestError}. The `id` is the client's own. */
   request<M extends ClientMessage>(message: M): Promise<ServerMessages[Answers[M['type']]]>;
@@ -263,12 +278,22 @@ export class WebSocketClient {
   leave(room: string): Promise<LeftRoom>;
 
   /**
-   * Says something in a room. With a `messageId`, and with the option `resume`, it is sent again when the connection was
+   * Says something in a room: any value of JSON, or bytes, which come with `encoding` at the others: see
+   * {@link bytesOf}. With a `messageId`, and with the option `resume`, it is sent again when the connection was
    * lost before its outcome came, and told once: it rejects with `connection_lost` only if the session is over. So is
    * every `request` whose message has one. The outcome of a message with terms has its `offset` in the room's log, and
    * says `duplicate` if it was told before.
    */
   say(room: string, data: unknown, terms?: Terms): Promise<Ack>;
+
+  /**
+   * Tells the others in a room that the user is typing; call it at every key. It is over when a message is said there, after
+   * `typing(room, false)`, and some seconds after the last call. Without a connection it does nothing.
+   */
+  typing(room: string, isTyping?: boolean): void;
+
+  /** Sends at once what waits to go out with others; see `batchInterval`. */
+  flush(): void;
 
   /**
    * Offers a file, and sends it as the server asks for it, in binary frames. Without a connection it waits for one. It

@@ -12,6 +12,10 @@ const DEFAULTS = {
   queueMessages: 100,
   queueBytes: 1024 * 1024,
   queueAge: 60000,
+  batchInterval: 0,
+  batchMessages: 100,
+  batchBytes: 64 * 1024,
+  typingInterval: 3000,
   protocols: [],
   resume: true,
   random: Math.random,
@@ -46,6 +50,16 @@ const MAX_HASHED_BYTES = 128 * 1024 * 1024;
 const OFFER_MS = 10000;
 
 const fault = (code, reply) => Object.assign(new Error(reply?.message ?? code.replace('_', ' ')), { code, reply });
+
+const isBuffer = (data) => data instanceof ArrayBuffer || ArrayBuffer.isView(data);
+const isBytes = (data) => isBuffer(data) || data instanceof Blob;
+const base64 = (data) => {
+  const bytes = new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+};
+
+// The bytes that `data` of a message spells whose `encoding` is `base64`.
+export const bytesOf = ({ data }) => Uint8Array.from(atob(data), (unit) => unit.charCodeAt(0));
 
 // Nobody need look at it: Node.js ends at a rejection that is not handled.
 const quiet = (promise) => {
@@ -90,6 +104,9 @@ export class WebSocketClient {
   #pending = new Map();
   #queue = [];
   #queuedBytes = 0;
+  // What goes out together before long.
+  #batch = [];
+  #batchBytes = 0;
   #serial = 0;
   #attempts = 0;
   #notBefore = 0;
@@ -145,18 +162,42 @@ export class WebSocketClient {
   }
 
   send(message) {
-    return this.#post({ message, text: typeof message === 'object' ? JSON.stringify(message) : String(message) });
+    const isJson = typeof message === 'object' && !isBytes(message);
+    return this.#post({ message, isJson, text: isJson ? JSON.stringify(message) : isBytes(message) ? message : String(message) });
   }
 
   request(message) {
     return this.#promise((entry) => {
       const id = `rw${++this.#serial}`;
-      this.#post({ ...entry, message, id, text: JSON.stringify({ ...message, id }) });
+      this.#post({ ...entry, message, id, isJson: true, text: JSON.stringify({ ...message, id }) });
     });
   }
 
   say(room, data, terms) {
-    return this.request({ ...terms, type: 'room_message', room, data });
+    this.typing(room, false);
+    const said = isBuffer(data) ? { data: base64(data), encoding: 'base64' } : { data };
+    return this.request({ ...terms, type: 'room_message', room, ...said });
+  }
+
+  // Nobody hears of it late.
+  typing(name, isTyping = true) {
+    const { now, typingInterval } = this.options;
+    const room = this.#rooms.get(name);
+    const isTold = isTyping ? now() - room?.typed < typingInterval : room?.typed === undefined;
+    if (room && !isTold && this.#canSend()) {
+      room.typed = isTyping ? now() : undefined;
+      this.#transmit({ isJson: true, text: JSON.stringify({ type: isTyping ? 'typing_start' : 'typing_stop', room: name }) });
+    }
+  }
+
+  // What waits to go out with others goes out now.
+  flush() {
+    if (this.#batch.length > 0 && this.#socket?.readyState === OPEN) {
+      const texts = this.#batch.splice(0).map(({ text }) => text);
+      this.#batchBytes = 0;
+      this.#clear('batch');
+      this.#socket.send(texts.length > 1 ? `{"type":"batch","messages":[${texts}]}` : texts[0]);
+    }
   }
 
   join(name) {
@@ -233,6 +274,7 @@ export class WebSocketClient {
 
   close() {
     const socket = this.#socket;
+    this.flush();
     this.#end();
     if (socket) {
       socket.onclose = (event) => this.trigger('close', event);
@@ -278,6 +320,9 @@ export class WebSocketClient {
   }
 
   async #resume(socket) {
+    if (this.options.batchInterval > 0) {
+      socket.send('{"type":"hello","batch":true}');
+    }
     const taken = this.options.resume && this.#takeUp();
     const rooms = this.#rooms.values();
     const joinSome = async () => {
@@ -368,12 +413,16 @@ export class WebSocketClient {
     this.#ready = false;
     this.#goodbye = null;
     this.#ping = null;
-    this.#clear('connect', 'stable', 'beat', 'offers');
+    this.#clear('connect', 'stable', 'beat', 'offers', 'batch');
+    const unsent = this.#batch.splice(0);
+    this.#batchBytes = 0;
+    unsent.forEach(({ id }) => this.#pending.delete(id));
     const lost = [...this.#pending.values()];
     this.#pending.clear();
     // What has a name of its own is sent again by who can come back.
     const canAgain = this.#session && code === 'connection_lost';
     const again = lost.filter((entry) => canAgain && entry.message?.messageId !== undefined);
+    unsent.reverse().forEach((entry) => (code === 'closed' ? this.#drop(entry, code) : this.#wait(entry, 'unshift')));
     again.reverse().forEach((entry) => this.#wait({ ...entry, again: true }, 'unshift'));
     lost.forEach((entry) => again.some(({ id }) => id === entry.id) || this.#settle(entry, fault(code)));
   }
@@ -472,7 +521,7 @@ export class WebSocketClient {
   // At the end of the queue, or where it was before.
   #wait(entry, where) {
     const { queueMessages, queueBytes, now } = this.options;
-    entry.bytes = new TextEncoder().encode(entry.text).length;
+    entry.bytes = entry.text.byteLength ?? entry.text.size ?? new TextEncoder().encode(entry.text).length;
     entry.since ??= now();
     if (this.#queue.length >= queueMessages || this.#queuedBytes + entry.bytes > queueBytes) {
       return this.#drop(entry, 'queue_full');
@@ -491,7 +540,20 @@ export class WebSocketClient {
     if (entry.id) {
       this.#pending.set(entry.id, entry);
     }
-    this.#socket.send(entry.text);
+    const { batchInterval, batchMessages, batchBytes } = this.options;
+    if (this.#batchBytes + entry.text.length > batchBytes || !entry.isJson) {
+      this.flush();
+    }
+    if (batchInterval === 0 || !entry.isJson) {
+      this.#socket.send(entry.text);
+      return;
+    }
+    this.#batchBytes += entry.text.length + 1;
+    if (this.#batch.push(entry) >= batchMessages) {
+      this.flush();
+    } else if (this.#batch.length === 1) {
+      this.#timer('batch', batchInterval, () => this.flush());
+    }
   }
 
   #unqueue(at) {
@@ -613,6 +675,14 @@ export class WebSocketClient {
         // Not JSON: told as it is.
       }
     }
+    if (message?.type === 'batch') {
+      message.messages.forEach((each) => this.#hear(each));
+    } else {
+      this.#hear(message);
+    }
+  }
+
+  #hear(message) {
     const { type, id } = message ?? {};
     if (this.#ping && id === this.#ping) {
       this.#rest();
@@ -880,7 +950,7 @@ export class WebSocketClient {
     }
     const file = this.#track({ transfer, from, room, name, size, mimeType, hash }, {
       file_chunk: ({ offset, data }) => {
-        const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt());
+        const bytes = bytesOf({ data });
         const end = offset + bytes.length;
         if (offset > seen.bytes || end > size) {
           file.abandon('transfer_corrupt');

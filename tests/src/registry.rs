@@ -10,7 +10,7 @@ pub use schema::schema;
 pub use table::table;
 pub use types::types;
 
-use roomwire_core::dialect::json::registry::Entry;
+use roomwire_core::dialect::json::registry::{Entry, Side};
 
 /// A file that is made of the registry, all of it or a part.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ fn between(text: &str, start: &str, end: &str, lines: &str) -> String {
 /// What a message is called in the schema and in TypeScript.
 pub fn type_name(entry: &Entry) -> String {
     let mut name: String = entry.name.split('_').map(capitalised).collect();
-    if entry.answer.is_some() {
+    if entry.from == Side::Client {
         name += "Request";
     }
     // `Error` is JavaScript's own.

@@ -5,7 +5,7 @@
 
 use roomwire_core::ErrorCode;
 use roomwire_core::dialect::json::registry::{
-    CLIENT, Entry, Field, Format, Rule, SERVER, Shape, Sort, is_outcome,
+    CLIENT, Entry, Field, Format, Rule, SERVER, Shape, Side, Sort, is_outcome,
 };
 
 use super::ordered::Json;
@@ -135,7 +135,7 @@ fn application() -> Json {
 }
 
 fn message(entry: &Entry) -> Json {
-    let is_request = entry.answer.is_some();
+    let is_request = entry.from == Side::Client;
     let mut properties = vec![(
         "type".to_owned(),
         Json::object([("const", Json::text(entry.name))]),

@@ -1,6 +1,6 @@
 //! The registry as a table of PROTOCOL.md.
 
-use roomwire_core::dialect::json::registry::{CLIENT, Entry, Field, SERVER, Shape, Sort};
+use roomwire_core::dialect::json::registry::{CLIENT, Entry, Field, SERVER, Shape, Side, Sort};
 
 /// Its rows, with the line under their head.
 pub fn table() -> String {
@@ -9,10 +9,9 @@ pub fn table() -> String {
 }
 
 fn row(entry: &Entry) -> String {
-    let from = if entry.answer.is_some() {
-        "client"
-    } else {
-        "server"
+    let from = match entry.from {
+        Side::Client => "client",
+        Side::Server => "server",
     };
     let fields = fields(&entry.shape);
     let fields = if fields.is_empty() {

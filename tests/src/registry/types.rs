@@ -2,7 +2,7 @@
 
 use roomwire_core::ErrorCode;
 use roomwire_core::dialect::json::registry::{
-    CLIENT, CLOSE_CODES, Entry, Field, Rule, SERVER, Shape, Sort, is_outcome,
+    CLIENT, CLOSE_CODES, Entry, Field, Rule, SERVER, Shape, Side, Sort, is_outcome,
 };
 
 use super::type_name;
@@ -37,7 +37,10 @@ pub fn types() -> String {
         type_name,
     );
     out += "\n/** What a client sends. */\nexport type ClientMessage = ClientMessages[keyof ClientMessages];\n";
-    let answer = |entry: &Entry| format!("'{}'", entry.answer.unwrap_or_default());
+    let answer = |entry: &Entry| {
+        let answer = entry.answer.map(|answer| format!("'{answer}'"));
+        answer.unwrap_or_else(|| "never".to_owned())
+    };
     out += &map(
         "The `type` of the outcome of each request that was carried out.",
         "Answers",
@@ -63,7 +66,7 @@ fn map(about: &str, name: &str, entries: &[Entry], value: impl Fn(&Entry) -> Str
 }
 
 fn message(entry: &Entry) -> String {
-    let is_request = entry.answer.is_some();
+    let is_request = entry.from == Side::Client;
     let name = type_name(entry);
     let mut fields = format!("  type: '{}';\n", entry.name);
     if is_request {

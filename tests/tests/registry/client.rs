@@ -10,6 +10,7 @@ use roomwire_core::dialect::json::registry::{
 use roomwire_core::dialect::json::{JsonLimits, MAX_TIMESTAMP_BYTES, decode};
 use serde_json::{Map, Value, json};
 
+use crate::server::{FILES, MESSAGES, variants};
 use crate::{Schemas, advice};
 
 const DECODE: [&str; 2] = [
@@ -284,11 +285,35 @@ fn sample(sort: &Sort) -> Value {
 fn what_the_server_says_is_none_of_these() {
     for entry in SERVER {
         let is_request = CLIENT.iter().any(|request| request.name == entry.name);
-        let refusal = read(&json!({"type": entry.name})).err().unwrap_or_default();
-        assert_eq!(
-            refusal.starts_with("unknown_type"),
-            !is_request,
-            "{refusal}"
+        let read = read(&json!({"type": entry.name}));
+        let is_unknown = matches!(&read, Err(refusal) if refusal.starts_with("unknown_type"));
+        assert!(
+            is_unknown != is_request,
+            "{} is read as {read:?}: {}",
+            entry.name,
+            advice()
         );
     }
+}
+
+// covers A13-06
+#[test]
+fn every_request_of_the_code_is_described() {
+    let mut known = variants(MESSAGES, "ClientMessage");
+    known.retain(|name| name != "File" && name != "Application");
+    let files = variants(FILES, "FileRequest");
+    let files = files.iter().map(|name| format!("file{}", snake_case(name)));
+    let known = known.iter().map(|name| snake_case(name)[1..].to_owned());
+    let known: BTreeSet<String> = known.chain(files).collect();
+    let described: BTreeSet<String> = CLIENT.iter().map(|entry| entry.name.to_owned()).collect();
+    assert_eq!(known, described, "left: message.rs, right: {}", advice());
+}
+
+/// `_room_message` of `RoomMessage`.
+fn snake_case(name: &str) -> String {
+    let letters = name.chars().flat_map(|letter| {
+        let begins = letter.is_ascii_uppercase().then_some('_');
+        begins.into_iter().chain([letter.to_ascii_lowercase()])
+    });
+    letters.collect()
 }

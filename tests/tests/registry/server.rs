@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::{Schemas, advice};
 
-const MESSAGES: &str = include_str!("../../../core/src/message.rs");
-const FILES: &str = include_str!("../../../core/src/message/files.rs");
+pub(crate) const MESSAGES: &str = include_str!("../../../core/src/message.rs");
+pub(crate) const FILES: &str = include_str!("../../../core/src/message/files.rs");
 
 const ROUNDS: u64 = 400;
 
@@ -131,14 +131,16 @@ impl Written {
         });
         let written: BTreeSet<String> = written.collect();
         assert_eq!(
-            written, known,
-            "left: `every_message` below, right: message.rs"
+            written,
+            known,
+            "left: `every_message` below, right: message.rs; write it there, and {}",
+            advice()
         );
     }
 }
 
 /// The variants of an enum as they stand in the code.
-fn variants(code: &str, name: &str) -> BTreeSet<String> {
+pub(crate) fn variants(code: &str, name: &str) -> BTreeSet<String> {
     let (_, body) = code
         .split_once(&format!("pub enum {name}<'a> {{\n"))
         .expect(name);

@@ -17,14 +17,25 @@ pub use server::SERVER;
 /// One message.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
+    /// Who says it.
+    pub from: Side,
     /// Its `type`.
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
     /// What is in it besides `type` and `id`.
     pub shape: Shape,
-    /// Of a request that was carried out: the `type` of its outcome. Of what the server says: none.
+    /// Of a request that was carried out: the `type` of its outcome. `None`: it has none, as what the server says.
     pub answer: Option<&'static str>,
+}
+
+/// One of the two that talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// A client, to its server.
+    Client,
+    /// The server, to a client.
+    Server,
 }
 
 /// What is in an object.

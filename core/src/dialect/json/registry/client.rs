@@ -2,7 +2,7 @@
 
 use super::{
     CHUNK_DATA, CHUNK_ENCODING, CLIENT_ID, DATA, ENCODING, EPOCH, Entry, Field, HASH, ROOM, Rule,
-    SECRET, Shape, Sort, TRANSFER, U32, U64, field,
+    SECRET, Shape, Side, Sort, TRANSFER, U32, U64, field,
 };
 
 /// Every request, in alphabetical order.
@@ -271,6 +271,7 @@ const fn ruled(
     answer: &'static str,
 ) -> Entry {
     Entry {
+        from: Side::Client,
         name,
         about,
         shape: Shape { fields, rules },

@@ -2,7 +2,7 @@
 
 use super::{
     CHUNK_DATA, CHUNK_ENCODING, CLIENT_ID, DATA, ENCODING, EPOCH, Entry, Field, HASH, ROOM, Rule,
-    SECRET, Shape, Sort, TRANSFER, U32, U64, field,
+    SECRET, Shape, Side, Sort, TRANSFER, U32, U64, field,
 };
 
 /// Everything that the server says, in alphabetical order. Messages of an embedding program are not in it.
@@ -486,6 +486,7 @@ const fn ruled(
     rules: &'static [Rule],
 ) -> Entry {
     Entry {
+        from: Side::Server,
         name,
         about,
         shape: Shape { fields, rules },

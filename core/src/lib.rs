@@ -66,7 +66,7 @@
 //! | input | may raise |
 //! |---|---|
 //! | [`accept`](Machine::accept) | nothing; a deadline |
-//! | [`Received`](Input::Received) | `Transmit` to any connection, `ReadInterest`, `Finish`, `Close`, `Event` |
+//! | [`Received`](Input::Received) | `Transmit` to any connection, `ReadInterest`, `Finish`, `Close`, `Event`, `Job` |
 //! | [`Sent`](Input::Sent) | `Transmit`, `ReadInterest{true}`, `Finish` or `Close` of the same connection |
 //! | [`Writable`](Input::Writable) | `Transmit` of the same connection |
 //! | [`ReadEnd`](Input::ReadEnd) | `Close` of the same connection, `Transmit` to those that shared rooms, `Event` |
@@ -75,6 +75,8 @@
 //! | [`Command`](Input::Command) | `Transmit`, `Close`, `Event` |
 //! | [`Relay`](Input::Relay), [`Restarted`](Input::Restarted) | `Transmit` to any connection, `ReadInterest`, `Event` |
 //! | [`LinkReady`](Input::LinkReady) | `Relay` |
+//! | [`PoolReady`](Input::PoolReady) | `Job` |
+//! | [`Done`](Input::Done) | `Transmit` to any connection, `ReadInterest`, `Finish`, `Close`, `Event`, `Job` |
 //!
 //! With more than one shard, whatever may raise `Transmit` may also raise [`Relay`](Output::Relay).
 //!
@@ -103,6 +105,7 @@ pub mod dialect;
 mod files;
 pub mod http;
 pub mod limits;
+pub mod offload;
 pub mod replay;
 mod room;
 pub mod server;

@@ -11,6 +11,7 @@ use core::net::SocketAddr;
 use std::io::IoSlice;
 
 use crate::id::ConnectionId;
+use crate::offload::{Done, Job};
 use crate::time::{Instant, Now};
 
 /// What every adapter drives: a server or a client, as a pure function of its inputs.
@@ -22,7 +23,7 @@ use crate::time::{Instant, Now};
 /// 2. Inputs may be batched, outputs drained partially: nothing is lost or reordered. `poll` works in
 ///    rounds, in which each flagged connection has one turn: what is flagged while a round is handed out
 ///    joins the connection's turn if that is still to come, and the next round otherwise, so that a round
-///    never grows. [`Turn::Full`] means: poll before the next [`Input::Received`] or [`Input::Relay`].
+///    never grows. [`Turn::Full`] means: poll before the next [`Input::Received`], [`Input::Relay`] or [`Input::Done`].
 /// 3. Due timers fire before [`Output::Idle`] is returned; its deadline is exact and later than `now`.
 /// 4. An idle poll costs O(1); work per input is proportional to what it touches.
 /// 5. The machine owns the send queues. A polled [`Output::Transmit`] is answered by [`Input::Sent`] (0 bytes
@@ -133,6 +134,14 @@ pub enum Input<'a, C, R> {
         /// How often by now; as in its [`Place`](crate::server::Place).
         restarts: u16,
     },
+    /// The driver has a pool, and does so many jobs at once from now on; 0: none any more. Until it says so there is no
+    /// [`Output::Job`], and what takes long is done at once.
+    PoolReady {
+        /// How many may be out.
+        jobs: u32,
+    },
+    /// What a job came to. One that the machine does not wait for any more is a counted no-op.
+    Done(Done),
     /// The embedding program asks for something.
     Command(C),
 }
@@ -178,6 +187,9 @@ pub enum Output<E> {
         /// The shard.
         to: ShardId,
     },
+    /// Something that takes long: have a thread of the pool [run](Job::run) it, and answer with [`Input::Done`]; for one
+    /// that was lost with [`Done::failed`]. Never more at once than [`Input::PoolReady`] has said.
+    Job(Job),
     /// News for the embedding program.
     Event(E),
     /// Work is left, nothing to report yet: call again, feeding inputs first if you like.
@@ -206,7 +218,7 @@ pub enum Target {
 pub enum Turn {
     /// More may come.
     Open,
-    /// Poll before the next `Received` or `Relay`.
+    /// Poll before the next `Received`, `Relay` or `Done`.
     Full,
 }
 

@@ -126,6 +126,13 @@ pub struct Stats {
     /// Compressed messages that ended their session: corrupt, too large, or not text where they should have been.
     pub inflate_refused: u64,
 
+    // ---- work for other threads
+    /// Messages that were handed over as they take long to inflate or to read.
+    pub jobs: u64,
+    /// Those of them, and application messages, at which whoever was to do the work has failed, which is a bug: each has
+    /// ended its session.
+    pub failed_jobs: u64,
+
     // ---- other shards
     /// Messages taken for other shards, each of one or more things told.
     pub relayed: u64,
@@ -211,6 +218,8 @@ impl core::ops::AddAssign for Stats {
             inflated_from_bytes,
             inflated_to_bytes,
             inflate_refused,
+            jobs,
+            failed_jobs,
             relayed,
             relay_lost,
             relay_timeouts,
@@ -274,6 +283,8 @@ impl core::ops::AddAssign for Stats {
         self.inflated_from_bytes += inflated_from_bytes;
         self.inflated_to_bytes += inflated_to_bytes;
         self.inflate_refused += inflate_refused;
+        self.jobs += jobs;
+        self.failed_jobs += failed_jobs;
         self.relayed += relayed;
         self.relay_lost += relay_lost;
         self.relay_timeouts += relay_timeouts;

@@ -4,16 +4,19 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use roomwire_core::cluster::Relay;
-use roomwire_core::server::Place;
+use roomwire_core::server::{Command, Place};
 #[cfg(feature = "tls")]
 use roomwire_core::tls::TlsListener;
 use roomwire_core::{ShardId, ValidConfig};
 
+use crate::answers::{Answers, Hook};
+use crate::desk::Desk;
 use crate::error::RunError;
 use crate::events::Drains;
 use crate::links::Links;
 use crate::listen::{self, Address, Listener, SocketFile, SocketFiles};
 use crate::mailbox::Bell;
+use crate::pool::Pool;
 use crate::record::Recording;
 use crate::seed;
 use crate::settings::Settings;
@@ -30,6 +33,10 @@ pub struct Bound {
     pub others: Vec<Self>,
     /// To the other shards.
     pub links: Links<Relay>,
+    /// For what takes long, the same for all shards; `None`: the settings want none.
+    pub pool: Option<Arc<Pool>>,
+    /// What answers application messages there, if anything.
+    pub hook: Option<Hook>,
     /// Wakes the shard's loop.
     pub bell: Arc<Bell>,
     /// Readable when the bell has been rung.
@@ -94,6 +101,8 @@ impl Bound {
         let bells = bells.map_err(RunError::io("making a bell for a thread"))?;
         let (bells, ears): (Vec<_>, Vec<_>) =
             bells.into_iter().map(|(b, e)| (Arc::new(b), e)).unzip();
+        let threads = config.offload.threads;
+        let pool = (threads > 0).then(|| Arc::new(Pool::new(threads)));
         let drains = Drains::of(count);
         let links = Links::between(&bells);
         let ends = bells.into_iter().zip(ears).zip(links).zip(listeners);
@@ -106,6 +115,8 @@ impl Bound {
             },
             others: Vec::new(),
             links,
+            pool: pool.clone(),
+            hook: None,
             bell,
             ear,
             drains: drains.clone(),
@@ -140,6 +151,8 @@ impl Bound {
             },
             others: Vec::new(),
             links: self.links.clone(),
+            pool: self.pool.clone(),
+            hook: self.hook.clone(),
             bell: Arc::clone(&self.bell),
             ear: self.ear.try_clone()?,
             drains: self.drains.clone(),
@@ -153,6 +166,22 @@ impl Bound {
             certificates: self.certificates.clone(),
             files: self.files.clone(),
         })
+    }
+
+    /// This life's end of the pool, and who answers application messages.
+    pub fn desk(&self) -> (Desk<Command>, Answers) {
+        let (pool, limits) = (self.pool.as_ref(), &self.config.limits);
+        let desk = Desk::new(pool.cloned(), &self.bell, self.config.offload.max_jobs);
+        let answers = Answers::new(self.hook.as_ref(), pool, desk.tray(), limits);
+        (desk, answers)
+    }
+
+    /// Has a function answer application messages, on all shards.
+    pub fn answer(&mut self, hook: &Hook) {
+        self.hook = Some(hook.clone());
+        for other in &mut self.others {
+            other.hook = Some(hook.clone());
+        }
     }
 
     /// The first shard, then the others.

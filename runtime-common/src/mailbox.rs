@@ -210,7 +210,7 @@ pub fn shard_of(command: &Command) -> Option<ShardId> {
         | Command::Kick { connection, .. }
         | Command::Close { connection, .. }
         | Command::Explain { connection, .. } => Some(connection.shard()),
-        Command::Reply { request, .. } => Some(request.shard()),
+        Command::Reply { request, .. } | Command::Fail { request } => Some(request.shard()),
         Command::Drain => None,
         // Any shard knows where a room is at home.
         _ => Some(ShardId(0)),

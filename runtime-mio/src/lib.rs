@@ -38,13 +38,15 @@ use std::time::Duration;
 use mio::event::Event as Readiness;
 use mio::{Poll, Registry, Token};
 use roomwire_core::Stats;
-use roomwire_core::server::Command;
+use roomwire_core::server::{Command, Outcome};
 use roomwire_runtime::mailbox::{EventSender, Letter, events, mailbox};
 pub use roomwire_runtime::mailbox::{Events, Handle};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, End, Hosted, RunError, Serve, Settings, live, run_shards};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended};
+use roomwire_runtime::{
+    Address, Bound, End, Hook, Hosted, RunError, Serve, Settings, live, run_shards,
+};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended, Request};
 
 use shard::Shard;
 
@@ -107,6 +109,15 @@ impl Server {
         let (senders, events) = events(self.bound.all().map(|shard| &shard.bell));
         self.events = senders;
         events
+    }
+
+    /// Has a function answer application messages on the threads of the pool (`offload.threads`), in place of events: as long
+    /// as one takes, nobody waits for it but its client, whose messages are answered one after the other. What it returns is the
+    /// message's outcome; where it panics, which is a bug, the client is closed with 1011. More than
+    /// `limits.max_queued_events` of them, or `limits.max_queued_event_bytes`, do not wait: those are refused
+    /// (`rate_limited`).
+    pub fn answer(&mut self, answer: impl Fn(Request) -> Outcome + Send + Sync + 'static) {
+        self.bound.answer(&Hook::new(answer));
     }
 
     /// Serves on this thread, and on others if the settings ask for more than one, until [`Handle::drain`] or

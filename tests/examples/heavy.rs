@@ -26,14 +26,18 @@ const READ_BYTES: usize = 64 * 1024;
 fn main() {
     let zeros = room_message(&"0".repeat(MIB - 60));
     let noise = room_message(&noise(MIB - 60));
-    let objects = room_message_of(&format!("[{}]", vec![r#"{"a":[1]}"#; (MIB - 60) / 10].join(",")));
+    let objects = room_message_of(&format!(
+        "[{}]",
+        vec![r#"{"a":[1]}"#; (MIB - 60) / 10].join(",")
+    ));
     for (name, message) in [("zeros", &zeros), ("noise", &noise), ("objects", &objects)] {
         let bytes = message.len();
         let plain = masked(Opcode::Text, true, message.as_bytes());
         let packed = deflated(message.as_bytes());
-        report(&format!("room_message, {bytes} bytes of {name}, plain"), || {
-            longest(&plain)
-        });
+        report(
+            &format!("room_message, {bytes} bytes of {name}, plain"),
+            || longest(&plain),
+        );
         let frame = compressed(Opcode::Text, true, &packed);
         let title = format!("the same compressed to {} bytes", packed.len());
         report(&title, || longest(&frame));

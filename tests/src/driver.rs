@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 
+use roomwire_core::offload::{Done, Job};
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
 };
@@ -27,6 +28,8 @@ pub struct Driver<M: Machine> {
     /// Connections whose peer has taken something, or that have ended, since the last look.
     news: BTreeSet<ConnectionId>,
     events: Vec<M::Event>,
+    /// What the machine has handed over and waits for, in order.
+    jobs: Vec<Job>,
     /// The last input left no room for another `Received`.
     full: bool,
     deadline: Option<Instant>,
@@ -59,6 +62,7 @@ impl<M: Machine> Driver<M> {
             active: BTreeSet::new(),
             news: BTreeSet::new(),
             events: Vec::new(),
+            jobs: Vec::new(),
             full: false,
             deadline: None,
             chunk: usize::MAX,
@@ -154,6 +158,28 @@ impl<M: Machine> Driver<M> {
         self.input(Input::Command(command));
     }
 
+    /// The driver has a pool from now on, which does so many jobs at once, when it is told to.
+    pub fn set_pool(&mut self, jobs: u32) {
+        self.input(Input::PoolReady { jobs });
+    }
+
+    /// Jobs that are out, in the order in which they came.
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// Does one of the jobs that are out.
+    pub fn run_job(&mut self, index: usize) {
+        let done = self.jobs.remove(index).run();
+        self.input(Input::Done(done));
+    }
+
+    /// One of the jobs that are out cannot be done.
+    pub fn fail_job(&mut self, index: usize) {
+        let id = self.jobs.remove(index).id();
+        self.input(Input::Done(Done::failed(id)));
+    }
+
     /// Any input, as it is. The caller keeps the contract.
     pub fn input(&mut self, input: Input<'_, M::Command, M::Relay>) {
         self.full = self.machine.handle(self.now, input) == Turn::Full;
@@ -237,6 +263,7 @@ impl<M: Machine> Driver<M> {
                 let how = if reset { Ending::Reset } else { Ending::Closed };
                 self.bury(connection, how);
             }
+            Output::Job(job) => self.jobs.push(job),
             Output::Event(event) => self.events.push(event),
             Output::Again => {}
             Output::Idle { deadline } => {

@@ -303,10 +303,22 @@ impl Machine for Shards {
                 | Command::Close { connection, .. }
                 | Command::Explain { connection, .. },
             ) => *connection,
-            Input::Command(Command::Reply { request, .. }) => {
+            Input::Command(Command::Reply { request, .. } | Command::Fail { request }) => {
                 let shard = &mut self.shards[usize::from(request.shard().0)];
                 shard.idle = None;
                 return shard.server.handle(now, input);
+            }
+            Input::Done(done) => {
+                let shard = &mut self.shards[usize::from(done.id().shard().0)];
+                shard.idle = None;
+                return shard.server.handle(now, input);
+            }
+            Input::PoolReady { jobs } => {
+                for shard in &mut self.shards {
+                    shard.idle = None;
+                    let _ = shard.server.handle(now, Input::PoolReady { jobs: *jobs });
+                }
+                return Turn::Open;
             }
             Input::Command(Command::Publish { .. }) => {
                 let shard = &mut self.shards[0];

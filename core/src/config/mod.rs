@@ -37,6 +37,8 @@ pub struct Config {
     pub message_ids: MessageIds,
     /// Compression of messages.
     pub compression: Compression,
+    /// What other threads do than those that serve.
+    pub offload: Offload,
     /// How often clients may speak.
     pub rate_limit: RateLimit,
     /// Which pages may connect.
@@ -397,6 +399,32 @@ impl Default for Compression {
             level: 3,
             memory_level: 7,
             deny_user_agents: broken.collect(),
+        }
+    }
+}
+
+/// What takes so long that everybody else would wait for it: inflating large messages, reading large texts, and what the
+/// embedding program does for an application message. A pool of threads does it, if the driver has one. A client's later
+/// messages wait until its own has been done, and nobody else's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Offload {
+    /// Threads of the pool, for all shards together; they start when there is something to do for the first time. Default 2. 0:
+    /// there is no pool, and all is done by the threads that serve.
+    pub threads: u16,
+    /// Jobs that each shard may have out at once: those of more clients wait for their turn. Default 16. Each may hold a
+    /// message of [`Limits::max_message_bytes`], which counts against [`Limits::max_buffered_bytes`].
+    pub max_jobs: u32,
+    /// Messages that are smaller, inflated, are dealt with at once. Default 128 KiB.
+    pub min_bytes: usize,
+}
+
+impl Default for Offload {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            max_jobs: 16,
+            min_bytes: 128 * 1024,
         }
     }
 }

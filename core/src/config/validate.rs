@@ -5,8 +5,8 @@ use core::fmt::Display;
 use core::ops::RangeInclusive;
 
 use super::{
-    Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, MessageIds, OriginPolicy,
-    RateLimit, RoomNames, RoomRule, Sessions, Timeouts,
+    Compression, Config, Drain, Files, Heartbeat, Limits, ListenerConfig, MessageIds, Offload,
+    OriginPolicy, RateLimit, RoomNames, RoomRule, Sessions, Timeouts,
 };
 use crate::auth::proxies::Proxies;
 use crate::dialect::json::is_reserved_type;
@@ -44,6 +44,7 @@ impl Config {
         check_sessions(&self.sessions)?;
         check_message_ids(&self.message_ids)?;
         check_compression(&self.compression)?;
+        check_offload(&self.offload)?;
         check_rate_limit(&self.rate_limit)?;
         check_origins(&self.origin)?;
         check_drain(&self.drain)?;
@@ -327,6 +328,17 @@ fn check_message_ids(ids: &MessageIds) -> Result<(), ConfigError> {
     within("message_ids.max", max, 1..=MAX_ENTRIES)?;
     within("message_ids.max_per_client", max_per_client, 1..=10_000)?;
     within("message_ids.max_bytes", max_bytes, 1..=1_024)
+}
+
+fn check_offload(offload: &Offload) -> Result<(), ConfigError> {
+    let Offload {
+        threads,
+        max_jobs,
+        min_bytes,
+    } = *offload;
+    within("offload.threads", threads, 0..=256)?;
+    within("offload.max_jobs", max_jobs, 1..=65_536)?;
+    within("offload.min_bytes", min_bytes, 1_024..=GIB)
 }
 
 fn check_compression(compression: &Compression) -> Result<(), ConfigError> {

@@ -14,6 +14,7 @@ pub mod registry;
 mod types;
 
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};
+pub(crate) use decode::{Shape, decode_shaped};
 pub use encode::encode;
 pub use metadata::{Metadata, MetadataLimits};
 pub(crate) use object::Elements;

@@ -101,6 +101,12 @@ impl Hash {
             }
             Output::Event(event) => self.event(event),
             Output::Again => self.bytes(&[8]),
+            Output::Job(job) => {
+                self.bytes(&[10]);
+                self.number(job.id().0);
+                self.number(job.connection().to_bits());
+                self.number(job.bytes() as u64);
+            }
             Output::Idle { deadline } => {
                 self.bytes(&[9, u8::from(deadline.is_some())]);
                 self.number(deadline.map_or(0, Instant::as_micros));
@@ -244,5 +250,6 @@ const fn cause_number(cause: CloseCause) -> u8 {
         CloseCause::Command => 8,
         CloseCause::Drain => 9,
         CloseCause::Replaced => 10,
+        CloseCause::Failed => 11,
     }
 }

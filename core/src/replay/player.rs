@@ -4,6 +4,7 @@
 //! are handed in as they are read.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use super::Ending;
 use super::hash::Hash;
@@ -11,6 +12,7 @@ use super::recorder::HeaderConfig;
 use super::wire::{Fault, MAGIC, Recorded, Source, VERSION, tag};
 use crate::config::{Config, ConfigError};
 use crate::machine::{Input, Machine, Output};
+use crate::offload::{Done, Job, JobId};
 use crate::server::{Event, Server};
 use crate::time::{Instant, Now};
 
@@ -44,6 +46,8 @@ struct Run {
     polls: u64,
     /// Nothing was handed in since the server was idle.
     idle: bool,
+    /// Jobs that are out.
+    jobs: BTreeMap<JobId, Job>,
     next: Option<Next>,
 }
 
@@ -321,6 +325,7 @@ fn read_header(source: &mut Source<'_>, explain: usize) -> Result<Result<Run, Re
             now: Now::default(),
             polls: 0,
             idle: false,
+            jobs: BTreeMap::new(),
             next: None,
         }
     }))
@@ -360,6 +365,9 @@ impl Run {
             let output = self.server.poll();
             self.idle = matches!(output, Output::Idle { .. });
             self.hash.output(&output);
+            if let Output::Job(job) = &output {
+                self.jobs.insert(job.id(), job.clone());
+            }
             return Ok(Some(self.shown(What::Output(output))));
         }
         match self.next.take() {
@@ -426,6 +434,12 @@ impl Run {
             &Recorded::Connected { connection } => Input::Connected { connection },
             &Recorded::ConnectFailed { connection } => Input::ConnectFailed { connection },
             &Recorded::LinkReady { to, credits } => Input::LinkReady { to, credits },
+            &Recorded::PoolReady { jobs } => Input::PoolReady { jobs },
+            // The same job comes to the same again.
+            &Recorded::Done { job, failed } => match self.jobs.remove(&job) {
+                Some(job) if !failed => Input::Done(job.run()),
+                _ => Input::Done(Done::failed(job)),
+            },
             Recorded::Command(command) => Input::Command(command.clone()),
         };
         if check != self.hash.check() {

@@ -9,6 +9,7 @@ use super::Ending;
 use crate::error::ErrorCode;
 use crate::id::ConnectionId;
 use crate::machine::{Input, ListenerId, PeerAddr, ShardId, TransportEnd};
+use crate::offload::JobId;
 use crate::server::{Command, MessageName, Outcome, RequestToken};
 
 /// What went into a server at one step.
@@ -76,6 +77,18 @@ pub enum Recorded {
         /// How many.
         credits: u32,
     },
+    /// See [`Input::PoolReady`].
+    PoolReady {
+        /// How many jobs.
+        jobs: u32,
+    },
+    /// See [`Input::Done`]. What a job comes to is not recorded: it is done again.
+    Done {
+        /// Which one.
+        job: JobId,
+        /// It could not be done.
+        failed: bool,
+    },
     /// See [`Input::Command`].
     Command(Command),
 }
@@ -98,7 +111,11 @@ impl Recorded {
                 | Command::Explain { connection, .. }
                 | Command::Close { connection, .. },
             ) => Some(*connection),
-            Self::Tick | Self::LinkReady { .. } | Self::Command(_) => None,
+            Self::Tick
+            | Self::LinkReady { .. }
+            | Self::PoolReady { .. }
+            | Self::Done { .. }
+            | Self::Command(_) => None,
         }
     }
 }
@@ -118,6 +135,9 @@ pub(super) mod tag {
     pub(crate) const COMMAND: u8 = 11;
     pub(crate) const ACCEPTED: u8 = 12;
     pub(crate) const REFUSED: u8 = 13;
+    pub(crate) const POOL_READY: u8 = 14;
+    pub(crate) const DONE: u8 = 15;
+    pub(crate) const NOT_DONE: u8 = 16;
     /// The whole hash.
     pub(crate) const CHECKPOINT: u8 = 32;
     /// The whole hash, and how the recording ended.
@@ -189,6 +209,9 @@ pub(super) const fn tag_of<R>(input: &Input<'_, Command, R>) -> u8 {
         Input::Connected { .. } => tag::CONNECTED,
         Input::ConnectFailed { .. } => tag::CONNECT_FAILED,
         Input::LinkReady { .. } => tag::LINK_READY,
+        Input::PoolReady { .. } => tag::POOL_READY,
+        Input::Done(done) if done.is_failed() => tag::NOT_DONE,
+        Input::Done(_) => tag::DONE,
         Input::Command(_) => tag::COMMAND,
     }
 }
@@ -223,6 +246,8 @@ pub(super) fn put_input<R>(out: &mut Vec<u8>, input: &Input<'_, Command, R>) {
             put_number(out, u64::from(to.0));
             put_number(out, u64::from(*credits));
         }
+        Input::PoolReady { jobs } => put_number(out, u64::from(*jobs)),
+        Input::Done(done) => put_number(out, done.id().0),
         Input::Command(command) => put_command(out, command),
     }
 }
@@ -291,6 +316,10 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
         }
         Command::Drain => out.push(5),
         Command::Abandon => out.push(7),
+        Command::Fail { request } => {
+            out.push(8);
+            put_number(out, request.0);
+        }
         Command::Explain {
             message,
             connection,
@@ -467,6 +496,13 @@ impl<'a> Source<'a> {
                 to: ShardId(self.small("a shard is out of bounds")?),
                 credits: self.small("credits are out of bounds")?,
             },
+            tag::POOL_READY => Recorded::PoolReady {
+                jobs: self.small("a number of jobs is out of bounds")?,
+            },
+            tag::DONE | tag::NOT_DONE => Recorded::Done {
+                job: JobId(self.number()?),
+                failed: kind == tag::NOT_DONE,
+            },
             tag::COMMAND => Recorded::Command(self.command()?),
             tag::ACCEPTED | tag::REFUSED => Recorded::Accept {
                 peer: self.peer()?,
@@ -509,6 +545,9 @@ impl<'a> Source<'a> {
             },
             5 => Command::Drain,
             7 => Command::Abandon,
+            8 => Command::Fail {
+                request: RequestToken(self.number()?),
+            },
             6 => Command::Explain {
                 connection: self.id()?,
                 message: match self.byte()? {

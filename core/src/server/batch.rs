@@ -179,7 +179,7 @@ impl Server {
             if !core::mem::take(&mut counted) {
                 self.count_received(index);
             }
-            self.understand(index, message, Wrapping::Batch);
+            self.understand(index, message, None, Wrapping::Batch);
             if self.is_gone(index) {
                 break;
             }

@@ -219,6 +219,7 @@ impl Server {
         self.forget_requests(index, session);
         self.forget_waiting(index, session, comes_back);
         self.forget_batch(session);
+        self.forget_job(index);
         self.forget_files(index, session);
     }
 

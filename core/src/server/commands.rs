@@ -100,6 +100,7 @@ impl Server {
                 self.publish_command(&room, &message);
             }
             Command::Reply { request, outcome } => self.reply(request, &outcome),
+            Command::Fail { request } => self.fail(request),
             Command::Kick { connection, room } => self.kick(connection, &room),
             Command::Close {
                 connection,
@@ -252,6 +253,15 @@ impl Server {
                 };
                 self.send(index, &error, asked);
             }
+        }
+    }
+
+    /// The embedding program has panicked at a request.
+    fn fail(&mut self, request: RequestToken) {
+        self.stats.failed_jobs += 1;
+        match self.take_request(request.0) {
+            Some((index, _)) => self.close_failed(index),
+            None => self.stats.stale += 1,
         }
     }
 

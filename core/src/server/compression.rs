@@ -115,12 +115,23 @@ impl Server {
         index: u32,
         kind: Kind,
         data: DataKind,
-        payload: &[u8],
+        payload: Cow<'_, [u8]>,
     ) -> bool {
+        let max_bytes = self.message_limits.max_message_bytes;
+        let at_once_bytes = self.bytes_at_once().min(max_bytes);
+        if payload.len() > at_once_bytes {
+            self.hand_over_compressed(index, kind, data, payload);
+            return true;
+        }
         // Taken away while the message that it holds is carried out.
         let mut inflater = core::mem::take(&mut self.compression.inflater);
-        let max_bytes = self.message_limits.max_message_bytes;
-        let inflated = inflater.inflate(payload, max_bytes);
+        let inflated = inflater.inflate(&payload, at_once_bytes);
+        if at_once_bytes < max_bytes && inflated == Err(DecodeError::MessageTooLarge) {
+            // For that, though not for the server. What has been done of it was little, and is done again.
+            self.compression.inflater = inflater;
+            self.hand_over_compressed(index, kind, data, payload);
+            return true;
+        }
         let lives = match inflated.and_then(|message| Ok((message, step(data, message)?))) {
             Ok((message, step)) => {
                 self.stats.inflated += 1;

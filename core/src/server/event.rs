@@ -193,6 +193,12 @@ pub enum Command {
         /// The answer.
         outcome: Outcome,
     },
+    /// Says that the program has failed at an application request, which is a bug: the client's connection is closed with
+    /// 1011, and that is counted.
+    Fail {
+        /// From [`Event::Application`].
+        request: RequestToken,
+    },
     /// Takes a client out of a room; the others are told with reason `kicked`.
     Kick {
         /// Its connection.

@@ -192,7 +192,7 @@ impl Server {
             return;
         }
         if self.is_held(index) || self.has_batch(index) {
-            return; // once more: its last message was too early again, or is for another shard
+            return; // once more: its last message was too early again, is for another shard, or takes long
         }
         let Some(connection) = self.connections.get_mut(index) else {
             return;
@@ -217,9 +217,9 @@ impl Server {
             || self.has_batch(index)
     }
 
-    /// Whether a client is not listened to, for a time or until another shard has answered it.
+    /// Whether a client is not listened to, for a time, until another shard has answered it or until a job is done.
     fn is_held(&self, index: u32) -> bool {
-        self.is_throttled(index) || self.waits_for_shard(index)
+        self.is_throttled(index) || self.waits_for_shard(index) || self.jobs.holds(index)
     }
 
     /// An echo is not closed for reading slowly: it is read no faster than it reads. Nor is somebody who has come back
@@ -303,11 +303,12 @@ impl Server {
         match step {
             Step::NeedMore => return true,
             Step::Text(text) => match kind {
-                Kind::Client(_) => self.heard(index, Heard::Text(&text)),
+                Kind::Client(_) if self.takes_long(&text) => self.hand_over_text(index, text),
+                Kind::Client(_) => self.heard(index, Heard::Text(&text), None),
                 Kind::Echo => self.echo(index, super::fanout::TEXT, text.as_bytes()),
             },
             Step::Binary(bytes) => match kind {
-                Kind::Client(_) => self.heard(index, Heard::Binary(&bytes)),
+                Kind::Client(_) => self.heard(index, Heard::Binary(&bytes), None),
                 Kind::Echo => self.echo(index, super::fanout::BINARY, &bytes),
             },
             Step::Ping(payload) => self.ping_frame(index, kind, &payload),
@@ -320,7 +321,7 @@ impl Server {
                 kind: data,
                 payload,
             } => {
-                return self.compressed(index, kind, data, &payload);
+                return self.compressed(index, kind, data, payload);
             }
         }
         let connection = self.connections.get(index);

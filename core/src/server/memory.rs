@@ -148,7 +148,8 @@ impl Server {
                 + self.unfinished.heap_bytes()
                 + self.sessions.heap_bytes()
                 + self.repeats.heap_bytes()
-                + self.throttled.len() * size_of::<(u32, Instant)>(),
+                + self.throttled.len() * size_of::<(u32, Instant)>()
+                + self.jobs.heap_bytes(),
             addresses: self.addresses.heap_bytes(),
             rooms: self.rooms.value_bytes()
                 + capacity_bytes(&self.dirty)
@@ -161,6 +162,7 @@ impl Server {
             relay: self.links.heap_bytes(),
             files: self.files.heap_bytes(),
             compression: self.compression.heap_bytes(),
+            input: self.jobs.input_bytes(),
             ..Memory::default()
         };
         let connections = (0..self.connections.slots()).filter_map(|i| self.connections.get(i));

@@ -9,7 +9,7 @@ use super::admission::{Refused, Sanction};
 use super::closing::Goodbye;
 use super::shards::room_of;
 use crate::cluster::message::Told;
-use crate::dialect::json::{self, MetadataLimits};
+use crate::dialect::json::{self, MetadataLimits, Shape};
 use crate::dialect::{Refusal, binary};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
@@ -44,24 +44,40 @@ pub(super) enum Outcome {
 }
 
 impl Server {
-    /// A message of a client.
-    pub(super) fn heard(&mut self, index: u32, heard: Heard<'_>) {
+    /// A message of a client, and its shape if that is known.
+    pub(super) fn heard(&mut self, index: u32, heard: Heard<'_>, shape: Option<&Shape>) {
         self.count_received(index);
         if let Heard::Binary(bytes) = heard
             && let Some(next) = self.take_next_binary(index)
         {
             return self.announced_binary(index, next, bytes);
         }
-        self.understand(index, heard, Wrapping::None);
+        self.understand(index, heard, shape, Wrapping::None);
     }
 
-    /// A message that has been counted.
-    pub(super) fn understand(&mut self, index: u32, heard: Heard<'_>, wrapping: Wrapping) {
+    /// A message that has been counted. One that takes long to read is handed over, and comes back with its shape.
+    pub(super) fn understand(
+        &mut self,
+        index: u32,
+        heard: Heard<'_>,
+        shape: Option<&Shape>,
+        wrapping: Wrapping,
+    ) {
+        if let (Heard::Text(text), None) = (heard, shape)
+            && self.takes_long(text)
+        {
+            return self.hand_over_part(index, text.to_owned(), wrapping);
+        }
         let types = &self.config.application_types;
         let is_application = |kind: &str| types.iter().any(|known| known == kind);
-        let decoded = match heard {
-            Heard::Text(text) => json::decode(text, &self.json_limits, &is_application),
-            Heard::Binary(frame) => binary::decode(frame, &self.binary_limits, &is_application),
+        let decoded = match (heard, shape) {
+            (Heard::Text(text), Some(shape)) => {
+                json::decode_shaped(text, shape, &self.json_limits, &is_application)
+            }
+            (Heard::Text(text), None) => json::decode(text, &self.json_limits, &is_application),
+            (Heard::Binary(frame), _) => {
+                binary::decode(frame, &self.binary_limits, &is_application)
+            }
         };
         match decoded {
             Ok(Request {

@@ -25,6 +25,7 @@ mod mail;
 mod membership;
 mod memory;
 mod messages;
+mod offload;
 mod poll;
 mod presence;
 mod proxies;
@@ -82,6 +83,7 @@ pub(crate) use files::NextBinary;
 use history::Histories;
 pub(crate) use mail::Mail;
 pub use memory::Memory;
+use offload::Jobs;
 use refusals::Refusals;
 pub use refusals::Refused;
 use repeats::Repeats;
@@ -123,6 +125,7 @@ pub struct Server {
     /// Clients that are not read from for a while, and until when.
     throttled: BTreeMap<u32, Instant>,
     unfinished: Unfinished,
+    jobs: Jobs,
     addresses: Addresses,
     sessions: Sessions,
     /// Messages that would be known again.
@@ -263,6 +266,7 @@ impl Server {
             deadlines: Deadlines::default(),
             throttled: BTreeMap::new(),
             unfinished: Unfinished::default(),
+            jobs: Jobs::new(shard, restarts),
             addresses: Addresses::new(key, limits.max_idle_addresses),
             sessions: Sessions::new(&seed),
             repeats: Repeats::default(),
@@ -522,6 +526,8 @@ impl Machine for Server {
             Input::Connected { .. } | Input::ConnectFailed { .. } => self.stats.stale += 1,
             Input::Relay { from, message } => self.relayed(from, message),
             Input::Restarted { shard, restarts } => self.shard_restarted(shard, restarts),
+            Input::PoolReady { jobs } => self.pool_is_ready(jobs),
+            Input::Done(done) => self.job_is_done(done),
             Input::Command(command) => self.command(command),
         }
         self.turn()

@@ -35,6 +35,9 @@ impl Server {
             if let Some(to) = self.links.announce() {
                 return Output::Relay { to };
             }
+            if let Some(job) = self.next_job() {
+                return Output::Job(job);
+            }
             if let Some((index, flag)) = self.outboxes.next_flagged() {
                 match self.hand_out(index, flag) {
                     Some(output) => return output,

@@ -315,6 +315,8 @@ pub enum CloseCause {
     Drain,
     /// Its session goes on on another connection.
     Replaced,
+    /// The server, or the program around it, has failed at one of its messages, which is a bug.
+    Failed,
 }
 
 impl Connection {

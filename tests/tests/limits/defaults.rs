@@ -65,6 +65,10 @@ fn defaults_are_what_is_documented() {
     assert_eq!(config.heartbeat.interval_ms, 30_000);
     assert_eq!(config.heartbeat.timeout_ms, 30_000);
 
+    assert_eq!(config.offload.threads, 2);
+    assert_eq!(config.offload.max_jobs, 16);
+    assert_eq!(config.offload.min_bytes, 131_072);
+
     let rate = config.rate_limit;
     assert!(rate.enabled);
     assert_eq!(rate.messages, 100);

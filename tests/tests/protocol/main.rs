@@ -18,6 +18,7 @@ mod leaving;
 mod lingering;
 mod liveness;
 mod messages;
+mod offload;
 mod presence;
 mod proxies;
 mod proxy_protocol;

@@ -405,6 +405,8 @@ impl Machine for Session {
             Input::ConnectFailed { connection } => self.connect_failed(connection),
             Input::Command(command) => self.command(command),
             Input::Relay { message, .. } => match message {},
+            // A client asks for no jobs.
+            Input::PoolReady { .. } | Input::Done(_) => {}
             Input::Tick | Input::LinkReady { .. } | Input::Restarted { .. } => {}
         }
         self.pump();

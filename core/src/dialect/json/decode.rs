@@ -3,6 +3,7 @@
 //! Names of rooms and clients are only taken out of the text here; whether they exist is decided elsewhere.
 
 mod files;
+mod shape;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::message::{
     Since, Terms,
 };
 pub(super) use files::SHA_256;
+pub(crate) use shape::Shape;
 
 /// The longest `timestamp` of a `ping`, as it stands in the message: it is echoed.
 pub const MAX_TIMESTAMP_BYTES: usize = 64;
@@ -46,18 +48,22 @@ pub fn decode<'a>(
     is_application_type: &impl Fn(&str) -> bool,
 ) -> Result<Request<'a>, Rejected<'a>> {
     let fields = Fields::read(text).map_err(|refusal| Rejected::new(Asked::Nothing, refusal))?;
-    let id = fields
-        .id(limits)
-        .map_err(|refusal| Rejected::new(Asked::Json(None), refusal))?;
-    let asked = Asked::Json(id);
-    fields
-        .check(text, limits)
-        .and_then(|()| fields.message(text, limits, is_application_type))
-        .map(|message| Request { asked, message })
-        .map_err(|refusal| Rejected {
-            body_follows: fields.announces_a_body(&refusal),
-            ..Rejected::new(asked, refusal)
-        })
+    fields.request(text, limits, is_application_type, || {
+        fields.is_too_deep(text, limits)
+    })
+}
+
+/// [`decode`] of a text whose shape is known: what is linear in `text` there has been done already, but for what the
+/// message's own type asks of its fields.
+pub(crate) fn decode_shaped<'a>(
+    text: &'a str,
+    shape: &Shape,
+    limits: &JsonLimits,
+    is_application_type: &impl Fn(&str) -> bool,
+) -> Result<Request<'a>, Rejected<'a>> {
+    let fields = shape.fields(text);
+    let fields = fields.map_err(|refusal| Rejected::new(Asked::Nothing, refusal))?;
+    fields.request(text, limits, is_application_type, || shape.is_too_deep())
 }
 
 /// Every top-level field that a message can have, raw.
@@ -97,6 +103,27 @@ impl<'a> Fields<'a> {
             }
         })?;
         Ok(fields)
+    }
+
+    /// What they say together; `is_too_deep` is asked once all else is as it should be.
+    fn request(
+        &self,
+        text: &'a str,
+        limits: &JsonLimits,
+        is_application_type: &impl Fn(&str) -> bool,
+        is_too_deep: impl FnOnce() -> bool,
+    ) -> Result<Request<'a>, Rejected<'a>> {
+        let id = self
+            .id(limits)
+            .map_err(|refusal| Rejected::new(Asked::Json(None), refusal))?;
+        let asked = Asked::Json(id);
+        self.check(limits, is_too_deep)
+            .and_then(|()| self.message(text, limits, is_application_type))
+            .map(|message| Request { asked, message })
+            .map_err(|refusal| Rejected {
+                body_follows: self.announces_a_body(&refusal),
+                ..Rejected::new(asked, refusal)
+            })
     }
 
     fn set(&mut self, key: &str, value: &'a str) {
@@ -139,6 +166,40 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Every place for a value, always in the same order.
+    fn slots(&mut self) -> impl Iterator<Item = &mut Option<&'a str>> {
+        // All of them: one that is left out here does not compile.
+        let Self {
+            count: _,
+            file,
+            kind,
+            id,
+            room,
+            data,
+            encoding,
+            to,
+            timestamp,
+            metadata,
+            user,
+            after,
+            before,
+            epoch,
+            limit,
+            batch,
+            messages,
+            client,
+            secret,
+            message_id,
+            ttl,
+            key,
+        } = self;
+        let own = [
+            kind, id, room, data, encoding, to, timestamp, metadata, user, after, before, epoch,
+            limit, batch, messages, client, secret, message_id, ttl, key,
+        ];
+        own.into_iter().chain(file.slots())
+    }
+
     fn id(&self, limits: &JsonLimits) -> Result<Option<&'a str>, Refusal> {
         match self.id {
             Some(id) if !is_string(id) && !is_number(id) => {
@@ -151,17 +212,25 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn check(&self, text: &str, limits: &JsonLimits) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        limits: &JsonLimits,
+        is_too_deep: impl FnOnce() -> bool,
+    ) -> Result<(), Refusal> {
         if self.count > usize::try_from(limits.max_fields).unwrap_or(usize::MAX) {
             return Err(Refusal::bad_message("the message has too many fields"));
         }
-        // A batch and its array are two levels, which its messages do not see.
-        let wrapped = self.kind == Some(r#""batch""#);
-        let max_depth = limits.max_depth.saturating_add(2 * u32::from(wrapped));
-        if is_deeper_than(text, max_depth) {
+        if is_too_deep() {
             return Err(Refusal::bad_message("the message is nested too deeply"));
         }
         Ok(())
+    }
+
+    fn is_too_deep(&self, text: &str, limits: &JsonLimits) -> bool {
+        // A batch and its array are two levels, which its messages do not see.
+        let wrapped = self.kind == Some(r#""batch""#);
+        let max_depth = limits.max_depth.saturating_add(2 * u32::from(wrapped));
+        is_deeper_than(text, max_depth)
     }
 
     fn message(

@@ -36,6 +36,10 @@ pub(in crate::replay) fn mask_command(command: &mut Command) {
             Outcome::Error { message, .. } => *message = mask_prose(message),
         },
         Command::Close { reason, .. } => *reason = mask_prose(reason),
-        Command::Kick { .. } | Command::Drain | Command::Abandon | Command::Explain { .. } => {}
+        Command::Kick { .. }
+        | Command::Fail { .. }
+        | Command::Drain
+        | Command::Abandon
+        | Command::Explain { .. } => {}
     }
 }

@@ -81,7 +81,7 @@ impl Server {
         };
         if let For::Link { message, .. } = &waiting.whatfor {
             self.input_bytes -= message.heap_bytes();
-            self.understand(index, message.heard(), Wrapping::None);
+            self.understand(index, message.heard(), None, Wrapping::None);
         }
         if !self.waits_for_shard(index) {
             self.go_on_reading(index);

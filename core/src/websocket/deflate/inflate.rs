@@ -16,6 +16,8 @@ pub struct Inflater {
     context: Option<Inflate>,
     /// All of it is written: only growing costs zeros.
     buffer: Vec<u8>,
+    /// How much of it is the last message.
+    len: usize,
 }
 
 impl Inflater {
@@ -24,6 +26,7 @@ impl Inflater {
         Self {
             context: None,
             buffer: Vec::new(),
+            len: 0,
         }
     }
 
@@ -40,6 +43,7 @@ impl Inflater {
     pub fn inflate(&mut self, payload: &[u8], max_bytes: usize) -> Result<&[u8], DecodeError> {
         let context = self.context.get_or_insert_with(new_context);
         context.reset(false);
+        self.len = 0;
         let mut message = Message {
             context,
             buffer: &mut self.buffer,
@@ -55,7 +59,14 @@ impl Inflater {
         if open {
             return Err(DecodeError::CorruptDeflate);
         }
+        self.len = len;
         Ok(self.buffer.get(..len).unwrap_or_default())
+    }
+
+    /// The last message, with its buffer; empty if it could not be inflated.
+    pub(crate) fn into_message(mut self) -> Vec<u8> {
+        self.buffer.truncate(self.len);
+        self.buffer
     }
 
     /// Gives back what an unusually large message took: a buffer of more than 64 KiB. O(1).

@@ -45,6 +45,22 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// Every place for a value, always in the same order.
+    pub(super) fn slots(&mut self) -> [&mut Option<&'a str>; 10] {
+        [
+            &mut self.hash,
+            &mut self.mime_type,
+            &mut self.name,
+            &mut self.offset,
+            &mut self.reason,
+            &mut self.secret,
+            &mut self.size,
+            &mut self.transfer,
+            &mut self.own_name,
+            &mut self.window,
+        ]
+    }
+
     fn transfer(&self) -> Result<TransferId, Refusal> {
         let wrong = "`transfer` must be a whole number";
         whole(self.transfer, wrong).map(TransferId::from_bits)

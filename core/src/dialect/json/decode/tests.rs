@@ -17,7 +17,13 @@ const LIMITS: JsonLimits = JsonLimits {
 };
 
 fn read(text: &str) -> Result<Request<'_>, Rejected<'_>> {
-    decode(text, &LIMITS, &|kind| kind == "process" || kind == "join")
+    let types = |kind: &str| kind == "process" || kind == "join";
+    let read = decode(text, &LIMITS, &types);
+    // Whoever knows the shape of a text finds the same in it, whatever it is.
+    let shape = Shape::of(text, &LIMITS);
+    assert_eq!(decode_shaped(text, &shape, &LIMITS, &types), read, "{text}");
+    assert!(shape.heap_bytes() < 1_024, "{text}");
+    read
 }
 
 #[track_caller]

@@ -1,0 +1,157 @@
+//! Threads for what takes long: some for a whole server, which do one task after the other in the order in which they
+//! were given.
+//!
+//! They start when there is something to do for the first time, so that a server that never has such costs nothing. How much may wait is
+//! bounded by whoever gives it. Dropping the pool forgets what waits, and waits for what is under way.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// What a thread does. It must not panic: that would end its thread.
+pub(crate) type Task = Box<dyn FnOnce() + Send>;
+
+/// Threads that wait for tasks.
+#[derive(Debug)]
+pub struct Pool {
+    tasks: Tasks,
+    /// At most.
+    threads: usize,
+    started: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Where the tasks of a pool wait: for whoever has more to do once something is done.
+#[derive(Clone)]
+pub(crate) struct Tasks(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// Threads that wait for one.
+    idle: usize,
+    over: bool,
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state();
+        f.debug_struct("Tasks")
+            .field("waiting", &state.tasks.len())
+            .field("idle", &state.idle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does tasks until the pool is over.
+    fn work(&self) {
+        let mut state = self.state();
+        while !state.over {
+            match state.tasks.pop_front() {
+                Some(task) => {
+                    drop(state);
+                    task();
+                    state = self.state();
+                }
+                None => {
+                    state.idle += 1;
+                    let woken = self.news.wait(state);
+                    state = woken.unwrap_or_else(PoisonError::into_inner);
+                    state.idle -= 1;
+                }
+            }
+        }
+    }
+}
+
+impl Tasks {
+    /// Gives another task. Without a thread it is done once there is one; after the end it is forgotten.
+    pub(crate) fn push(&self, task: Task) {
+        let mut state = self.0.state();
+        if !state.over {
+            state.tasks.push_back(task);
+            self.0.news.notify_one();
+        }
+    }
+}
+
+impl Pool {
+    /// A pool of at most so many threads, of which none has started.
+    pub fn new(threads: u16) -> Self {
+        Self {
+            tasks: Tasks(Arc::default()),
+            threads: usize::from(threads).max(1),
+            started: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
+    /// Threads that have started. O(1).
+    pub fn threads(&self) -> usize {
+        self.started().len()
+    }
+
+    /// Gives a task to the first thread that is free. Where the system has no thread at all it is done at once.
+    pub(crate) fn give(&self, task: Task) {
+        let mut started = self.started();
+        let is_short = {
+            let state = self.tasks.0.state();
+            state.idle <= state.tasks.len()
+        };
+        if is_short && started.len() < self.threads {
+            let shared = Arc::clone(&self.tasks.0);
+            let name = format!("roomwire-pool-{}", started.len());
+            let thread = thread::Builder::new().name(name);
+            match thread.spawn(move || shared.work()) {
+                Ok(thread) => started.push(thread),
+                Err(error) if started.is_empty() => {
+                    tracing::warn!(%error, "no thread for what takes long: it is done where it comes up");
+                    drop(started);
+                    return task();
+                }
+                Err(_) => {}
+            }
+        }
+        drop(started);
+        self.tasks.push(task);
+    }
+
+    fn started(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut state = self.tasks.0.state();
+            state.over = true;
+            std::mem::take(&mut state.tasks)
+        };
+        self.tasks.0.news.notify_all();
+        drop(waiting);
+        for thread in self.started().drain(..) {
+            // One that has panicked was told as it happened.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -82,8 +82,8 @@
 //!
 //! # The other end
 //!
-//! A [`Session`](client::session::Session) is the second [`Machine`]: a client that comes back. It asks for connections by
-//! [`Output::Connect`], and is told of them by [`Input::Connected`] or [`Input::ConnectFailed`].
+//! A [`Session`](client::session::Session) is the second [`Machine`]: a client that comes back, as who it was. It asks for
+//! connections by [`Output::Connect`], and is told of them by [`Input::Connected`] or [`Input::ConnectFailed`].
 //!
 //! # Using a part
 //!

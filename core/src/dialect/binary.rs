@@ -22,7 +22,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use client::{EncodeError, Told, decode_message, encode_request, split_batch};
+pub use client::{
+    EncodeError, Told, UnknownAnswer, decode_message, decode_unknown_answer, encode_request,
+    split_batch,
+};
 pub use decode::decode;
 pub use encode::{encode, encode_batch};
 pub use frame::{Frame, FrameError, Frames, HEADER_BYTES};

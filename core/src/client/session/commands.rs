@@ -3,9 +3,10 @@
 use super::event::{Command, Content, Delivery, Dropped, Event, Item, Outcome, State};
 use super::queue::{Entry, Waiter, Work};
 use super::rooms::Pause;
-use super::sending::{Pending, id_text};
+use super::sending::Pending;
+use super::wire::Own;
 use super::{Send, Session};
-use crate::dialect::json::client::{is_object, leave};
+use crate::dialect::json::client::is_object;
 
 impl Session {
     pub(super) fn command(&mut self, command: Command) {
@@ -152,14 +153,11 @@ impl Session {
     }
 
     fn leave_now(&mut self, item: Item, name: &str) -> bool {
-        self.last_id += 1;
-        let text = leave(name, &id_text(self.last_id));
-        let link = self.link.as_mut();
-        let is_sent = link.is_some_and(|link| link.wire.send_text(&text).is_ok());
-        if is_sent {
-            self.pending.insert(self.last_id, Pending::Leave { item });
+        let id = self.say(Own::Leave { room: name });
+        if let Some(id) = id {
+            self.pending.insert(id, Pending::Leave { item });
         }
-        is_sent
+        id.is_some()
     }
 
     /// The room is not wanted any more. Whether the server may take the session to be in it.

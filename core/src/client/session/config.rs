@@ -16,8 +16,9 @@ use crate::message::Former;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// The server, and what one connection to it takes. Default: the subprotocol `roomwire.json.v1` is offered, as only
-    /// JSON is spoken; [`max_unsent_bytes`](ClientConfig::max_unsent_bytes) is 1 MiB, and what is sent while as much
+    /// The server, and what one connection to it takes. Of subprotocols, [`JSON_PROTOCOL`] and [`BINARY_PROTOCOL`] can be
+    /// offered, and the server chooses the first that it speaks; without any, JSON is spoken. Default: [`JSON_PROTOCOL`].
+    /// [`max_unsent_bytes`](ClientConfig::max_unsent_bytes) is 1 MiB, and what is sent while as much
     /// waits for the socket is queued.
     pub connection: ClientConfig,
     /// The server is asked for a session, which keeps the client's id, its metadata and what is sent to it alone over lost
@@ -100,7 +101,7 @@ impl SessionConfig {
     /// Everything but the server by default: see [`ClientConfig::host`].
     pub fn new(host: impl Into<String>) -> Self {
         let mut connection = ClientConfig::new(host);
-        connection.protocols = vec![PROTOCOL.to_owned()];
+        connection.protocols = vec![JSON_PROTOCOL.to_owned()];
         connection.max_unsent_bytes = 1 << 20;
         Self {
             connection,
@@ -129,6 +130,13 @@ impl SessionConfig {
         }
     }
 
+    /// The same, but one that speaks binary frames, and JSON to a server that does not.
+    pub fn binary(host: impl Into<String>) -> Self {
+        let mut config = Self::new(host);
+        config.connection.protocols = vec![BINARY_PROTOCOL.to_owned(), JSON_PROTOCOL.to_owned()];
+        config
+    }
+
     /// The same, but one that never gives up.
     pub fn unlimited(host: impl Into<String>) -> Self {
         Self {
@@ -140,11 +148,12 @@ impl SessionConfig {
     /// Whether a session can be made of it.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.connection.check()?;
-        if let Some(other) = self.connection.protocols.iter().find(|it| *it != PROTOCOL) {
+        let is_unknown = |it: &&String| ![JSON_PROTOCOL, BINARY_PROTOCOL].contains(&&***it);
+        if let Some(other) = self.connection.protocols.iter().find(is_unknown) {
             return Err(ConfigError {
                 key: "connection.protocols".to_owned(),
                 value: format!("{other:?}"),
-                allowed: format!("{PROTOCOL:?} or none"),
+                allowed: format!("{JSON_PROTOCOL:?}, {BINARY_PROTOCOL:?}, both or none"),
             });
         }
         let unsent = self.connection.max_unsent_bytes;
@@ -202,8 +211,10 @@ pub(super) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
 }
 
-/// The only one that is spoken so far.
-pub(super) const PROTOCOL: &str = "roomwire.json.v1";
+/// The subprotocol of JSON.
+pub const JSON_PROTOCOL: &str = "roomwire.json.v1";
+/// The subprotocol of binary frames: data that is bytes goes and comes as such, and everything is shorter.
+pub const BINARY_PROTOCOL: &str = "roomwire.binary.v1";
 /// A year: sums of such times stay far from where they would saturate.
 const MAX_MS: u64 = 366 * 86_400_000;
 const MAX_COUNT: usize = 1 << 20;

@@ -109,11 +109,14 @@ impl Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
-    /// Bytes, as a binary message. Has no outcome of the server's.
+    /// Bytes, as a binary message. Has no outcome of the server's. A frame that the program makes itself has a request
+    /// number from 0x8000_0000 on, if any: smaller ones are the session's.
     Binary(Vec<u8>),
-    /// A JSON object, as it stands. Has no outcome of the server's.
+    /// A JSON object, as it stands. Has no outcome of the server's. Where binary frames are spoken, the frame that says the
+    /// same, as far as this version knows its fields, but for files and where it has an `id`.
     Json(String),
-    /// A JSON object that is a request: the session gives it an `id` of its own, and its outcome is awaited.
+    /// A JSON object that is a request: the session gives it an `id` of its own, and its outcome is awaited. Where binary
+    /// frames are spoken, the frame that says the same, but for files.
     Request(String),
     /// Text, as it stands. Has no outcome of the server's.
     Text(String),
@@ -182,7 +185,8 @@ pub enum Event {
     },
     /// A message of the server that is none of those below and no item's outcome.
     Message(Message),
-    /// A binary message.
+    /// A binary message: where binary frames are spoken, only what is none of a type that this version knows, and those about
+    /// files.
     Binary(Vec<u8>),
     /// What a member of a room said: live, or after a reconnect what was said meanwhile; of a room that keeps its
     /// messages each once and in order.

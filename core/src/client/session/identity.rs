@@ -159,7 +159,7 @@ impl Identity {
         self.former = Some(Former {
             client: told.client,
             secret: told.secret,
-            after: Some(told.gap.map_or(after, |gap| gap.to)),
+            after: Some(told.gap.map_or(after, |gap| gap.to.max(after))),
         });
         (self.step, self.welcome) = (Step::Settled, None);
     }

@@ -13,10 +13,10 @@ use super::link::{Link, Stage};
 use super::queue::{Waiter, Work};
 use super::rooms::Rooms;
 use super::sending::{Pending, Untaken};
+use super::wire::{Form, Own};
 use super::{Delivery, Session};
 use crate::ConfigError;
 use crate::client::{Client, ClientConfig};
-use crate::dialect::json::client::ping;
 use crate::id::ConnectionId;
 use crate::machine::ShardId;
 use crate::time::Instant;
@@ -174,6 +174,7 @@ impl Session {
     pub(super) fn opened(&mut self, protocol: Option<String>) {
         if let Some(link) = &mut self.link {
             link.stage = Stage::Open;
+            link.form = Form::of(protocol.as_deref());
         }
         self.stats.opened += 1;
         self.become_state(State::Resuming);
@@ -483,13 +484,8 @@ impl Session {
     }
 
     fn ask_for_life(&mut self, last_time: bool) {
-        self.last_id += 1;
-        let id = self.last_id;
-        let text = ping(&super::sending::id_text(id));
-        let link = self.link.as_mut();
-        let sent = link.is_some_and(|link| link.wire.send_text(&text).is_ok());
-        self.heartbeat
-            .asked(self.now, sent.then_some(id), last_time);
+        let ping = self.say(Own::Ping);
+        self.heartbeat.asked(self.now, ping, last_time);
     }
 
     /// [`Command::Wake`](super::Command::Wake).

@@ -1,6 +1,7 @@
 //! One connection of a session: the wire's own client, and how far its socket is.
 
-use crate::client::Client;
+use super::wire::{Form, Wire};
+use crate::client::{Client, SendError};
 use crate::id::ConnectionId;
 
 /// How many bytes for joins and pings fit beside what the program sends.
@@ -12,6 +13,8 @@ pub(super) struct Link {
     pub(super) id: ConnectionId,
     pub(super) wire: Client,
     pub(super) stage: Stage,
+    /// In which messages go, and come.
+    pub(super) form: Form,
     /// Bytes that the socket has taken.
     taken: u64,
     /// The socket takes no more for now.
@@ -43,10 +46,19 @@ impl Link {
             id,
             wire,
             stage: Stage::Wanted,
+            form: Form::Json,
             taken: 0,
             blocked: false,
             is_writing: false,
             is_reading: true,
+        }
+    }
+
+    /// Queues a message.
+    pub(super) fn send(&mut self, message: &Wire) -> Result<(), SendError> {
+        match message {
+            Wire::Text(text) => self.wire.send_text(text),
+            Wire::Frame(bytes) => self.wire.send_binary(bytes),
         }
     }
 

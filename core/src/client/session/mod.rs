@@ -2,7 +2,8 @@
 //! has missed and keeps what waits meanwhile.
 //!
 //! A [`Session`] is a [`Machine`] like the server: the same drivers run it. There is one connection at a time; each has an
-//! id of its own, so that what a former one still does means nothing. It speaks JSON.
+//! id of its own, so that what a former one still does means nothing. It speaks JSON, or binary frames where the server
+//! agrees to [`BINARY_PROTOCOL`].
 //!
 //! ```text
 //!                 ┌─────────────────────── the wait is over ───────────────────────┐
@@ -49,6 +50,7 @@ mod commands;
 mod config;
 mod credentials;
 mod event;
+mod frames;
 mod heartbeat;
 mod identity;
 mod lifecycle;
@@ -60,6 +62,7 @@ mod rooms;
 mod sending;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -68,7 +71,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 pub use crate::dialect::json::client::{Kept, Message, Page, Said, SaidData, Told};
 pub use backoff::{is_final, is_final_status};
-pub use config::{Batching, SessionConfig};
+pub use config::{BINARY_PROTOCOL, Batching, JSON_PROTOCOL, SessionConfig};
 pub use event::{
     CloseCause, Closed, Command, Content, Credentials, Delivery, Dropped, EndCause, Event, Item,
     Outcome, RoomMessage, Send, State,
@@ -98,6 +101,7 @@ pub struct Session {
     wire_config: ClientConfig,
     rng: ChaCha12Rng,
     now: Instant,
+    unix_ms: u64,
     state: State,
     stats: SessionStats,
 
@@ -177,6 +181,7 @@ impl Session {
             wire_config,
             rng: ChaCha12Rng::from_seed(seed),
             now: now.mono,
+            unix_ms: now.unix_ms,
             state: State::Connecting,
             stats: SessionStats::default(),
             link: None,
@@ -386,6 +391,7 @@ impl Machine for Session {
 
     fn handle(&mut self, now: Now, input: Input<'_, Command, Self::Relay>) -> Turn {
         self.now = self.now.max(now.mono);
+        self.unix_ms = now.unix_ms;
         self.fire_due();
         match input {
             Input::Received { connection, bytes } => self.received(connection, bytes),

@@ -4,9 +4,11 @@ use super::event::{CloseCause, Dropped, Event, Outcome, RoomMessage};
 use super::lifecycle::{Ending, Goodbye};
 use super::link::Stage;
 use super::rooms::Pause;
-use super::sending::{Pending, id_text};
-use super::{Message, Page, Session, Told};
+use super::sending::Pending;
+use super::wire::{Form, id_of, own_id};
+use super::{Message, Page, Session, Told, frames};
 use crate::client::{Event as WireEvent, ResponseError};
+use crate::dialect::binary;
 use crate::dialect::json::client::split_batch;
 use crate::id::ConnectionId;
 use crate::message::Position;
@@ -75,10 +77,7 @@ impl Session {
         match heard {
             Heard::Open(protocol) => self.opened(protocol),
             Heard::Text(text) => self.heard_text(text),
-            Heard::Binary(bytes) => {
-                self.heartbeat.heard();
-                self.tell(Event::Binary(bytes));
-            }
+            Heard::Binary(bytes) => self.heard_binary(bytes),
             Heard::Control => self.heartbeat.heard(),
             Heard::Closed(code, reason) => self.turn_away(Ending::close_frame(code, reason)),
             Heard::Refused(status, reason, retry_after_s) => {
@@ -107,15 +106,51 @@ impl Session {
             && let Some(parts) = split_batch(&message.text)
         {
             for part in parts {
-                self.heard_message(Message::read(part.to_owned()));
+                self.heard_object(Message::read(part.to_owned()));
             }
             return;
         }
-        self.heard_message(message);
+        self.heard_object(message);
     }
 
-    fn heard_message(&mut self, message: Message) {
+    fn heard_object(&mut self, message: Message) {
         let id = message.id.as_deref().and_then(own_id);
+        self.heard_message(message, id);
+    }
+
+    fn heard_binary(&mut self, bytes: Vec<u8>) {
+        let form = self.link.as_ref().map(|link| link.form);
+        if form != Some(Form::Binary) {
+            return self.heard_bytes(bytes);
+        }
+        match binary::split_batch(&bytes) {
+            Ok(Some(frames)) => {
+                for frame in frames {
+                    self.heard_frame(frame.to_owned());
+                }
+            }
+            _ => self.heard_frame(bytes),
+        }
+    }
+
+    fn heard_frame(&mut self, bytes: Vec<u8>) {
+        match frames::read(&bytes) {
+            Some((message, number)) => {
+                let id = number.and_then(|number| id_of(number, self.last_id));
+                self.heard_message(message, id);
+            }
+            None => self.heard_bytes(bytes),
+        }
+    }
+
+    /// What is the program's.
+    fn heard_bytes(&mut self, bytes: Vec<u8>) {
+        self.heartbeat.heard();
+        self.tell(Event::Binary(bytes));
+    }
+
+    /// A message, and the request that it answers.
+    fn heard_message(&mut self, message: Message, id: Option<u64>) {
         if id.is_some_and(|id| self.heartbeat.answered(self.now, id)) {
             return;
         }
@@ -360,11 +395,4 @@ impl Session {
             self.tell(event);
         }
     }
-}
-
-/// The number in one of the session's own ids.
-fn own_id(raw: &str) -> Option<u64> {
-    let id = raw.strip_prefix("\"rw")?.strip_suffix('"')?.parse().ok()?;
-    // Spelled as it spells them.
-    (raw.trim_matches('"') == id_text(id)).then_some(id)
 }

@@ -3,26 +3,24 @@
 use super::config::ms;
 use super::event::Event;
 use super::identity::Wants;
-use super::sending::{FULL_MS, id_text};
+use super::sending::FULL_MS;
+use super::wire::Own;
 use super::{Message, Session, Told};
-use crate::dialect::json::client::resume;
 use crate::error::ErrorCode;
 use crate::message::{Gap, Session as SessionTold};
 
 impl Session {
     /// Asks the server for a session.
     pub(super) fn ask_who_it_is(&mut self, wants: Wants) {
-        self.last_id += 1;
         let former = match wants {
-            Wants::Former { .. } => self.identity.former(),
+            Wants::Former { .. } => self.identity.former().copied(),
             Wants::New => None,
         };
-        let text = resume(former, &id_text(self.last_id));
-        let link = self.link.as_mut();
-        if link.is_none_or(|link| link.wire.send_text(&text).is_err()) {
+        let former = former.as_ref();
+        let Some(id) = self.say(Own::Resume { former }) else {
             return self.identity.pause(self.now + ms(FULL_MS), wants);
-        }
-        self.identity.asked(self.last_id, wants);
+        };
+        self.identity.asked(id, wants);
         if self.identity.is_open() {
             self.connect_due = Some(self.now + ms(self.config.connect_timeout_ms));
         }

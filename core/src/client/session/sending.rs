@@ -6,8 +6,9 @@ use super::event::{Content, Dropped, Item, Outcome, State};
 use super::link::Link;
 use super::queue::{Entry, Work};
 use super::rooms::{Pause, Rooms};
+use super::wire::{self, Form, Own, Wire, after};
 use crate::client::SendError;
-use crate::dialect::json::client::{BATCH_BYTES, batch, join, leave, with_id};
+use crate::dialect::json::client::BATCH_BYTES;
 use crate::id::ConnectionId;
 use crate::time::Instant;
 use crate::websocket::MAX_HEADER_BYTES;
@@ -122,17 +123,26 @@ impl Session {
         }
     }
 
+    /// Says something of the session's own; its id, if that is sent.
+    pub(super) fn say(&mut self, own: Own<'_>) -> Option<u64> {
+        self.last_id = after(self.last_id);
+        let link = self.link.as_mut()?;
+        let message = wire::own(link.form, own, self.last_id, self.unix_ms);
+        link.send(&message).is_ok().then_some(self.last_id)
+    }
+
     /// Asks to be in a room. Whether that is sent.
     pub(super) fn ask(&mut self, number: u64, mut items: Vec<Item>, has_slot: bool) -> bool {
-        self.last_id += 1;
-        let id = self.last_id;
-        let (Some(room), Some(link)) = (self.rooms.get(number), &mut self.link) else {
+        let Some(room) = self.rooms.get(number) else {
             return false;
         };
-        let text = join(&room.name, room.since(), &id_text(id));
-        if link.wire.send_text(&text).is_err() {
+        let (name, since) = (room.name.clone(), room.since());
+        let Some(id) = self.say(Own::Join { room: &name, since }) else {
             return false;
-        }
+        };
+        let Some(room) = self.rooms.get(number) else {
+            return false;
+        };
         room.asked = Some(id);
         room.is_on_link = true;
         room.is_resuming = room.has_joined;
@@ -240,39 +250,46 @@ impl Session {
             .config
             .batching
             .map_or((1, 0), |it| (it.max_messages, it.max_bytes.min(largest)));
-        let (mut texts, mut ids, mut bytes) = (Vec::new(), Vec::new(), BATCH_BYTES);
+        let (parts, ids) = self.parts(most, max_bytes);
+        let (Some(message), Some(link)) = (Wire::batch(parts), &mut self.link) else {
+            return false;
+        };
+        if message.len() > self.max_message_bytes {
+            return self.drop_first(Dropped::TooLarge);
+        }
+        let room = room_for(link, message.len(), max_unsent_bytes);
+        let sent = room.and_then(|()| link.send(&message));
+        self.after_send(sent, ids)
+    }
+
+    /// The first entries that go together, at most so many and so large, and the ids that they get.
+    fn parts(&mut self, most: usize, max_bytes: usize) -> (Vec<Wire>, Vec<Option<u64>>) {
+        let (mut parts, mut ids, mut bytes) = (Vec::new(), Vec::new(), BATCH_BYTES);
+        let form = self.link.as_ref().map_or(Form::Json, |link| link.form);
         let mut in_flight = self.pending.len();
         for entry in self.queue.iter().take(most) {
             if in_flight >= self.config.max_in_flight {
                 break;
             }
-            let id = self.last_id + 1;
-            let Some((text, has_id)) = object(entry, id, &mut self.rooms) else {
+            let id = after(self.last_id);
+            let Some((part, has_id)) = object(form, entry, id, self.unix_ms, &mut self.rooms)
+            else {
                 break;
             };
-            if !texts.is_empty() && bytes + text.len() + 1 > max_bytes {
+            if let Some(first) = parts.first()
+                && (!part.goes_with(first) || bytes + part.len() + 1 > max_bytes)
+            {
                 break;
             }
-            bytes += text.len() + 1;
-            texts.push(text);
+            bytes += part.len() + 1;
+            parts.push(part);
             ids.push(has_id.then_some(id));
-            self.last_id += u64::from(has_id);
+            if has_id {
+                self.last_id = id;
+            }
             in_flight += usize::from(has_id);
         }
-        let text = match &mut *texts {
-            [] => return false,
-            [text] => core::mem::take(text),
-            texts => batch(texts.iter().map(|text| &**text)),
-        };
-        if text.len() > self.max_message_bytes {
-            return self.drop_first(Dropped::TooLarge);
-        }
-        let Some(link) = &mut self.link else {
-            return false;
-        };
-        let room = room_for(link, text.len(), max_unsent_bytes);
-        let sent = room.and_then(|()| link.wire.send_text(&text));
-        self.after_send(sent, ids)
+        (parts, ids)
     }
 
     /// What was sent, the first entries with these ids, is no longer queued.
@@ -343,23 +360,28 @@ fn room_for(link: &Link, bytes: usize, max_unsent_bytes: usize) -> Result<(), Se
 }
 
 /// What an entry is on the wire, with this id if it takes one. `None`: it is no object.
-fn object(entry: &Entry, id: u64, rooms: &mut Rooms) -> Option<(String, bool)> {
-    let id = id_text(id);
-    Some(match &entry.work {
-        Work::Content(Content::Json(text)) => (text.clone(), false),
-        Work::Content(Content::Request(text)) => (with_id(text, &id)?, true),
-        Work::Content(Content::Binary(_) | Content::Text(_)) => return None,
-        Work::Leave { name } => (leave(name, &id), true),
-        Work::Join { room, name } => {
-            let since = rooms.get(*room).and_then(|room| room.since());
-            (join(name, since, &id), true)
+fn object(
+    form: Form,
+    entry: &Entry,
+    id: u64,
+    now_ms: u64,
+    rooms: &mut Rooms,
+) -> Option<(Wire, bool)> {
+    let own = |own| Some((wire::own(form, own, id, now_ms), true));
+    match &entry.work {
+        Work::Content(Content::Json(text)) => {
+            Some((wire::object(form, text, None, now_ms)?, false))
         }
-    })
-}
-
-/// How the session spells its ids.
-pub(super) fn id_text(id: u64) -> String {
-    format!("rw{id}")
+        Work::Content(Content::Request(text)) => {
+            Some((wire::object(form, text, Some(id), now_ms)?, true))
+        }
+        Work::Content(Content::Binary(_) | Content::Text(_)) => None,
+        Work::Leave { name: room } => own(Own::Leave { room }),
+        Work::Join { room: number, name } => {
+            let since = rooms.get(*number).and_then(|room| room.since());
+            own(Own::Join { room: name, since })
+        }
+    }
 }
 
 /// How soon a join is tried again for which the socket had no room.

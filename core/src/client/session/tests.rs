@@ -2,6 +2,7 @@
 
 mod against_server;
 mod batching;
+mod binary;
 mod bounds;
 mod closing;
 mod coming_back;

@@ -6,5 +6,5 @@ mod writing;
 #[cfg(test)]
 mod tests;
 
-pub use reading::{Told, decode_message, split_batch};
+pub use reading::{Told, UnknownAnswer, decode_message, decode_unknown_answer, split_batch};
 pub use writing::{EncodeError, encode_request};

@@ -4,6 +4,7 @@
 //! may be added to the protocol, and data may come without an envelope.
 
 mod fields;
+mod told;
 mod writing;
 
 #[cfg(test)]
@@ -22,7 +23,8 @@ pub use writing::{
 /// A message of the server: as it stands, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// All of it.
+    /// All of it. Of one that came as a binary frame: the same in JSON, or nothing where `told` says all that there is, which
+    /// is so for an `ack`, for data, and for pages of what was missed.
     pub text: String,
     /// The `id` of the request that it answers, raw JSON.
     pub id: Option<String>,
@@ -207,13 +209,7 @@ impl Message {
 
     /// How much memory it takes, roughly. O(messages of a page).
     pub(crate) fn heap_bytes(&self) -> usize {
-        // What was read of the text is no longer than the text, but where there are many small things in it.
-        let parts = match &self.told {
-            Told::History(page) => page.messages.len() * size_of::<Kept>(),
-            Told::JoinedRoom { members, .. } => members.len() * size_of::<ClientId>(),
-            _ => 0,
-        };
-        self.text.len() * 2 + parts
+        self.text.len() + self.told.heap_bytes()
     }
 }
 

@@ -40,3 +40,23 @@ fn bounds_are_what_an_error_says() {
         assert_eq!(outcome, if is_allowed { Ok(()) } else { Err(error) });
     }
 }
+
+#[test]
+fn what_is_spoken_can_be_chosen() {
+    let binary = SessionConfig::binary("example.com");
+    let offered = [BINARY_PROTOCOL, JSON_PROTOCOL];
+    assert_eq!(binary.connection.protocols, offered);
+    binary.check().expect("a config");
+    let mut config = SessionConfig::new("example.com");
+    config
+        .connection
+        .protocols
+        .push("roomwire.tea.v1".to_owned());
+    let error = config.check().map_err(|error| error.key);
+    assert_eq!(error, Err("connection.protocols".to_owned()));
+    config.connection.protocols.clear();
+    config.check().expect("a config");
+    config.credentials_timeout_ms = Some(0);
+    let error = config.check().map_err(|error| error.key);
+    assert_eq!(error, Err("credentials_timeout_ms".to_owned()));
+}

@@ -141,7 +141,7 @@ fn settings_that_can_never_work_are_errors_at_once() {
         ("host", &|it| it.connection.host = "no host".to_owned()),
         ("target", &|it| it.connection.target = "ws".to_owned()),
         ("connection.protocols", &|it| {
-            it.connection.protocols = vec!["roomwire.binary.v1".to_owned()];
+            it.connection.protocols = vec!["roomwire.tea.v1".to_owned()];
         }),
         ("connection.max_unsent_bytes", &|it| {
             it.connection.max_unsent_bytes = 10;

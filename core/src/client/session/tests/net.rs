@@ -69,6 +69,11 @@ impl Net {
             config.max_reconnect_delay_ms = 500;
             config.heartbeat_interval_ms = 2_000;
             config.heartbeat_timeout_ms = 1_000;
+            // Half of the runs each, in all mixtures: in binary, or in JSON.
+            if (seed + u64::try_from(index).expect("a few")) % 2 == 1 {
+                let protocols = &mut config.connection.protocols;
+                *protocols = vec![BINARY_PROTOCOL.to_owned()];
+            }
             // As it compresses or not.
             if index == ADA {
                 config.connection.deflate = None;

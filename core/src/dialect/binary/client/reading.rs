@@ -48,6 +48,31 @@ pub fn decode_message(bytes: &[u8]) -> Result<Told<'_>, Refusal> {
     })
 }
 
+/// What is left of an answer that [`decode_message`] refuses: fields, and codes of errors, may be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownAnswer<'a> {
+    /// The request that it answers.
+    pub number: NonZeroU32,
+    /// It is an error, with a code that is not known: what it says for people, and when to try again, ms.
+    pub refusal: Option<(&'a str, Option<u64>)>,
+}
+
+/// Reads as much of one frame of a server as has to be known of the answer to a request; `None` if it is none. O(1) but for
+/// the text of an error.
+pub fn decode_unknown_answer(bytes: &[u8]) -> Option<UnknownAnswer<'_>> {
+    let frame = Frame::parse(bytes).ok().filter(|it| answers(it.kind))?;
+    let mut payload = Reader::of(frame.payload);
+    let number = payload.number().ok()??;
+    let mut refusal = || -> Result<_, Refusal> {
+        let retry_after_ms = told(payload.u32()?);
+        payload.text()?;
+        Ok((payload.rest_text()?, retry_after_ms))
+    };
+    let is_error = frame.kind == registry::ERROR;
+    let refusal = is_error.then(|| refusal().unwrap_or(("", None)));
+    Some(UnknownAnswer { number, refusal })
+}
+
 /// The frames in a batch, at least one and all of them whole; `None` if the frame `bytes` is no batch.
 ///
 /// # Errors

@@ -38,6 +38,7 @@ fn read(message: &ServerMessage<'_>) -> Told {
     }
     let first = told.remove(0);
     assert!(told.iter().all(|it| *it == first));
+    assert_eq!(Told::of(message), first, "whatever it was read of");
     first
 }
 

@@ -2,18 +2,23 @@
 //!
 //! Promises: every item has exactly one outcome; each connection is asked for, closed and told of once, one at a time;
 //! what waits keeps to its bounds; a drain comes to an end, and its deadline is in the future; after the end there is
-//! nothing; the same inputs give the same outputs.
+//! nothing; mail of one session comes in order; the same inputs give the same outputs.
 
 use std::collections::BTreeSet;
 
 use core::time::Duration;
 
 use roomwire_core::client::session::{
-    Batching, Command, Content, Delivery, Event, Item, Send, Session, SessionConfig, State,
+    BINARY_PROTOCOL, Batching, Command, Content, Credentials, Delivery, Event, Item, JSON_PROTOCOL,
+    Message, Send, Session, SessionConfig, State, Told,
 };
+use roomwire_core::dialect::binary;
 use roomwire_core::http::{HeadLimits, Parsed, RequestHead};
 use roomwire_core::websocket::{Data, OpCode, handshake, put_frame};
-use roomwire_core::{ConnectionId, Input, Instant, Machine, Now, Output, TransportEnd};
+use roomwire_core::{
+    ClientId, ConnectionId, Epoch, ErrorCode, Former, Gap, Input, Instant, Machine, Now, Output,
+    PastMessage, Payload, Position, ServerMessage, SessionSecret, TransportEnd, Welcome,
+};
 
 use crate::input::Choices;
 
@@ -62,7 +67,22 @@ fn configuration(choices: &mut Choices<'_>) -> SessionConfig {
     config.joins_at_once = 1 + choices.below(3);
     config.max_queued_events = [1_024, 1, 3][choices.below(3)];
     config.connection.max_unsent_bytes = 1_024;
+    let bits = choices.byte();
+    config.resume = bits & 1 == 1;
+    if bits & 2 == 2 {
+        config.connection.protocols = SessionConfig::binary("a").connection.protocols;
+    }
+    config.former = (bits & 4 == 4).then(|| Former {
+        client: client(1),
+        secret: SessionSecret([1; 16]),
+        after: (bits & 16 == 16).then_some(2),
+    });
+    config.credentials_timeout_ms = (bits & 8 == 8).then_some(700);
     config
+}
+
+fn client(number: u8) -> ClientId {
+    ClientId::from_bytes(&[number; 18])
 }
 
 struct Driver {
@@ -83,6 +103,8 @@ struct Driver {
     connects: usize,
     closes: usize,
     is_over: bool,
+    /// The offset of the last mail of the session that there is.
+    mail: Option<u64>,
     log: Vec<String>,
 }
 
@@ -109,12 +131,13 @@ impl Driver {
             connects: 0,
             closes: 0,
             is_over: false,
+            mail: None,
             log: Vec::new(),
         }
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(16) {
+        match choices.below(18) {
             0 => self.send(Content::Text("x".repeat(choices.below(256))), choices),
             1 => self.send(
                 Content::Json(OBJECTS[choices.below(OBJECTS.len())].to_owned()),
@@ -149,6 +172,8 @@ impl Driver {
             12 => self.takes = choices.below(256),
             13 => self.unblock(),
             14 => self.pass(u64::from(choices.byte()) * 10),
+            16 => self.give(choices),
+            17 => self.say_frame(choices),
             _ => self.pass(choices.number() % 100_000),
         }
         // A drain may be partial.
@@ -171,6 +196,24 @@ impl Driver {
             send.delivery = Delivery::AtLeastOnce;
         }
         self.command(Command::Send(send));
+    }
+
+    /// Answers the attempt that asks for credentials, or one before it.
+    fn give(&mut self, choices: &mut Choices<'_>) {
+        let bits = choices.byte();
+        let attempts = self.session.stats().attempts;
+        let attempt = attempts.saturating_sub(u64::from(bits & 1));
+        let mut credentials = Credentials::default();
+        if bits & 2 == 2 {
+            credentials.target = Some("/b".to_owned());
+        }
+        if bits & 4 == 4 {
+            credentials.headers = vec![("a".to_owned(), "b\r\n".to_owned())];
+        }
+        self.command(Command::Credentials {
+            attempt,
+            credentials,
+        });
     }
 
     fn command(&mut self, command: Command) {
@@ -246,7 +289,8 @@ impl Driver {
         let Ok(Parsed::Complete { head, .. }) = parsed else {
             return;
         };
-        let upgrade = handshake::check(&head, &["roomwire.json.v1"], false).expect("a handshake");
+        let upgrade =
+            handshake::check(&head, &[JSON_PROTOCOL, BINARY_PROTOCOL], false).expect("a handshake");
         let mut answer = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
         for (name, value) in upgrade.headers() {
             answer += &format!("{name}: {value}\r\n");
@@ -266,6 +310,34 @@ impl Driver {
         let mut frame = Vec::new();
         put_frame(&mut frame, OpCode::Data(Data::Text), text.as_bytes());
         self.receive(&frame);
+    }
+
+    /// The same in binary.
+    fn say_frame(&mut self, choices: &mut Choices<'_>) {
+        let (which, id) = (choices.below(FRAMES), u32::from(choices.byte()));
+        let (room, count) = (room(choices), u64::from(choices.byte()));
+        let mut frame = Vec::new();
+        let number = core::num::NonZeroU32::new(id);
+        binary::encode(
+            &server_message(which, &room, count),
+            number,
+            count,
+            &mut frame,
+        );
+        if count & 64 == 64 {
+            let mut batch = Vec::new();
+            binary::encode_batch(&[&*frame, &*frame].concat(), count, &mut batch);
+            frame = batch;
+        }
+        // A type, a code, or a length that is another one.
+        if let Some(byte) = frame.get_mut(choices.below(64))
+            && count & 128 == 128
+        {
+            *byte ^= 1;
+        }
+        let mut bytes = Vec::new();
+        put_frame(&mut bytes, OpCode::Data(Data::Binary), &frame);
+        self.receive(&bytes);
     }
 
     // ---- what comes out
@@ -333,6 +405,21 @@ impl Driver {
             Event::Queued(item) => assert!(!self.outcomes.contains(item)),
             Event::Closed(_) => self.closes += 1,
             Event::Ended(_) => self.is_over = true,
+            Event::Session(told) if !told.resumed => self.mail = Some(told.last),
+            Event::NewIdentity { .. } => self.mail = None,
+            Event::Message(Message {
+                told:
+                    Told::PrivateMessage {
+                        offset: Some(offset),
+                        ..
+                    },
+                ..
+            }) => {
+                if let Some(last) = &mut self.mail {
+                    assert!(offset > last, "{offset} after {last}");
+                    *last = *offset;
+                }
+            }
             _ => {}
         }
     }
@@ -359,6 +446,93 @@ fn room(choices: &mut Choices<'_>) -> String {
     format!("room {}", choices.below(6))
 }
 
+/// What a server can say in frames.
+const FRAMES: usize = 13;
+
+fn server_message(which: usize, room: &str, count: u64) -> ServerMessage<'_> {
+    let few = count % 8;
+    let (from, timestamp, offset) = (client(2), 1, Some(few));
+    let data = Payload::Bytes(b"data");
+    let position = Position {
+        epoch: Epoch(few / 2),
+        last: few,
+    };
+    let gap = (count & 8 == 8).then_some(Gap { from: 1, to: few });
+    match which {
+        0 => ServerMessage::Welcome(Welcome {
+            client: client(3),
+            timestamp,
+            resumed: false,
+            heartbeat_interval_ms: 0,
+            heartbeat_timeout_ms: 0,
+            max_message_bytes: 300,
+            max_rooms: 1,
+            max_room_name_bytes: 1,
+            rate_messages: None,
+            rate_per_ms: 0,
+        }),
+        1 => ServerMessage::Pong {
+            timestamp,
+            client_timestamp: None,
+        },
+        2 => ServerMessage::Error {
+            code: ErrorCode::ALL[usize::try_from(count).unwrap_or(0) % ErrorCode::ALL.len()],
+            message: "",
+            retry_after_ms: (count & 32 == 32).then_some(few * 100),
+        },
+        3 | 4 => ServerMessage::Session(roomwire_core::Session {
+            client: client(if which == 3 { 1 } else { 4 }),
+            secret: SessionSecret([1; 16]),
+            resumed: which == 3,
+            window_ms: 1,
+            away_ms: 1,
+            last: few,
+            gap,
+        }),
+        5 => ServerMessage::JoinedRoom {
+            room,
+            members: Vec::new().into(),
+            total: 1,
+            history: (count & 16 == 16).then_some(position),
+        },
+        6 => ServerMessage::RoomMessage {
+            room,
+            from,
+            data,
+            timestamp,
+            offset,
+        },
+        7 => ServerMessage::History {
+            room,
+            position,
+            messages: vec![PastMessage {
+                offset: few,
+                from,
+                data,
+                timestamp,
+            }]
+            .into(),
+            more: false,
+            gap,
+            reset: count & 16 == 16,
+        },
+        8 => ServerMessage::PrivateMessage {
+            from,
+            data,
+            timestamp,
+            offset,
+        },
+        9 => ServerMessage::Resumed {
+            room,
+            position: (count & 16 == 16).then_some(position),
+            complete: true,
+        },
+        10 => ServerMessage::Reset { room, position },
+        11 => ServerMessage::LeftRoom { room },
+        _ => ServerMessage::Ack,
+    }
+}
+
 const OBJECTS: [&str; 6] = [
     "{}",
     r#"{"type":"hello"}"#,
@@ -368,7 +542,7 @@ const OBJECTS: [&str; 6] = [
     "no object",
 ];
 
-const SAYINGS: [&str; 20] = [
+const SAYINGS: [&str; 26] = [
     r#"{"type":"welcome","clientId":"client_AAAAAAAAAAAAAAAAAAAAAAAA","limits":{"maxMessageBytes":300}}"#,
     r#"{"type":"welcome","clientId":"client_BBBBBBBBBBBBBBBBBBBBBBBB"}"#,
     r#"{"type":"ack","id":$ID}"#,
@@ -389,6 +563,12 @@ const SAYINGS: [&str; 20] = [
     r#"{"type":"closing","code":1008,"reason":""}"#,
     r#"{"type":"batch","messages":[{"type":"ack","id":$ID},{"type":"closing","code":1012,"reason":"","reconnectAfterMs":0},7]}"#,
     r#"{"type":"open"}"#,
+    r#"{"type":"session","id":$ID,"clientId":"client_AQEBAQEBAQEBAQEBAQEBAQEB","sessionSecret":"AQEBAQEBAQEBAQEBAQEBAQ","resumed":true,"windowMs":1,"awayMs":1,"last":$N}"#,
+    r#"{"type":"session","id":$ID,"clientId":"client_AQEBAQEBAQEBAQEBAQEBAQEB","sessionSecret":"AQEBAQEBAQEBAQEBAQEBAQ","resumed":true,"windowMs":1,"awayMs":1,"last":$N,"gap":{"from":1,"to":$N}}"#,
+    r#"{"type":"session","id":$ID,"clientId":"client_BBBBBBBBBBBBBBBBBBBBBBBB","sessionSecret":"AQEBAQEBAQEBAQEBAQEBAQ","resumed":false,"windowMs":1,"awayMs":1,"last":$N}"#,
+    r#"{"type":"error","id":$ID,"code":"stale_session","message":""}"#,
+    r#"{"type":"error","id":$ID,"code":"internal","message":""}"#,
+    r#"{"type":"private_message","from":"client_BBBBBBBBBBBBBBBBBBBBBBBB","data":1,"timestamp":1,"offset":$N}"#,
 ];
 
 const MAX_STEPS: usize = 2_000;

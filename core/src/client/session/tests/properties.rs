@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::resuming::{SECRET, session};
 use super::*;
 
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ enum Op {
     Close {
         code: u16,
     },
-    /// It answers one of those that wait: by `ack`, a refusal, or a refusal that says when.
+    /// It answers one of those that wait: by `ack`, a refusal, a session, or a refusal that says when.
     Answer {
         which: prop::sample::Index,
         how: u8,
@@ -65,7 +66,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Fail),
         2 => Just(Op::Cut),
         1 => prop_oneof![Just(1012), Just(1001), Just(1008)].prop_map(|code| Op::Close { code }),
-        5 => (any::<prop::sample::Index>(), 0..3_u8)
+        5 => (any::<prop::sample::Index>(), 0..4_u8)
             .prop_map(|(which, how)| Op::Answer { which, how }),
         2 => (0..200_usize).prop_map(|bytes| Op::Take { bytes }),
         2 => Just(Op::Unblock),
@@ -82,10 +83,12 @@ fn settings() -> impl Strategy<Value = SessionConfig> {
         1..20_000_u64,
         1..4_usize,
         batching,
+        any::<bool>(),
     )
         .prop_map(
-            |(queue_messages, queue_bytes, queue_age_ms, few, batching)| {
+            |(queue_messages, queue_bytes, queue_age_ms, few, batching, resume)| {
                 let mut config = config();
+                config.resume = resume;
                 config.queue_messages = queue_messages;
                 config.queue_bytes = queue_bytes;
                 config.queue_age_ms = queue_age_ms;
@@ -201,6 +204,7 @@ impl Run {
                 world.say(&match how {
                     0 => format!(r#"{{"type":"ack","id":{id}}}"#),
                     1 => format!(r#"{{"type":"error","id":{id},"code":"forbidden","message":""}}"#),
+                    2 => session(&id, (ME, SECRET), true, 0),
                     _ => format!(
                         r#"{{"type":"error","id":{id},"code":"rate_limited","message":"","retryAfterMs":500}}"#
                     ),

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::ErrorCode;
 use crate::message::{Former, Gap, SessionSecret};
 
-const SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQ";
+pub(super) const SECRET: &str = "AQEBAQEBAQEBAQEBAQEBAQ";
 const OTHER_SECRET: &str = "AgICAgICAgICAgICAgICAg";
 
 /// That asks for a session, and sends no pings.
@@ -16,7 +16,12 @@ fn resuming() -> SessionConfig {
     }
 }
 
-fn session(id: &str, (client, secret): (&str, &str), resumed: bool, last: u64) -> String {
+pub(super) fn session(
+    id: &str,
+    (client, secret): (&str, &str),
+    resumed: bool,
+    last: u64,
+) -> String {
     format!(
         r#"{{"type":"session","id":{id},"clientId":"{client}","sessionSecret":"{secret}","resumed":{resumed},"windowMs":60000,"awayMs":10000,"last":{last}}}"#
     )

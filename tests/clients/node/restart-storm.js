@@ -13,7 +13,8 @@ const readline = require('node:readline');
 const WebSocket = require('ws');
 
 const SCRIPT = path.join(__dirname, '../../../core/web/roomwire.js');
-const [address, number, processes, clientCount, roomCount, rate] = process.argv.slice(2).map((it, i) => (i ? Number(it) : it));
+const [address, ...counts] = process.argv.slice(2);
+const [number, processes, clientCount, roomCount, rate] = counts.map(Number);
 const SETTLE_MS = 40_000;
 const TICK_MS = 20;
 

@@ -12,7 +12,8 @@ use mio::net::UdpSocket;
 use mio::{Events as Readinesses, Interest, Poll, Token};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_mio::{Ended, Events, Handle, Server};
-use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
     Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
 };
@@ -436,4 +437,25 @@ fn a_program_with_a_loop_of_its_own_takes_the_server_in() {
     client.expect_close();
     thread.join().expect("no panic");
     assert_ends(address);
+}
+
+/// The work of a program, and of the server, on the threads of the pool.
+// covers A8-01
+#[test]
+fn what_takes_long_is_done_beside_the_loop() {
+    for threads in [1, 3] {
+        let mut settings = settings();
+        settings.threads = threads;
+        settings.core.application_types = heavy::TYPES.map(str::to_owned).to_vec();
+        let mut server = Server::bind(&settings).expect("a free port");
+        let gate = heavy::Gate::default();
+        let door = gate.clone();
+        server.answer(move |request| door.answer(&request.kind, &request.message));
+        let running = Running::start(server);
+        heavy::work_beside_the_loop(running.address, &gate);
+        heavy::fail_beside_the_loop(running.address, FAULTY_JOB_BYTES);
+        let stats = running.handle.stats().expect("it runs");
+        assert_eq!((stats.failed_jobs, stats.jobs), (2, 4));
+        running.stop();
+    }
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use common::{Running, at, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_runtime::{FAULTY_ROOM, ListenerSettings, RunError};
+use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, ListenerSettings, RunError};
+use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
     Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
 };
@@ -501,4 +502,31 @@ fn a_program_needs_no_runtime_of_its_own() {
     let outcome = thread.join().expect("no panic");
     outcome.expect("an orderly end");
     assert_ends(address);
+}
+
+/// The work of a program, and of the server, on the threads of the pool.
+// covers A8-01
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_takes_long_is_done_beside_the_loop() {
+    for threads in [1, 3] {
+        let mut settings = settings();
+        settings.threads = threads;
+        settings.core.application_types = heavy::TYPES.map(str::to_owned).to_vec();
+        let mut server = Server::bind(settings).await.expect("a free port");
+        let gate = heavy::Gate::default();
+        let door = gate.clone();
+        server.answer(move |request| door.answer(&request.kind, &request.message));
+        let running = Running::start(server);
+        let address = running.address;
+        let work = move || {
+            heavy::work_beside_the_loop(address, &gate);
+            heavy::fail_beside_the_loop(address, FAULTY_JOB_BYTES);
+        };
+        soon(tokio::task::spawn_blocking(work))
+            .await
+            .expect("no panic");
+        let stats = running.handle.stats().await.expect("it runs");
+        assert_eq!((stats.failed_jobs, stats.jobs), (2, 4));
+        running.stop().await;
+    }
 }

@@ -1,5 +1,6 @@
 mod compression;
 mod files;
+mod offload;
 
 use super::recorder::HeaderConfig;
 use super::*;

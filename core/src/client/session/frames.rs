@@ -21,7 +21,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(Message, Option<NonZeroU32>)> {
     }
     let told = Told::of(&frame.message);
     let is_all = match told {
-        Told::Ack | Told::Broadcast(_) | Told::PrivateMessage { .. } => true,
+        Told::Ack(_) | Told::Broadcast(_) | Told::PrivateMessage { .. } => true,
         Told::RoomMessage { .. } => true,
         Told::History(_) => frame.number.is_none(),
         _ => false,

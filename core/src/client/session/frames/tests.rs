@@ -1,10 +1,14 @@
 //! What is read of frames is what is read of the same in JSON.
 
+use std::borrow::Cow;
+
 use super::*;
 use crate::dialect::binary::{decode_message, encode as encode_frame};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Epoch, FileNotice, PastMessage, Payload, Position, TransferId, Welcome};
+use crate::message::{
+    Epoch, FileNotice, PastMessage, Payload, Position, Published, TransferId, Welcome,
+};
 
 fn number() -> Option<NonZeroU32> {
     NonZeroU32::new(7)
@@ -59,6 +63,7 @@ fn answers_are_what_they_are_in_json() {
             more: true,
             gap: None,
             reset: false,
+            left_out: Cow::Borrowed(&[]),
         },
         ServerMessage::Members {
             room: "tea",
@@ -75,8 +80,12 @@ fn answers_are_what_they_are_in_json() {
         let (read, asked) = read(&frame(&message, number())).expect("a message");
         assert_eq!((read, asked), (json(&message, Some("7")), number()));
     }
-    let (ack, asked) = read(&frame(&ServerMessage::Ack, number())).expect("a message");
-    assert_eq!((ack.told, asked), (Told::Ack, number()));
+    let (ack, asked) =
+        read(&frame(&ServerMessage::Ack(Published::default()), number())).expect("a message");
+    assert_eq!(
+        (ack.told, asked),
+        (Told::Ack(Published::default()), number())
+    );
     assert_eq!((&*ack.text, ack.id.as_deref()), ("", Some("7")));
 }
 
@@ -134,7 +143,7 @@ fn answers_that_are_not_understood_are_answers() {
     };
     assert_eq!((message.told, asked), (told, number()));
     // An ack that says more than this version knows of.
-    let mut bytes = frame(&ServerMessage::Ack, number());
+    let mut bytes = frame(&ServerMessage::Ack(Published::default()), number());
     bytes.push(0);
     bytes[12] += 1;
     let (message, asked) = read(&bytes).expect("an answer");
@@ -151,7 +160,7 @@ fn the_rest_is_the_programs() {
         length_bytes: 5,
     });
     assert_eq!(read(&frame(&file, None)), None);
-    let mut unknown = frame(&ServerMessage::Ack, number());
+    let mut unknown = frame(&ServerMessage::Ack(Published::default()), number());
     unknown[0] = 0x1F;
     assert_eq!(read(&unknown), None);
     assert_eq!(read(b"no frame"), None);

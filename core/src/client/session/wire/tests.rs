@@ -3,7 +3,7 @@
 use super::*;
 use crate::dialect::binary;
 use crate::id::ClientId;
-use crate::message::{Data, SessionSecret};
+use crate::message::{Data, SessionSecret, Terms};
 
 /// What a server makes of it.
 fn read(message: &Wire) -> (Asked<'_>, ClientMessage<'_>) {
@@ -68,6 +68,7 @@ fn objects_are_frames_where_that_can_be() {
     let message = ClientMessage::RoomMessage {
         room: Cow::Borrowed("tea"),
         data: Data::Json(r#"{ "a":1.0}"#),
+        terms: Terms::default(),
     };
     assert_eq!(read(&frame), (Asked::Binary(NonZeroU32::new(7)), message));
     let bytes = r#"{"type":"broadcast","data":"/w==","encoding":"base64"}"#;

@@ -13,7 +13,7 @@ impl Told {
             timestamp: *timestamp,
         };
         match message {
-            ServerMessage::Ack => Self::Ack,
+            ServerMessage::Ack(published) => Self::Ack(*published),
             ServerMessage::Broadcast {
                 from,
                 data,
@@ -45,7 +45,8 @@ impl Told {
                 messages,
                 gap,
                 reset,
-                ..
+                left_out,
+                more: _,
             } => Self::History(Page {
                 room: (*room).to_owned(),
                 position: *position,
@@ -58,6 +59,7 @@ impl Told {
                     .collect(),
                 gap: *gap,
                 reset: *reset,
+                left_out: left_out.to_vec(),
             }),
             other => Self::of_connection(other).unwrap_or_else(|| Self::of_room(other)),
         }
@@ -90,7 +92,7 @@ impl Told {
             ServerMessage::Pong { timestamp, .. } => Self::Pong {
                 timestamp: *timestamp,
             },
-            ServerMessage::Session(session) => Self::Session(*session),
+            ServerMessage::Session(session) => Self::Session(session.clone()),
             ServerMessage::Welcome(welcome) => Self::Welcome {
                 client: welcome.client,
                 resumed: welcome.resumed,
@@ -170,11 +172,8 @@ impl Told {
             | Self::Reset { room, .. }
             | Self::Resumed { room, .. } => room.len(),
             Self::MessagesDropped { room, .. } => room.as_deref().map_or(0, str::len),
-            Self::Ack
-            | Self::Other
-            | Self::Pong { .. }
-            | Self::Session(_)
-            | Self::Welcome { .. } => 0,
+            Self::Ack(_) | Self::Other | Self::Pong { .. } | Self::Welcome { .. } => 0,
+            Self::Session(session) => size_of_val(session.left_out.as_slice()),
         }
     }
 }

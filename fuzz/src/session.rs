@@ -17,7 +17,7 @@ use roomwire_core::http::{HeadLimits, Parsed, RequestHead};
 use roomwire_core::websocket::{Data, OpCode, handshake, put_frame};
 use roomwire_core::{
     ClientId, ConnectionId, Epoch, ErrorCode, Former, Gap, Input, Instant, Machine, Now, Output,
-    PastMessage, Payload, Position, ServerMessage, SessionSecret, TransportEnd, Welcome,
+    PastMessage, Payload, Position, Published, ServerMessage, SessionSecret, TransportEnd, Welcome,
 };
 
 use crate::input::Choices;
@@ -488,6 +488,7 @@ fn server_message(which: usize, room: &str, count: u64) -> ServerMessage<'_> {
             away_ms: 1,
             last: few,
             gap,
+            left_out: gap.filter(|_| which == 4).into_iter().collect(),
         }),
         5 => ServerMessage::JoinedRoom {
             room,
@@ -515,6 +516,7 @@ fn server_message(which: usize, room: &str, count: u64) -> ServerMessage<'_> {
             more: false,
             gap,
             reset: count & 16 == 16,
+            left_out: gap.into_iter().collect(),
         },
         8 => ServerMessage::PrivateMessage {
             from,
@@ -529,7 +531,10 @@ fn server_message(which: usize, room: &str, count: u64) -> ServerMessage<'_> {
         },
         10 => ServerMessage::Reset { room, position },
         11 => ServerMessage::LeftRoom { room },
-        _ => ServerMessage::Ack,
+        _ => ServerMessage::Ack(Published {
+            offset,
+            duplicate: count & 16 == 16,
+        }),
     }
 }
 

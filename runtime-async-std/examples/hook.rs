@@ -15,7 +15,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
-use roomwire_async_std::{Request, Server};
+use roomwire_async_std::{Hook, Request, Server};
 use roomwire_core::ErrorCode;
 use roomwire_core::config::RateLimit;
 use roomwire_core::server::Outcome;
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     settings.core.timeouts.application_reply_ms = 60_000;
 
     let mut server = Server::bind_now(&settings)?;
-    server.answer(hash);
+    server.answer(&Hook::new(hash));
     println!("listening on {}", server.local_addr());
     server.run_blocking()?;
     Ok(())

@@ -13,14 +13,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use async_std::task::{spawn_local, yield_now};
-use roomwire_core::offload::Job;
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
     TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Desk, Line, Links, Next, READ_BUFFER_BYTES, Reads,
-    Signal, Slots, TURN_TIME, TurnEnd, act, write,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
+    Slots, TURN_TIME, TurnEnd, act, write,
 };
 
 use crate::stream::Stream;
@@ -29,7 +28,6 @@ use crate::stream::Stream;
 pub(crate) struct Driver<M: Machine> {
     state: RefCell<State<M>>,
     links: Links<M::Relay>,
-    desk: Desk<M::Command>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
@@ -62,12 +60,8 @@ struct Socket {
     blocked: bool,
 }
 
-impl<M: Machine<Command: Send> + 'static> Driver<M> {
-    pub(crate) fn new(
-        machine: M,
-        (links, desk): (Links<M::Relay>, Desk<M::Command>),
-        clock: ClockBase,
-    ) -> Rc<Self> {
+impl<M: Machine + 'static> Driver<M> {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Rc<Self> {
         let state = State {
             machine,
             sockets: Slots::new(),
@@ -76,7 +70,6 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
         Rc::new(Self {
             state: RefCell::new(state),
             links,
-            desk,
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
@@ -264,14 +257,11 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
 
     // ---- writing
 
-    /// Takes what other shards and the pool have, and has a few of the busy read on. Whether the other shards may have more.
+    /// Takes what other shards have, and has a few of the busy read on. Whether the other shards may have more.
     pub(crate) async fn receive(&self) -> bool {
         let _ = self.handle(Input::Tick);
         let now = self.now();
-        let more = {
-            let machine = &mut self.state.borrow_mut().machine;
-            self.links.receive(machine, now) | self.desk.receive(machine, now)
-        };
+        let more = (self.links).receive(&mut self.state.borrow_mut().machine, now);
         if !self.busy.is_empty() {
             // Without room one goes on all the same, or none might ever.
             self.busy.call(if more { 1 } else { BUSY_SOCKETS_PER_TURN });
@@ -303,7 +293,7 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
     }
 }
 
-impl<M: Machine<Command: Send> + 'static> Act<M> for &Driver<M> {
+impl<M: Machine + 'static> Act<M> for &Driver<M> {
     fn poll(&mut self) -> Output<M::Event> {
         self.state.borrow_mut().machine.poll()
     }
@@ -370,10 +360,6 @@ impl<M: Machine<Command: Send> + 'static> Act<M> for &Driver<M> {
             let _ = socket.stream.socket().set_linger(linger);
         }
         state.remove(connection);
-    }
-
-    fn job(&mut self, job: Job) {
-        self.desk.send(job);
     }
 
     fn carry(&mut self, to: ShardId) {

@@ -42,12 +42,12 @@ use std::thread;
 
 use async_std::channel::{Receiver, Sender, TrySendError, bounded};
 use roomwire_core::Stats;
-use roomwire_core::server::{Command, Event, Outcome};
+use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Letter, MAILBOX, Reply, shard_of};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, Dealer, Hook, RunError, Running, Settings, run_shards};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Request};
+use roomwire_runtime::{Address, Bound, Dealer, RunError, Running, Settings, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
 
 use shard::Shard;
 
@@ -120,13 +120,9 @@ impl Server {
         receiver
     }
 
-    /// Has a function answer application messages on the threads of the pool (`offload.threads`), in place of events: as long
-    /// as one takes, nobody waits for it but its client, whose messages are answered one after the other. What it returns is the
-    /// message's outcome; where it panics, which is a bug, the client is closed with 1011. More than
-    /// `limits.max_queued_events` of them, or `limits.max_queued_event_bytes`, do not wait: those are refused
-    /// (`rate_limited`).
-    pub fn answer(&mut self, answer: impl Fn(Request) -> Outcome + Send + Sync + 'static) {
-        self.bound.answer(&Hook::new(answer));
+    /// Has a function answer application messages, in place of events, on the threads of the pool: see [`Hook`].
+    pub fn answer(&mut self, hook: &Hook) {
+        self.bound.answer(hook);
     }
 
     /// Serves until `shutdown` is done, then drains: no new connections, `closing` and a close frame for every

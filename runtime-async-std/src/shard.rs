@@ -18,8 +18,8 @@ use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Answers, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal,
-    Stop, Trouble, TurnEnd, live, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Stop,
+    Trouble, TurnEnd, live, log_event,
 };
 
 use crate::adopt::take;
@@ -59,8 +59,7 @@ impl Shard {
             mut mailbox,
             events,
         } = self;
-        let (desk, answers) = bound.desk();
-        let driver = Driver::new(machine, (bound.links, desk), ClockBase::new());
+        let driver = Driver::new(machine, bound.links, ClockBase::new());
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
@@ -70,9 +69,8 @@ impl Shard {
         }
         let stops = Rc::new(Stops::default());
         let drains = bound.drains;
-        let program = (events.clone(), answers);
-        let own = drains.clone();
-        let flusher = flush(Rc::clone(&driver), program, own, Rc::clone(&stops));
+        let (sender, own) = (events.clone(), drains.clone());
+        let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops));
         let flusher = spawn_local(flusher);
         let doing = "registering a bell with the runtime";
         let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
@@ -148,7 +146,7 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
 /// The flusher: one turn whenever something happened or is due.
 async fn flush(
     driver: Rc<Driver<impl Hosted>>,
-    (events, answers): (Option<Sender<Event>>, Answers),
+    events: Option<Sender<Event>>,
     drains: Drains,
     stops: Rc<Stops>,
 ) {
@@ -161,7 +159,6 @@ async fn flush(
             let (event, stop) = drains.filter(event);
             stops.stop.set(stop.or_else(|| stops.stop.get()));
             event.iter().for_each(log_event);
-            let event = event.and_then(|event| answers.take(event));
             if let (Some(events), Some(event)) = (&events, event)
                 && let Err(TrySendError::Full(event)) = events.try_send(event)
             {

@@ -12,7 +12,7 @@ use async_std::channel::Receiver;
 use async_std::task::{block_on, spawn};
 use roomwire_async_std::{Ended, Handle, Server};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, Hook, ListenerSettings, RunError, Settings};
 use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
     Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
@@ -412,7 +412,9 @@ fn what_takes_long_is_done_beside_the_loop() {
         let mut server = Server::bind_now(&settings).expect("a free port");
         let gate = heavy::Gate::default();
         let door = gate.clone();
-        server.answer(move |request| door.answer(&request.kind, &request.message));
+        server.answer(&Hook::new(move |request| {
+            door.answer(&request.kind, &request.message)
+        }));
         let running = Running::start(server);
         heavy::work_beside_the_loop(running.address, &gate);
         heavy::fail_beside_the_loop(running.address, FAULTY_JOB_BYTES);

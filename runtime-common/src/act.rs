@@ -1,6 +1,5 @@
 //! What adapters do of what a machine puts out: the order and the budget, which are the same for all.
 
-use roomwire_core::offload::Job;
 use roomwire_core::{ConnectionId, Instant, Machine, Output, ShardId};
 
 use crate::budget::{TurnBudget, TurnEnd};
@@ -18,8 +17,6 @@ pub trait Act<M: Machine> {
     fn finish(&mut self, connection: ConnectionId);
     /// Closes a connection: by a reset, if need be.
     fn close(&mut self, connection: ConnectionId, reset: bool);
-    /// Has a thread of the pool do something.
-    fn job(&mut self, job: Job);
     /// Takes what the machine has for another shard there.
     fn carry(&mut self, to: ShardId);
 }
@@ -47,7 +44,6 @@ pub fn act<M: Machine>(
                     return TurnEnd::CutShort;
                 }
             }
-            Output::Job(job) => adapter.job(job),
             Output::Again => {}
             Output::Idle { .. } if more => return TurnEnd::CutShort,
             Output::Idle { deadline } => return TurnEnd::Idle(deadline),

@@ -29,7 +29,11 @@ pub struct Request {
     pub message: String,
 }
 
-/// What answers: called on any thread of the pool, on several at once.
+/// What answers application messages: called on any thread of the pool ([`offload.threads`](roomwire_core::config::Offload::threads)), on
+/// several at once. As long as one takes, nobody waits for it but its client, whose messages are answered one after
+/// the other. What it returns is the message's outcome; where it panics, which is a bug, the client is closed with 1011.
+/// No more of them wait than [`limits.max_queued_events`](Limits::max_queued_events), nor more than
+/// [`limits.max_queued_event_bytes`](Limits::max_queued_event_bytes): others are refused (`rate_limited`).
 #[derive(Clone)]
 pub struct Hook(Arc<dyn Fn(Request) -> Outcome + Send + Sync>);
 
@@ -48,7 +52,7 @@ impl fmt::Debug for Hook {
 
 /// What one life of a shard has answered.
 #[derive(Clone, Debug)]
-pub struct Answers(Option<Arc<Desk>>);
+pub(crate) struct Answers(Option<Arc<Desk>>);
 
 struct Desk {
     pool: Option<Arc<Pool>>,
@@ -114,7 +118,7 @@ impl Answers {
     }
 
     /// Takes an application message, if somebody answers them here; gives any other event back.
-    pub fn take(&self, event: Event) -> Option<Event> {
+    pub(crate) fn take(&self, event: Event) -> Option<Event> {
         let Some(desk) = &self.0 else {
             return Some(event);
         };
@@ -126,6 +130,7 @@ impl Answers {
                 kind,
                 message,
             } => {
+                tracing::debug!(%connection, %client, "application message");
                 let request = Request {
                     connection,
                     client,

@@ -34,9 +34,9 @@ pub struct Bound {
     /// To the other shards.
     pub links: Links<Relay>,
     /// For what takes long, the same for all shards; `None`: the settings want none.
-    pub pool: Option<Arc<Pool>>,
+    pub(crate) pool: Option<Arc<Pool>>,
     /// What answers application messages there, if anything.
-    pub hook: Option<Hook>,
+    pub(crate) hook: Option<Hook>,
     /// Wakes the shard's loop.
     pub bell: Arc<Bell>,
     /// Readable when the bell has been rung.
@@ -169,7 +169,7 @@ impl Bound {
     }
 
     /// This life's end of the pool, and who answers application messages.
-    pub fn desk(&self) -> (Desk<Command>, Answers) {
+    pub(crate) fn desk(&self) -> (Desk<Command>, Answers) {
         let (pool, limits) = (self.pool.as_ref(), &self.config.limits);
         let desk = Desk::new(pool.cloned(), &self.bell, self.config.offload.max_jobs);
         let answers = Answers::new(self.hook.as_ref(), pool, desk.tray(), limits);

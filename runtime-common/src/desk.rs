@@ -8,15 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use roomwire_core::Input;
 use roomwire_core::offload::{Done, Job};
-use roomwire_core::{Input, Machine, Now, Turn};
 
 use crate::mailbox::Bell;
 use crate::pool::Pool;
 
 /// What one life of a shard has of the pool. What was handed over in an earlier life comes to nothing.
 #[derive(Debug)]
-pub struct Desk<C> {
+pub(crate) struct Desk<C> {
     pool: Option<Arc<Pool>>,
     tray: Arc<Tray<C>>,
     /// How many may be out.
@@ -58,8 +58,11 @@ impl<C> Tray<C> {
 
     /// Puts something there and wakes the shard.
     pub(crate) fn put(&self, returned: Returned<C>) {
-        self.queue().push_back(returned);
-        self.filled.store(true, Ordering::Release);
+        {
+            let mut queue = self.queue();
+            queue.push_back(returned);
+            self.filled.store(true, Ordering::Release);
+        }
         self.bell.ring();
     }
 
@@ -84,7 +87,7 @@ impl<C: Send + 'static> Desk<C> {
     }
 
     /// Has a thread of the pool do a job.
-    pub fn send(&self, job: Job) {
+    pub(crate) fn send(&self, job: Job) {
         let tray = Arc::clone(&self.tray);
         let run = move || tray.put(Returned::Done(run(job)));
         match &self.pool {
@@ -94,31 +97,29 @@ impl<C: Send + 'static> Desk<C> {
         }
     }
 
-    /// Hands a machine what has been done for it, until it is full. `true` if there may be more. Costs next to nothing
-    /// if there is nothing.
-    pub fn receive<M: Machine<Command = C>>(&self, machine: &mut M, now: Now) -> bool {
+    /// What the machine is to be told next: of the pool, and of what has been done for it. Costs next to nothing if there
+    /// is nothing.
+    pub(crate) fn next_input<R>(&self) -> Option<Input<'static, C, R>> {
         if !self.told.replace(true) && self.pool.is_some() {
-            let _ = machine.handle(now, Input::PoolReady { jobs: self.jobs });
+            return Some(Input::PoolReady { jobs: self.jobs });
         }
         if !self.tray.filled.load(Ordering::Relaxed) {
-            return false;
+            return None;
         }
-        self.tray.filled.store(false, Ordering::Release);
-        loop {
-            let Some(returned) = self.tray.queue().pop_front() else {
-                return false;
-            };
-            let turn = machine.handle(
-                now,
-                match returned {
-                    Returned::Done(done) => Input::Done(done),
-                    Returned::Command(command) => Input::Command(command),
-                },
-            );
-            if turn == Turn::Full {
-                self.tray.filled.store(true, Ordering::Release);
-                return true;
-            }
+        let mut queue = self.tray.queue();
+        let returned = queue.pop_front();
+        // What is put there from now on says so again.
+        self.tray.filled.store(!queue.is_empty(), Ordering::Release);
+        Some(match returned? {
+            Returned::Done(done) => Input::Done(done),
+            Returned::Command(command) => Input::Command(command),
+        })
+    }
+
+    /// Wakes the shard once more, for what is left.
+    pub(crate) fn ring_again(&self) {
+        if self.tray.filled.load(Ordering::Relaxed) {
+            self.tray.bell.ring();
         }
     }
 }

@@ -1,4 +1,7 @@
-//! A shard that panics takes its clients along, and nobody else.
+//! A shard that panics takes its clients along, and nobody else; and what takes it long is done by the pool.
+//!
+//! What the machine hands over never reaches the driver: it goes to the pool from here, and what came of it is handed in
+//! with the driver's next tick, for which the bell wakes it.
 //!
 //! A panic in a machine is a bug. It is caught here: the machine, which may be off by now, is asked to say goodbye
 //! to its clients (1011), and the shard then begins anew without them. A machine that panics once more is given up:
@@ -13,6 +16,8 @@ use roomwire_core::{
     Turn, Unsent,
 };
 
+use crate::answers::Answers;
+use crate::desk::Desk;
 use crate::host::Hosted;
 
 /// A machine whose panics are caught.
@@ -21,6 +26,8 @@ pub(crate) struct Guarded<M> {
     machine: M,
     shard: ShardId,
     state: State,
+    desk: Desk<Command>,
+    answers: Answers,
     /// The driver knows that it has panicked.
     told: bool,
     now: Now,
@@ -38,11 +45,17 @@ enum State {
 }
 
 impl<M: Hosted> Guarded<M> {
-    pub(crate) fn new(machine: M, shard: ShardId) -> Self {
+    pub(crate) fn new(
+        machine: M,
+        shard: ShardId,
+        (desk, answers): (Desk<Command>, Answers),
+    ) -> Self {
         Self {
             machine,
             shard,
             state: State::Sound,
+            desk,
+            answers,
             told: true,
             now: Now::default(),
         }
@@ -58,6 +71,17 @@ impl<M: Hosted> Guarded<M> {
             Err(_) => {
                 self.fail();
                 None
+            }
+        }
+    }
+
+    /// Hands in what the pool has done.
+    fn take_done(&mut self) {
+        while let Some(input) = self.desk.next_input() {
+            let now = self.now;
+            if self.ask(|machine| machine.handle(now, input)) == Some(Turn::Full) {
+                self.desk.ring_again();
+                return;
             }
         }
     }
@@ -96,6 +120,9 @@ impl<M: Hosted> Machine for Guarded<M> {
 
     fn handle(&mut self, now: Now, input: Input<'_, Command, Relay>) -> Turn {
         self.now = now;
+        if matches!(input, Input::Tick) {
+            self.take_done();
+        }
         let turn = self.ask(|machine| {
             #[cfg(feature = "fault-injection")]
             panic_if_asked(&input);
@@ -113,6 +140,14 @@ impl<M: Hosted> Machine for Guarded<M> {
                 self.state = State::Over;
                 Output::Event(Event::Drained)
             }
+            Some(Output::Job(job)) => {
+                self.desk.send(job);
+                Output::Again
+            }
+            Some(Output::Event(event)) => match self.answers.take(event) {
+                Some(event) => Output::Event(event),
+                None => Output::Again,
+            },
             Some(output) => output,
             None if self.state == State::GivenUp => {
                 self.state = State::Over;

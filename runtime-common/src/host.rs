@@ -54,6 +54,7 @@ impl Bound {
     }
 
     fn guard<S: Serve>(self, machine: impl Hosted, serve: S) -> S::Outcome {
-        serve.serve(Guarded::new(machine, self.place.shard), self)
+        let guarded = Guarded::new(machine, self.place.shard, self.desk());
+        serve.serve(guarded, self)
     }
 }

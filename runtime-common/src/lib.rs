@@ -39,14 +39,13 @@ pub mod tls;
 
 pub use act::{Act, act};
 pub use adopt::{AdoptError, Adopted, Dealer, Socket};
-pub use answers::{Answers, Hook, Request};
+pub use answers::{Hook, Request};
 pub use bound::Bound;
 pub use budget::{
     ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES,
     READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
 };
 pub use clock::ClockBase;
-pub use desk::Desk;
 #[cfg(feature = "fault-injection")]
 pub use desk::FAULTY_JOB_BYTES;
 pub use error::{Ended, RunError};
@@ -57,7 +56,6 @@ pub use host::{Hosted, Serve};
 pub use line::{Line, Next, Reads};
 pub use links::Links;
 pub use listen::{Address, BindError, Listener};
-pub use pool::Pool;
 pub use record::{FileSink, Recording};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
 pub use signal::Signal;

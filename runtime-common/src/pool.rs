@@ -14,7 +14,7 @@ pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads that wait for tasks.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     tasks: Tasks,
     /// At most.
     threads: usize,
@@ -88,7 +88,7 @@ impl Tasks {
 
 impl Pool {
     /// A pool of at most so many threads, of which none has started.
-    pub fn new(threads: u16) -> Self {
+    pub(crate) fn new(threads: u16) -> Self {
         Self {
             tasks: Tasks(Arc::default()),
             threads: usize::from(threads).max(1),
@@ -101,7 +101,8 @@ impl Pool {
     }
 
     /// Threads that have started. O(1).
-    pub fn threads(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn threads(&self) -> usize {
         self.started().len()
     }
 

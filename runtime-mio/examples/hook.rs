@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use roomwire_core::ErrorCode;
 use roomwire_core::config::RateLimit;
 use roomwire_core::server::Outcome;
-use roomwire_mio::{Request, Server};
+use roomwire_mio::{Hook, Request, Server};
 use roomwire_runtime::{ListenerSettings, Settings};
 use sha2::{Digest as _, Sha256};
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     settings.core.timeouts.application_reply_ms = 60_000;
 
     let mut server = Server::bind(&settings)?;
-    server.answer(hash);
+    server.answer(&Hook::new(hash));
     println!("listening on {}", server.local_addr());
     server.run()?;
     Ok(())

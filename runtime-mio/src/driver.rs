@@ -12,13 +12,12 @@ use std::os::fd::AsRawFd;
 use mio::event::Event as Readiness;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use roomwire_core::offload::Job;
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
     TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Desk, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots,
     TURN_TIME, TurnEnd, act, write,
 };
 use socket2::Socket as Stream;
@@ -27,7 +26,6 @@ use socket2::Socket as Stream;
 pub(crate) struct Driver<M: Machine> {
     machine: M,
     links: Links<M::Relay>,
-    desk: Desk<M::Command>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Option<Now>,
@@ -60,16 +58,11 @@ struct Socket {
     blocked: bool,
 }
 
-impl<M: Machine<Command: Send + 'static>> Driver<M> {
-    pub(crate) fn new(
-        machine: M,
-        (links, desk): (Links<M::Relay>, Desk<M::Command>),
-        clock: ClockBase,
-    ) -> Self {
+impl<M: Machine> Driver<M> {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Self {
         Self {
             machine,
             links,
-            desk,
             clock,
             now: None,
             sockets: Slots::new(),
@@ -237,14 +230,13 @@ impl<M: Machine<Command: Send + 'static>> Driver<M> {
 
     // ---- writing
 
-    /// Takes what other shards and the pool have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
+    /// Takes what other shards have, polls the machine and does what it says, within a budget. `sink` takes events and says whether there
     /// is room for another.
     pub(crate) fn turn(&mut self, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let over = self.now().mono + TURN_TIME;
         let _ = self.handle(Input::Tick);
         let now = self.now();
-        let more =
-            self.links.receive(&mut self.machine, now) | self.desk.receive(&mut self.machine, now);
+        let more = self.links.receive(&mut self.machine, now);
         // Behind all others: they have much to say.
         if self.full || more {
             self.owed = !self.busy.is_empty();
@@ -273,7 +265,7 @@ impl<M: Machine<Command: Send + 'static>> Driver<M> {
     }
 }
 
-impl<M: Machine<Command: Send + 'static>> Act<M> for Driver<M> {
+impl<M: Machine> Act<M> for Driver<M> {
     fn poll(&mut self) -> Output<M::Event> {
         self.machine.poll()
     }
@@ -329,10 +321,6 @@ impl<M: Machine<Command: Send + 'static>> Act<M> for Driver<M> {
             let _ = socket.stream.set_linger(linger);
         }
         self.remove(connection);
-    }
-
-    fn job(&mut self, job: Job) {
-        self.desk.send(job);
     }
 
     fn carry(&mut self, to: ShardId) {

@@ -38,15 +38,13 @@ use std::time::Duration;
 use mio::event::Event as Readiness;
 use mio::{Poll, Registry, Token};
 use roomwire_core::Stats;
-use roomwire_core::server::{Command, Outcome};
+use roomwire_core::server::Command;
 use roomwire_runtime::mailbox::{EventSender, Letter, events, mailbox};
 pub use roomwire_runtime::mailbox::{Events, Handle};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{
-    Address, Bound, End, Hook, Hosted, RunError, Serve, Settings, live, run_shards,
-};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Request};
+use roomwire_runtime::{Address, Bound, End, Hosted, RunError, Serve, Settings, live, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
 
 use shard::Shard;
 
@@ -111,13 +109,9 @@ impl Server {
         events
     }
 
-    /// Has a function answer application messages on the threads of the pool (`offload.threads`), in place of events: as long
-    /// as one takes, nobody waits for it but its client, whose messages are answered one after the other. What it returns is the
-    /// message's outcome; where it panics, which is a bug, the client is closed with 1011. More than
-    /// `limits.max_queued_events` of them, or `limits.max_queued_event_bytes`, do not wait: those are refused
-    /// (`rate_limited`).
-    pub fn answer(&mut self, answer: impl Fn(Request) -> Outcome + Send + Sync + 'static) {
-        self.bound.answer(&Hook::new(answer));
+    /// Has a function answer application messages, in place of events, on the threads of the pool: see [`Hook`].
+    pub fn answer(&mut self, hook: &Hook) {
+        self.bound.answer(hook);
     }
 
     /// Serves on this thread, and on others if the settings ask for more than one, until [`Handle::drain`] or

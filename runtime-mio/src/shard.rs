@@ -15,8 +15,7 @@ use roomwire_core::{ListenerId, Machine, Stats};
 use roomwire_runtime::listen::SocketFiles;
 use roomwire_runtime::mailbox::{Bell, EventSender, Letter};
 use roomwire_runtime::{
-    Answers, Bound, ClockBase, Drains, End, Hosted, RunError, Stop, Trouble, TurnBudget, TurnEnd,
-    log_event,
+    Bound, ClockBase, Drains, End, Hosted, RunError, Stop, Trouble, TurnBudget, TurnEnd, log_event,
 };
 
 use crate::driver::Driver;
@@ -44,8 +43,6 @@ pub(crate) struct Shard<M: Machine> {
     mail: bool,
     /// Where the embedding program gets its events, if it wants them.
     events: Option<EventSender>,
-    /// Answers application messages, if anything does.
-    answers: Answers,
     /// One for which there was no room.
     late: Option<Event>,
     /// Until when nothing is accepted, for want of descriptors or memory.
@@ -141,7 +138,6 @@ impl<M: Hosted> Shard<M> {
         let ear = bound.ear.as_raw_fd();
         let registered = registry.register(&mut SourceFd(&ear), first, Interest::READABLE);
         registered.map_err(failed())?;
-        let (desk, answers) = bound.desk();
         let mut token = first.0 + 1;
         let mut listening = Vec::new();
         for listener in bound.listeners {
@@ -155,7 +151,7 @@ impl<M: Hosted> Shard<M> {
             listening.push(Listening { listener, ready });
         }
         Ok(Self {
-            driver: Driver::new(machine, (bound.links, desk), ClockBase::new()),
+            driver: Driver::new(machine, bound.links, ClockBase::new()),
             registry,
             first,
             listeners: listening,
@@ -166,7 +162,6 @@ impl<M: Hosted> Shard<M> {
             ear: bound.ear,
             mail: true,
             events,
-            answers,
             late: None,
             rest: None,
             trouble: Trouble::default(),
@@ -242,7 +237,6 @@ impl<M: Hosted> Shard<M> {
         let Self {
             driver,
             events,
-            answers,
             late,
             drains,
             end,
@@ -258,9 +252,6 @@ impl<M: Hosted> Shard<M> {
             }
             if let Some(event) = event {
                 log_event(&event);
-                let Some(event) = answers.take(event) else {
-                    return true;
-                };
                 *late = events.as_ref().and_then(|events| events.send(event));
             }
             late.is_none()

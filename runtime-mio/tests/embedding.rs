@@ -12,7 +12,7 @@ use mio::net::UdpSocket;
 use mio::{Events as Readinesses, Interest, Poll, Token};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
 use roomwire_mio::{Ended, Events, Handle, Server};
-use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, ListenerSettings, RunError, Settings};
+use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, Hook, ListenerSettings, RunError, Settings};
 use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
     Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
@@ -450,7 +450,9 @@ fn what_takes_long_is_done_beside_the_loop() {
         let mut server = Server::bind(&settings).expect("a free port");
         let gate = heavy::Gate::default();
         let door = gate.clone();
-        server.answer(move |request| door.answer(&request.kind, &request.message));
+        server.answer(&Hook::new(move |request| {
+            door.answer(&request.kind, &request.message)
+        }));
         let running = Running::start(server);
         heavy::work_beside_the_loop(running.address, &gate);
         heavy::fail_beside_the_loop(running.address, FAULTY_JOB_BYTES);

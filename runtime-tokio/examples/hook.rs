@@ -19,7 +19,7 @@ use roomwire_core::ErrorCode;
 use roomwire_core::config::RateLimit;
 use roomwire_core::server::Outcome;
 use roomwire_runtime::{ListenerSettings, Settings};
-use roomwire_tokio::{Request, Server};
+use roomwire_tokio::{Hook, Request, Server};
 use sha2::{Digest as _, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     settings.core.timeouts.application_reply_ms = 60_000;
 
     let mut server = Server::bind_now(&settings)?;
-    server.answer(hash);
+    server.answer(&Hook::new(hash));
     println!("listening on {}", server.local_addr());
     server.run_blocking()?;
     Ok(())

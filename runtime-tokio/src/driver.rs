@@ -12,14 +12,13 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use roomwire_core::offload::Job;
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
     TransportEnd, Turn,
 };
 use roomwire_runtime::{
-    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Desk, Line, Links, Next, READ_BUFFER_BYTES, Reads,
-    Signal, Slots, TURN_TIME, TurnEnd, act, write,
+    Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
+    Slots, TURN_TIME, TurnEnd, act, write,
 };
 use tokio::io::ReadBuf;
 use tokio::task::{AbortHandle, spawn_local};
@@ -30,7 +29,6 @@ use crate::stream::{Reader, Writer};
 pub(crate) struct Driver<M: Machine> {
     state: RefCell<State<M>>,
     links: Links<M::Relay>,
-    desk: Desk<M::Command>,
     clock: ClockBase,
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
@@ -58,12 +56,8 @@ struct Socket {
     writable: Option<AbortHandle>,
 }
 
-impl<M: Machine<Command: Send> + 'static> Driver<M> {
-    pub(crate) fn new(
-        machine: M,
-        (links, desk): (Links<M::Relay>, Desk<M::Command>),
-        clock: ClockBase,
-    ) -> Rc<Self> {
+impl<M: Machine + 'static> Driver<M> {
+    pub(crate) fn new(machine: M, links: Links<M::Relay>, clock: ClockBase) -> Rc<Self> {
         let state = State {
             machine,
             sockets: Slots::new(),
@@ -72,7 +66,6 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
         Rc::new(Self {
             state: RefCell::new(state),
             links,
-            desk,
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
@@ -224,14 +217,11 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
 
     // ---- writing
 
-    /// Takes what other shards and the pool have, and has a few of the busy read on. Whether the other shards may have more.
+    /// Takes what other shards have, and has a few of the busy read on. Whether the other shards may have more.
     pub(crate) async fn receive(&self) -> bool {
         let _ = self.handle(Input::Tick);
         let now = self.now();
-        let more = {
-            let machine = &mut self.state.borrow_mut().machine;
-            self.links.receive(machine, now) | self.desk.receive(machine, now)
-        };
+        let more = (self.links).receive(&mut self.state.borrow_mut().machine, now);
         if !self.busy.is_empty() {
             // Without room one goes on all the same, or none might ever.
             self.busy.call(if more { 1 } else { BUSY_SOCKETS_PER_TURN });
@@ -284,7 +274,7 @@ impl<M: Machine<Command: Send> + 'static> Driver<M> {
 /// What the flusher does.
 struct Flush<'a, M: Machine>(&'a Rc<Driver<M>>);
 
-impl<M: Machine<Command: Send> + 'static> Act<M> for Flush<'_, M> {
+impl<M: Machine + 'static> Act<M> for Flush<'_, M> {
     fn poll(&mut self) -> Output<M::Event> {
         self.0.state.borrow_mut().machine.poll()
     }
@@ -351,10 +341,6 @@ impl<M: Machine<Command: Send> + 'static> Act<M> for Flush<'_, M> {
             let _ = socket.writer.socket().set_linger(linger);
         }
         state.remove(connection);
-    }
-
-    fn job(&mut self, job: Job) {
-        self.0.desk.send(job);
     }
 
     fn carry(&mut self, to: ShardId) {

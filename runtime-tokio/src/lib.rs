@@ -41,12 +41,12 @@ use std::thread;
 
 pub use adopt::bridge;
 use roomwire_core::Stats;
-use roomwire_core::server::{Command, Event, Outcome};
+use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Letter, MAILBOX, Reply, shard_of};
 #[cfg(feature = "tls")]
 use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, Dealer, Hook, RunError, Running, Settings, run_shards};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Request};
+use roomwire_runtime::{Address, Bound, Dealer, RunError, Running, Settings, run_shards};
+pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
 use tokio::sync::{mpsc, oneshot};
 
 use shard::Shard;
@@ -78,8 +78,7 @@ impl Server {
     /// As [`bind`](Self::bind).
     pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
         let bound = Bound::new(settings)?;
-        let mailboxes = bound.all().map(|_| mpsc::channel(MAILBOX));
-        let (shards, mailboxes): (Vec<_>, _) = mailboxes.unzip();
+        let (shards, mailboxes): (Vec<_>, _) = bound.all().map(|_| mpsc::channel(MAILBOX)).unzip();
         Ok(Self {
             bound,
             handle: Handle {
@@ -120,13 +119,9 @@ impl Server {
         receiver
     }
 
-    /// Has a function answer application messages on the threads of the pool (`offload.threads`), in place of events: as long
-    /// as one takes, nobody waits for it but its client, whose messages are answered one after the other. What it returns is the
-    /// message's outcome; where it panics, which is a bug, the client is closed with 1011. More than
-    /// `limits.max_queued_events` of them, or `limits.max_queued_event_bytes`, do not wait: those are refused
-    /// (`rate_limited`).
-    pub fn answer(&mut self, answer: impl Fn(Request) -> Outcome + Send + Sync + 'static) {
-        self.bound.answer(&Hook::new(answer));
+    /// Has a function answer application messages, in place of events, on the threads of the pool: see [`Hook`].
+    pub fn answer(&mut self, hook: &Hook) {
+        self.bound.answer(hook);
     }
 
     /// Serves until `shutdown` is done, then drains: no new connections, `closing` and a close frame for every
@@ -160,8 +155,7 @@ impl Server {
     /// As [`run`](Self::run).
     pub fn run_blocking(self) -> Result<(), RunError> {
         let handle = self.handle();
-        let mailboxes = self.mailboxes.into_iter();
-        let shards = mailboxes.zip(self.bound.into_shards());
+        let shards = self.mailboxes.into_iter().zip(self.bound.into_shards());
         let shards = shards.map(|(mailbox, bound)| {
             let events = self.events.clone();
             move || Shard { mailbox, events }.run(bound)

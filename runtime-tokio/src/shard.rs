@@ -9,8 +9,8 @@ use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Answers, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Stop,
-    Trouble, TurnEnd, live, log_event,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Stop, Trouble,
+    TurnEnd, live, log_event,
 };
 use tokio::net::UnixStream;
 use tokio::runtime::LocalRuntime;
@@ -50,8 +50,7 @@ impl Shard {
             mut mailbox,
             events,
         } = self;
-        let (desk, answers) = bound.desk();
-        let driver = Driver::new(machine, (bound.links, desk), ClockBase::new());
+        let driver = Driver::new(machine, bound.links, ClockBase::new());
         let mut accepting = Vec::new();
         for (index, listener) in bound.listeners.into_iter().enumerate() {
             let doing = "registering a listener with the runtime";
@@ -61,8 +60,7 @@ impl Shard {
         }
         let (stop, mut stops) = mpsc::channel(2);
         let drains = bound.drains;
-        let program = (events.clone(), answers);
-        let flusher = flush(Rc::clone(&driver), program, drains.clone(), stop);
+        let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), stop);
         let flusher = spawn_local(flusher);
         let doing = "registering a bell with the runtime";
         let ear = UnixStream::from_std(bound.ear).map_err(RunError::io(doing))?;
@@ -130,7 +128,7 @@ async fn accept(driver: Rc<Driver<impl Hosted>>, listener: Acceptor, id: Listene
 /// The flusher: one turn whenever something happened or is due.
 async fn flush(
     driver: Rc<Driver<impl Hosted>>,
-    (events, answers): (Option<mpsc::Sender<Event>>, Answers),
+    events: Option<mpsc::Sender<Event>>,
     drains: Drains,
     stops: mpsc::Sender<Stop>,
 ) {
@@ -144,7 +142,6 @@ async fn flush(
             // There are two at most, and both fit.
             let _ = stop.map(|stop| stops.try_send(stop));
             event.iter().for_each(log_event);
-            let event = event.and_then(|event| answers.take(event));
             if let (Some(events), Some(event)) = (&events, event)
                 && let Err(mpsc::error::TrySendError::Full(event)) = events.try_send(event)
             {

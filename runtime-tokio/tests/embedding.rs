@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Running, at, settings, soon};
 use roomwire_core::ErrorCode;
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, ListenerSettings, RunError};
+use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, Hook, ListenerSettings, RunError};
 use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
     Client, PATIENCE, assert_cut, assert_ends, meet, say_goodbye_and_more, survive,
@@ -515,7 +515,9 @@ async fn what_takes_long_is_done_beside_the_loop() {
         let mut server = Server::bind(settings).await.expect("a free port");
         let gate = heavy::Gate::default();
         let door = gate.clone();
-        server.answer(move |request| door.answer(&request.kind, &request.message));
+        server.answer(&Hook::new(move |request| {
+            door.answer(&request.kind, &request.message)
+        }));
         let running = Running::start(server);
         let address = running.address;
         let work = move || {

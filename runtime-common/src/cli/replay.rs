@@ -313,6 +313,14 @@ impl Show<'_> {
                 line.put("shard", to.0);
                 line.put("credits", *credits);
             }
+            Recorded::PoolReady { jobs } => {
+                line.what = "pool ready";
+                line.put("jobs", *jobs);
+            }
+            Recorded::Done { job, failed } => {
+                line.what = if *failed { "failed" } else { "done" };
+                line.put("job", job.to_string());
+            }
             Recorded::Command(command) => line.command(command),
             _ => line.what = "unknown",
         }
@@ -336,6 +344,11 @@ impl Show<'_> {
                     line.put("reset", true);
                 }
                 self.views.close(*connection);
+            }
+            Output::Job(job) => {
+                (line.what, line.connection) = ("job", Some(job.connection()));
+                line.put("job", job.id().to_string());
+                line.put("bytes", job.bytes());
             }
             Output::Event(event) => line.event(event),
             _ => {}
@@ -369,6 +382,10 @@ impl Line {
                         self.put("message", message.as_str());
                     }
                 }
+            }
+            Command::Fail { request } => {
+                self.what = "fail";
+                self.put("request", format!("{request:?}"));
             }
             Command::Kick { room, .. } => (self.what, self.room) = ("kick", Some(room.clone())),
             Command::Close { code, reason, .. } => {

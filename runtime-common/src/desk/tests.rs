@@ -14,42 +14,17 @@ impl<C> Desk<C> {
     }
 }
 
-/// A machine that panics in a job, or is gone, takes no thread of the pool along: shown on sockets, by the tests of the
-/// adapters.
 #[test]
 fn a_desk_without_a_pool_tells_of_none() {
-    struct Silent;
-    impl Machine for Silent {
-        type Command = ();
-        type Event = ();
-        type Relay = ();
-
-        fn accept(
-            &mut self,
-            _: Now,
-            _: roomwire_core::PeerAddr,
-            _: roomwire_core::ListenerId,
-        ) -> Option<roomwire_core::ConnectionId> {
-            None
-        }
-
-        fn handle(&mut self, _: Now, input: Input<'_, (), ()>) -> Turn {
-            panic!("{input:?}");
-        }
-
-        fn poll(&mut self) -> roomwire_core::Output<()> {
-            roomwire_core::Output::Again
-        }
-
-        fn unsent(&self, _: roomwire_core::ConnectionId) -> roomwire_core::Unsent<'_> {
-            roomwire_core::Unsent::EMPTY
-        }
-
-        fn take_relay(&mut self, _: roomwire_core::ShardId) -> Option<()> {
-            None
-        }
-    }
-    let (bell, _) = Bell::new().expect("a bell");
-    let desk: Desk<()> = Desk::new(None, &Arc::new(bell), 7);
-    assert!(!desk.receive(&mut Silent, Now::default()));
+    let (bell, _ear) = Bell::new().expect("a bell");
+    let bell = Arc::new(bell);
+    let without: Desk<()> = Desk::new(None, &bell, 7);
+    assert!(without.next_input::<()>().is_none());
+    let with: Desk<()> = Desk::new(Some(Arc::new(Pool::new(1))), &bell, 7);
+    let told = with.next_input::<()>();
+    assert!(matches!(told, Some(Input::PoolReady { jobs: 7 })));
+    assert!(with.next_input::<()>().is_none());
+    with.tray().put(Returned::Command(()));
+    assert!(matches!(with.next_input::<()>(), Some(Input::Command(()))));
+    assert!(with.next_input::<()>().is_none());
 }

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use roomwire_core::server::Place;
 use roomwire_core::{Config, Instant, Server, TransportEnd};
 
 use super::*;
+use crate::mailbox::Bell;
 
 /// A server that panics when it is told to, as often as it may.
 struct Trap {
@@ -52,10 +55,18 @@ const NOW: Now = Now {
 };
 
 /// A guarded server with one client, which has its upgrade response.
+/// Without a pool.
+fn desk() -> (Desk<Command>, Answers) {
+    let (bell, _) = Bell::new().expect("a bell");
+    let desk = Desk::new(None, &Arc::new(bell), 1);
+    let answers = Answers::new(None, None, desk.tray(), &Config::default().limits);
+    (desk, answers)
+}
+
 fn guarded(panics: u32) -> (Guarded<Trap>, ConnectionId) {
     let config = Config::default().validate().expect("the defaults");
     let server = Server::shard(config, [3; 32], Place::ALONE);
-    let mut machine = Guarded::new(Trap { server, panics }, ShardId(4));
+    let mut machine = Guarded::new(Trap { server, panics }, ShardId(4), desk());
     let peer = PeerAddr::Inet(([127, 0, 0, 1], 1).into());
     let client = machine.accept(NOW, peer, ListenerId(0)).expect("room");
     let mut request = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -163,10 +163,10 @@ fn message(entry: &Entry) -> Json {
     }
 }
 
-fn object<'a>(
+fn object(
     shape: &Shape,
     mut properties: Vec<(String, Json)>,
-    mut required: Vec<&'a str>,
+    mut required: Vec<&str>,
     batched: &str,
 ) -> Json {
     for Field {

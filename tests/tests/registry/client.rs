@@ -157,9 +157,10 @@ fn same(message: &Value, fault: Option<&str>, read: &Result<String, String>) {
     assert!(
         fault.is_none() == read.is_ok(),
         "{message} is {}, and the server reads it as {read:?}: {}",
-        fault.map_or("as described".to_owned(), |fault| format!(
-            "not as described {fault}"
-        )),
+        fault.map_or_else(
+            || "as described".to_owned(),
+            |fault| format!("not as described {fault}")
+        ),
         advice()
     );
     if let Err(refusal) = read {

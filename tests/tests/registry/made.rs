@@ -25,7 +25,7 @@ fn everything_is_up_to_date() {
             now == anew,
             "{} is not what the registry says, from line {} on: run `{HOW}`",
             made.path,
-            line.unwrap_or(now.lines().count().min(anew.lines().count())) + 1,
+            line.unwrap_or_else(|| now.lines().count().min(anew.lines().count())) + 1,
         );
     }
 }

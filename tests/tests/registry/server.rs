@@ -27,7 +27,7 @@ fn everything_that_is_written_is_described_and_the_other_way_round() {
     let mut written = Written::default();
     for seed in 0..ROUNDS {
         every_message(&mut Draw(Rng::new(seed)), &mut |message| {
-            written.check(message)
+            written.check(message);
         });
     }
     written.all_is_seen();

@@ -30,6 +30,7 @@ mod compression;
 mod config;
 pub mod files;
 mod response;
+pub mod route;
 pub mod session;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,9 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::client::ResponseError;
-use crate::dialect::json::client::{Message, Said, room_message, room_message_of_bytes};
+use crate::dialect::json::client::{
+    Message, Said, private_message, room_message, room_message_of_bytes,
+};
 use crate::error::ErrorCode;
 use crate::id::ClientId;
 use crate::message::{Gap, Position, Session};
@@ -131,6 +133,11 @@ impl Content {
     /// A request to say bytes in a room.
     pub fn say_bytes(room: &str, data: &[u8]) -> Self {
         Self::Request(room_message_of_bytes(room, data))
+    }
+
+    /// A request to say `data`, JSON, to one client. `None` if it is no JSON.
+    pub fn tell(to: ClientId, data: &str) -> Option<Self> {
+        private_message(to, data).map(Self::Request)
     }
 
     pub(super) const fn len(&self) -> usize {

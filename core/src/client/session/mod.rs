@@ -152,6 +152,8 @@ pub struct Session {
     event_bytes: usize,
     /// The last output was an event: something else has its turn.
     told_event: bool,
+    /// Nobody has room for events: see [`Session::hold_events`].
+    holds_events: bool,
     end: Option<EndCause>,
 }
 
@@ -212,6 +214,7 @@ impl Session {
             events: VecDeque::new(),
             event_bytes: 0,
             told_event: false,
+            holds_events: false,
             end: None,
             config,
         };
@@ -237,6 +240,12 @@ impl Session {
     /// Items that wait to be sent, without joins of rooms, and their bytes. O(1).
     pub fn queued(&self) -> (usize, usize) {
         (self.queue.len(), self.queue.bytes())
+    }
+
+    /// From now on no event is polled, or again: for a program that has no room for more. All else goes on, pings among
+    /// it; once as many events wait as may, nothing more is read. O(1).
+    pub const fn hold_events(&mut self, holds: bool) {
+        self.holds_events = holds;
     }
 
     /// The connection, if it is this one.
@@ -332,14 +341,16 @@ impl Session {
         if let Some(action) = self.next_action_but_write() {
             return Some(action);
         }
-        if let Some(event) = self.next_event() {
+        if !self.holds_events
+            && let Some(event) = self.next_event()
+        {
             self.told_event = true;
             return Some(Output::Event(event));
         }
         if let Some(action) = self.next_action() {
             return Some(action);
         }
-        if self.link.is_some() {
+        if self.link.is_some() || self.holds_events {
             return None;
         }
         Some(Output::Event(Event::Ended(self.end.take()?)))

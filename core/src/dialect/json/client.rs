@@ -16,8 +16,8 @@ use crate::id::ClientId;
 use crate::message::{Gap, LeaveReason, Position, Published, Session};
 use fields::Fields;
 pub use writing::{
-    BATCH_BYTES, batch, is_object, join, leave, ping, resume, room_message, room_message_of_bytes,
-    with_id,
+    BATCH_BYTES, batch, is_object, join, leave, ping, private_message, resume, room_message,
+    room_message_of_bytes, with_id,
 };
 
 /// A message of the server: as it stands, and what it says.

@@ -152,3 +152,22 @@ fn what_a_driver_says_twice_means_nothing() {
     assert_eq!(state_of(&told), Some(State::Waiting));
     assert_eq!(closed(&told)[0].cause, CloseCause::Lost);
 }
+
+/// A program that has no room for events hears of none, and holds up nothing else.
+#[test]
+fn events_that_are_held_hold_up_nothing() {
+    let mut world = World::welcome_to(quiet());
+    world.session.hold_events(true);
+    world.say(r#"{"type":"news"}"#);
+    world.text(1, "goes all the same");
+    assert_eq!(world.told(), []);
+    assert_eq!(world.sent(), ["goes all the same"]);
+    world.command(Command::Close);
+    world.cut();
+    assert_eq!(world.told(), []);
+    world.session.hold_events(false);
+    world.input(Input::Tick);
+    let told = world.told();
+    assert!(matches!(told.first(), Some(Event::Message(_))), "{told:?}");
+    assert!(matches!(told.last(), Some(Event::Ended(_))), "{told:?}");
+}

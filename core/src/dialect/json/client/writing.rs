@@ -4,6 +4,7 @@ use data_encoding::BASE64 as BASE64_CODEC;
 
 use super::super::decode::BASE64;
 use super::super::object::{for_each_field, is_json};
+use crate::id::ClientId;
 use crate::message::{Epoch, Former};
 
 /// The object `request` with the `id`, a string, instead of its own if it has one: the last one counts. `None` if it is
@@ -64,6 +65,11 @@ pub fn room_message(room: &str, data: &str) -> Option<String> {
 pub fn room_message_of_bytes(room: &str, data: &[u8]) -> String {
     let (room, data) = (quoted(room), BASE64_CODEC.encode(data));
     format!(r#"{{"type":"room_message","room":{room},"data":"{data}","encoding":"{BASE64}"}}"#)
+}
+
+/// A request to say something to one client, without an `id`. `None` if `data` is no JSON.
+pub fn private_message(to: ClientId, data: &str) -> Option<String> {
+    is_json(data).then(|| format!(r#"{{"type":"private_message","to":"{to}","data":{data}}}"#))
 }
 
 /// What a batch of `messages`, objects, is on the wire. O(bytes).

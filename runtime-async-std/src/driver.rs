@@ -19,7 +19,7 @@ use roomwire_core::{
 };
 use roomwire_runtime::{
     Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
-    Slots, TURN_TIME, TurnEnd, act, write,
+    Slots, TURN_TIME, TurnEnd, act, ended, sent, write,
 };
 
 use crate::stream::Stream;
@@ -308,25 +308,13 @@ impl<M: Machine + 'static> Act<M> for &Driver<M> {
             Some(socket) => write(machine, connection, &*socket.stream.socket()),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        let input = match outcome {
-            Ok(bytes) if bytes > 0 => Input::Sent {
-                connection,
-                bytes,
-                blocked: false,
-            },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(socket) = sockets.get_mut(connection) {
-                    socket.blocked = true;
-                    socket.wake();
-                }
-                Input::Sent {
-                    connection,
-                    bytes: 0,
-                    blocked: true,
-                }
-            }
-            Ok(_) | Err(_) => ended(connection, TransportEnd::Reset),
-        };
+        let input = sent(connection, outcome);
+        if let (Input::Sent { blocked: true, .. }, Some(socket)) =
+            (&input, sockets.get_mut(connection))
+        {
+            socket.blocked = true;
+            socket.wake();
+        }
         let over = matches!(input, Input::Ended { .. });
         let _ = machine.handle(now, input);
         if over {
@@ -383,8 +371,4 @@ impl Socket {
             waker.wake_by_ref();
         }
     }
-}
-
-fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
-    Input::Ended { connection, end }
 }

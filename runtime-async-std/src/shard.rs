@@ -11,27 +11,21 @@ use std::task::Poll;
 use std::time::Instant as StdInstant;
 
 use async_io::{Async, Timer};
-use async_std::channel::{Receiver, Sender, TrySendError};
+use async_std::channel::{Sender, TrySendError};
 use async_std::stream::Stream;
 use async_std::task::{JoinHandle, block_on, sleep, spawn_local, yield_now};
 use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Signal, Stop,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Shard, Signal, Stop,
     Trouble, TurnEnd, live, log_event,
 };
 
+use crate::AsyncStd;
 use crate::adopt::take;
 use crate::driver::Driver;
 use crate::stream::Acceptor;
-
-/// What a shard is made of.
-pub(crate) struct Shard {
-    pub(crate) mailbox: Receiver<Letter>,
-    /// Where the embedding program gets its events, if it wants them.
-    pub(crate) events: Option<Sender<Event>>,
-}
 
 /// What a shard is to do, and that it is.
 #[derive(Default)]
@@ -40,71 +34,76 @@ struct Stops {
     signal: Signal,
 }
 
-impl Serve for Shard {
-    type Outcome = Result<(End, Self), RunError>;
+/// A shard on this thread.
+struct OwnThread(Shard<AsyncStd>);
+
+impl Serve for OwnThread {
+    type Outcome = Result<(End, Shard<AsyncStd>), RunError>;
 
     fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
-        block_on(self.serve_on(machine, bound))
+        block_on(serve_on(self.0, machine, bound))
     }
 }
 
-impl Shard {
-    /// Runs on this thread until the shard was drained or aborted.
-    pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
-        live(bound, self, Bound::host)
-    }
+/// Runs a shard on this thread until it was drained or aborted.
+pub(crate) fn run(shard: Shard<AsyncStd>, bound: Bound) -> Result<(), RunError> {
+    live(bound, shard, |bound, shard| bound.host(OwnThread(shard)))
+}
 
-    async fn serve_on(self, machine: impl Hosted, bound: Bound) -> Result<(End, Self), RunError> {
-        let Self {
-            mut mailbox,
-            events,
-        } = self;
-        let driver = Driver::new(machine, bound.links, ClockBase::new());
-        let mut accepting = Vec::new();
-        for (index, listener) in bound.listeners.into_iter().enumerate() {
-            let doing = "registering a listener with the runtime";
-            let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
-            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
-            accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
-        }
-        let stops = Rc::new(Stops::default());
-        let drains = bound.drains;
-        let (sender, own) = (events.clone(), drains.clone());
-        let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops));
-        let flusher = spawn_local(flusher);
-        let doing = "registering a bell with the runtime";
-        let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
-        let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
-        let end = loop {
-            let letter = poll_fn(|cx| match stops.signal.poll(cx) {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
-            });
-            match letter.await {
-                Some(Letter::Command(Command::Drain)) => {
-                    drains.begin();
-                    stop(accepting.drain(..)).await;
-                    bound.files.clear();
-                    driver.command(Command::Drain);
-                }
-                Some(Letter::Command(command)) => driver.command(command),
-                Some(Letter::Stats(reply)) => {
-                    reply.give(driver.with_machine(|machine| machine.stats()));
-                }
-                Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
-                Some(Letter::Abort) => break End::Over,
-                None => match stops.stop.take() {
-                    Some(Stop::Accepting) => stop(accepting.drain(..)).await,
-                    Some(Stop::All(end)) => break end,
-                    // Nobody is left who could ask for an end.
-                    None => break End::Over,
-                },
-            }
-        };
-        stop(accepting.into_iter().chain([flusher, relays])).await;
-        driver.end().await;
-        Ok((end, Self { mailbox, events }))
+async fn serve_on(
+    shard: Shard<AsyncStd>,
+    machine: impl Hosted,
+    bound: Bound,
+) -> Result<(End, Shard<AsyncStd>), RunError> {
+    let Shard {
+        mut mailbox,
+        events,
+    } = shard;
+    let driver = Driver::new(machine, bound.links, ClockBase::new());
+    let mut accepting = Vec::new();
+    for (index, listener) in bound.listeners.into_iter().enumerate() {
+        let doing = "registering a listener with the runtime";
+        let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
+        let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+        accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)));
     }
+    let stops = Rc::new(Stops::default());
+    let drains = bound.drains;
+    let (sender, own) = (events.clone(), drains.clone());
+    let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops));
+    let flusher = spawn_local(flusher);
+    let doing = "registering a bell with the runtime";
+    let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
+    let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
+    let end = loop {
+        let letter = poll_fn(|cx| match stops.signal.poll(cx) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => Pin::new(&mut mailbox).poll_next(cx),
+        });
+        match letter.await {
+            Some(Letter::Command(Command::Drain)) => {
+                drains.begin();
+                stop(accepting.drain(..)).await;
+                bound.files.clear();
+                driver.command(Command::Drain);
+            }
+            Some(Letter::Command(command)) => driver.command(command),
+            Some(Letter::Stats(reply)) => {
+                reply.give(driver.with_machine(|machine| machine.stats()));
+            }
+            Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
+            Some(Letter::Abort) => break End::Over,
+            None => match stops.stop.take() {
+                Some(Stop::Accepting) => stop(accepting.drain(..)).await,
+                Some(Stop::All(end)) => break end,
+                // Nobody is left who could ask for an end.
+                None => break End::Over,
+            },
+        }
+    };
+    stop(accepting.into_iter().chain([flusher, relays])).await;
+    driver.end().await;
+    Ok((end, Shard { mailbox, events }))
 }
 
 /// Ends tasks; returns once they have.

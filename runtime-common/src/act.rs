@@ -1,6 +1,6 @@
 //! What adapters do of what a machine puts out: the order and the budget, which are the same for all.
 
-use roomwire_core::{ConnectionId, Instant, Machine, Output, ShardId};
+use roomwire_core::{ConnectionId, Instant, Machine, Output, ShardId, Target};
 
 use crate::budget::{TurnBudget, TurnEnd};
 use crate::clock::ClockBase;
@@ -17,8 +17,14 @@ pub trait Act<M: Machine> {
     fn finish(&mut self, connection: ConnectionId);
     /// Closes a connection: by a reset, if need be.
     fn close(&mut self, connection: ConnectionId, reset: bool);
-    /// Takes what the machine has for another shard there.
-    fn carry(&mut self, to: ShardId);
+    /// Takes what the machine has for another shard there. A client's has nothing.
+    fn carry(&mut self, to: ShardId) {
+        let _ = to;
+    }
+    /// Begins to connect. A server's machine never asks for it.
+    fn connect(&mut self, connection: ConnectionId, target: Target) {
+        let _ = (connection, target);
+    }
 }
 
 /// Has an adapter do what its machine puts out, until that is idle and there is no `more`, or the budget is spent, or
@@ -48,7 +54,8 @@ pub fn act<M: Machine>(
             Output::Idle { .. } if more => return TurnEnd::CutShort,
             Output::Idle { deadline } => return TurnEnd::Idle(deadline),
             Output::Relay { to } => adapter.carry(to),
-            // A server does not connect.
+            Output::Connect { connection, target } => adapter.connect(connection, target),
+            // Outputs may be added.
             _ => {}
         }
     }

@@ -12,6 +12,9 @@ use crate::clock::ClockBase;
 /// Bytes of the one read buffer of a thread. It is lent to the core for each read and belongs to no connection.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Bytes of the read buffer that each client has, unless it shares that of a thread.
+pub const CLIENT_BUFFER_BYTES: usize = 16 * 1024;
+
 /// Reads of one busy socket in one turn: at most 256 KiB before the next socket has its turn. One that has just
 /// become readable is read once, and is busy if that fills the buffer.
 pub const READS_PER_SOCKET: u32 = 4;

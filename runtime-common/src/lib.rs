@@ -14,11 +14,14 @@ mod desk;
 mod error;
 mod events;
 mod guard;
+mod handle;
 mod host;
 mod line;
 mod links;
 mod pool;
 mod record;
+mod reply;
+mod server;
 mod settings;
 mod signal;
 mod slots;
@@ -28,6 +31,7 @@ mod write;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod client;
 pub mod descriptors;
 pub mod listen;
 pub mod mailbox;
@@ -42,8 +46,9 @@ pub use adopt::{AdoptError, Adopted, Dealer, Socket};
 pub use answers::{Hook, Request};
 pub use bound::Bound;
 pub use budget::{
-    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, OUTPUTS_PER_TURN, READ_BUFFER_BYTES,
-    READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget, TurnEnd,
+    ACCEPT_PAUSE, ACCEPTS_PER_TURN, BUSY_SOCKETS_PER_TURN, CLIENT_BUFFER_BYTES, OUTPUTS_PER_TURN,
+    READ_BUFFER_BYTES, READS_PER_SOCKET, SEND_MORE, SLICES_PER_WRITE, TURN_TIME, TurnBudget,
+    TurnEnd,
 };
 pub use clock::ClockBase;
 #[cfg(feature = "fault-injection")]
@@ -52,15 +57,18 @@ pub use error::{Ended, RunError};
 pub use events::{Drains, Stop, log_event};
 #[cfg(feature = "fault-injection")]
 pub use guard::FAULTY_ROOM;
+pub use handle::{Handle, Post};
 pub use host::{Hosted, Serve};
 pub use line::{Line, Next, Reads};
 pub use links::Links;
 pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
+pub use reply::{Answer, Give, one};
+pub use server::{Host, Server, Shard};
 pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
 pub use signal::Signal;
 pub use signals::{Shutdown, Signals};
 pub use slots::Slots;
 pub use threads::{End, Running, live, run_shards};
 pub use trouble::Trouble;
-pub use write::{Sink, write};
+pub use write::{Sink, ended, heard, sent, write};

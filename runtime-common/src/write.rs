@@ -1,8 +1,8 @@
-//! The one write that adapters make.
+//! The one write that adapters make, and what machines hear of it and of reads.
 
 use std::io::{self, IoSlice, Write};
 
-use roomwire_core::{ConnectionId, Machine};
+use roomwire_core::{ConnectionId, Input, Machine, TransportEnd};
 use socket2::Socket;
 
 use crate::budget::{SEND_MORE, SLICES_PER_WRITE};
@@ -56,4 +56,32 @@ pub fn write<M: Machine>(
         return sink.write_vectored(slices);
     }
     sink.write_last(slices)
+}
+
+/// What a machine hears of a [`write`]: the end of the connection, where it took nothing or failed.
+pub fn sent<'a, C, R>(connection: ConnectionId, outcome: io::Result<usize>) -> Input<'a, C, R> {
+    let (bytes, blocked) = match outcome {
+        Ok(bytes) if bytes > 0 => (bytes, false),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => (0, true),
+        Ok(_) | Err(_) => return ended(connection, TransportEnd::Reset),
+    };
+    Input::Sent {
+        connection,
+        bytes,
+        blocked,
+    }
+}
+
+/// What a machine hears of a read that need not be tried again: bytes, that there are no more, or the end.
+pub fn heard<C, R>(connection: ConnectionId, outcome: io::Result<&mut [u8]>) -> Input<'_, C, R> {
+    match outcome {
+        Ok([]) => Input::ReadEnd { connection },
+        Ok(bytes) => Input::Received { connection, bytes },
+        Err(_) => ended(connection, TransportEnd::Reset),
+    }
+}
+
+/// The end of a connection, for its machine.
+pub const fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
+    Input::Ended { connection, end }
 }

@@ -18,7 +18,7 @@ use std::io;
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 use roomwire_core::server::Command;
-use roomwire_mio::Server;
+use roomwire_mio::{Server, attach};
 use roomwire_runtime::Settings;
 
 /// The program's own token; the server's are those from `SERVER` on.
@@ -32,9 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     poll.registry()
         .register(&mut datagrams, DATAGRAMS, readable)?;
 
-    let server = Server::bind(&Settings::default())?; // listens at 127.0.0.1:8080
+    let server = Server::bind_now(&Settings::default())?; // listens at 127.0.0.1:8080
     println!("listening on {}", server.local_addr());
-    let mut server = server.attach(poll.registry(), SERVER)?;
+    let mut server = attach(server, poll.registry(), SERVER)?;
 
     let mut events = Events::with_capacity(256);
     loop {

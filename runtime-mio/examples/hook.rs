@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     settings.core.rate_limit = RateLimit::off();
     settings.core.timeouts.application_reply_ms = 60_000;
 
-    let mut server = Server::bind(&settings)?;
+    let mut server = Server::bind_now(&settings)?;
     server.answer(&Hook::new(hash));
     println!("listening on {}", server.local_addr());
     server.run()?;

@@ -18,7 +18,7 @@ use roomwire_core::{
 };
 use roomwire_runtime::{
     Act, BUSY_SOCKETS_PER_TURN, ClockBase, Links, READ_BUFFER_BYTES, READS_PER_SOCKET, Slots,
-    TURN_TIME, TurnEnd, act, write,
+    TURN_TIME, TurnEnd, act, ended, sent, write,
 };
 use socket2::Socket as Stream;
 
@@ -275,27 +275,15 @@ impl<M: Machine> Act<M> for Driver<M> {
             Some(socket) => write(&self.machine, connection, &socket.stream),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        let input = match outcome {
-            Ok(bytes) if bytes > 0 => Input::Sent {
-                connection,
-                bytes,
-                blocked: false,
-            },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+        let input = sent(connection, outcome);
+        match &input {
+            Input::Sent { blocked, .. } => {
                 if let Some(socket) = self.sockets.get_mut(connection) {
-                    socket.blocked = true;
-                }
-                Input::Sent {
-                    connection,
-                    bytes: 0,
-                    blocked: true,
+                    socket.blocked |= blocked;
                 }
             }
-            Ok(_) | Err(_) => {
-                self.remove(connection);
-                ended(connection, TransportEnd::Reset)
-            }
-        };
+            _ => self.remove(connection),
+        }
         let _ = self.handle(input);
     }
 
@@ -332,8 +320,4 @@ fn list(ready: &mut VecDeque<ConnectionId>, socket: &mut Socket) {
     if !std::mem::replace(&mut socket.listed, true) {
         ready.push_back(socket.connection);
     }
-}
-
-fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
-    Input::Ended { connection, end }
 }

@@ -56,9 +56,11 @@ pub(crate) struct Shard<M: Machine> {
 }
 
 impl<M: Hosted> Turning for Shard<M> {
-    /// Something with one of this shard's tokens is ready.
-    fn readiness(&mut self, readiness: &Readiness) {
+    fn readiness(&mut self, readiness: &Readiness) -> bool {
         let token = readiness.token().0;
+        if token < self.first.0 {
+            return false;
+        }
         if token >= self.connections.0 {
             self.driver.readiness(token - self.connections.0, readiness);
         } else if token == self.first.0 {
@@ -66,10 +68,9 @@ impl<M: Hosted> Turning for Shard<M> {
         } else if let Some(listening) = self.listeners.get_mut(token - self.first.0 - 1) {
             listening.ready = true;
         }
+        true
     }
 
-    /// Does what there is to do, within a budget. How long the loop may sleep then, `None` being until the next
-    /// readiness.
     fn turn(&mut self) -> Option<Duration> {
         self.open_mail();
         self.accept();
@@ -96,12 +97,10 @@ impl<M: Hosted> Turning for Shard<M> {
         next.map(|at| at.saturating_duration_since(StdInstant::now()))
     }
 
-    /// The server was drained or aborted, or has failed.
     fn end(&self) -> Option<End> {
         self.end.filter(|_| self.late.is_none())
     }
 
-    /// Carries out a command. A drain also closes the listeners.
     fn command(&mut self, command: Command) {
         if matches!(command, Command::Drain) {
             self.drains.begin();
@@ -129,7 +128,7 @@ impl<M: Hosted> Shard<M> {
     pub(crate) fn new(
         machine: M,
         bound: Bound,
-        (mailbox, events): Mail,
+        Mail { mailbox, events }: Mail,
         registry: &Registry,
         first: Token,
     ) -> Result<Self, RunError> {
@@ -173,7 +172,8 @@ impl<M: Hosted> Shard<M> {
 
     /// What is left of a shard that has ended.
     pub(crate) fn into_mail(self) -> Mail {
-        (self.mailbox, self.events)
+        let (mailbox, events) = (self.mailbox, self.events);
+        Mail { mailbox, events }
     }
 
     fn open_mail(&mut self) {

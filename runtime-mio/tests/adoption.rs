@@ -6,7 +6,7 @@ use std::thread;
 use mio::{Events as Readinesses, Poll, Token};
 use roomwire_core::PeerAddr;
 use roomwire_core::server::UpgradeRequest;
-use roomwire_mio::{AdoptError, Adopted, Ended, Server};
+use roomwire_mio::{AdoptError, Adopted, Ended, Server, attach};
 use roomwire_runtime::{ListenerSettings, Settings};
 use roomwire_tests::tcp::PATIENCE;
 use serde_json::Value;
@@ -70,9 +70,9 @@ fn hears_all(client: &mut WebSocket<UnixStream>, drain: impl FnOnce()) {
 // covers A3-01, A3-16
 #[test]
 fn a_server_takes_over_while_it_has_room_and_runs() {
-    let server = Server::bind(&settings()).expect("a free port");
+    let server = Server::bind_now(&settings()).expect("a free port");
     let handle = server.handle();
-    let thread = thread::spawn(|| server.run());
+    let thread = thread::spawn(|| server.run_blocking());
     let (adopted, mut client) = upgraded();
     handle.adopt(adopted).expect("taken");
 
@@ -93,15 +93,13 @@ fn a_server_takes_over_while_it_has_room_and_runs() {
 /// A program whose loop it is hands over at once.
 #[test]
 fn a_guest_takes_over_on_the_programs_loop() {
-    let server = Server::bind(&settings()).expect("a free port");
+    let server = Server::bind_now(&settings()).expect("a free port");
     let handle = server.handle();
     let (adopted, mut client) = upgraded();
     let (second, mut cut) = upgraded();
     let thread = thread::spawn(move || {
         let mut poll = Poll::new().expect("a loop");
-        let mut server = server
-            .attach(poll.registry(), Token(7))
-            .expect("descriptors");
+        let mut server = attach(server, poll.registry(), Token(7)).expect("descriptors");
         server.adopt(adopted).expect("taken");
         let refused = server.adopt(second);
         assert!(matches!(refused, Err(AdoptError::Refused)), "{refused:?}");

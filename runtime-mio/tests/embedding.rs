@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::net::UdpSocket;
 use mio::{Events as Readinesses, Interest, Poll, Token};
 use roomwire_core::server::{CloseCause, Command, Event, Outcome};
-use roomwire_mio::{Ended, Events, Handle, Server};
+use roomwire_mio::{Ended, Events, Handle, Server, attach};
 use roomwire_runtime::{FAULTY_JOB_BYTES, FAULTY_ROOM, Hook, ListenerSettings, RunError, Settings};
 use roomwire_tests::heavy;
 use roomwire_tests::tcp::{
@@ -29,7 +29,7 @@ fn settings() -> Settings {
 }
 
 fn bind() -> Server {
-    Server::bind(&settings()).expect("a free port")
+    Server::bind_now(&settings()).expect("a free port")
 }
 
 /// Where a server listens.
@@ -50,7 +50,7 @@ impl Running {
         Self {
             address: at(&server),
             handle: server.handle(),
-            thread: thread::spawn(|| server.run()),
+            thread: thread::spawn(|| server.run_blocking()),
         }
     }
 
@@ -79,7 +79,7 @@ fn next(events: &Events) -> Event {
 fn a_program_answers_and_asks() {
     let mut settings = settings();
     settings.core.application_types = vec!["sum".to_owned()];
-    let mut server = Server::bind(&settings).expect("a free port");
+    let mut server = Server::bind_now(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
     let mut ada = Client::connect(running.address);
@@ -136,7 +136,7 @@ fn a_program_answers_and_asks() {
 fn who_goes_on_after_goodbye_hears_the_answer() {
     let mut settings = settings();
     settings.core.timeouts.welcome_delay_ms = 0;
-    let running = Running::start(Server::bind(&settings).expect("a free port"));
+    let running = Running::start(Server::bind_now(&settings).expect("a free port"));
     say_goodbye_and_more(running.address);
     running.stop();
 }
@@ -146,7 +146,7 @@ fn who_goes_on_after_goodbye_hears_the_answer() {
 fn a_thread_that_fails_begins_anew() {
     let mut settings = settings();
     settings.threads = 2;
-    let mut server = Server::bind(&settings).expect("a free port");
+    let mut server = Server::bind_now(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
     let mut clients = meet(running.address, 24);
@@ -185,7 +185,7 @@ fn a_thread_that_fails_begins_anew() {
 fn several_threads_are_one_server() {
     let mut settings = settings();
     settings.threads = 3;
-    let mut server = Server::bind(&settings).expect("a free port");
+    let mut server = Server::bind_now(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
     let mut clients = meet(running.address, 12);
@@ -231,11 +231,10 @@ fn several_threads_are_one_server() {
 fn a_guest_has_one_thread() {
     let mut settings = settings();
     settings.threads = 2;
-    let server = Server::bind(&settings).expect("a free port");
+    let server = Server::bind_now(&settings).expect("a free port");
     let poll = Poll::new().expect("descriptors");
-    let error = server
-        .attach(poll.registry(), Token(0))
-        .expect_err("refused");
+    let attached = attach(server, poll.registry(), Token(0));
+    let error = attached.map(drop).expect_err("refused");
     assert!(error.to_string().contains("threads = 1"), "{error}");
 }
 
@@ -244,9 +243,9 @@ fn a_guest_has_one_thread() {
 fn a_taken_port_is_refused_to_several_threads() {
     let mut settings = settings();
     settings.threads = 2;
-    let first = Server::bind(&settings).expect("a free port");
+    let first = Server::bind_now(&settings).expect("a free port");
     settings.listeners = vec![ListenerSettings::at(at(&first))];
-    let error = Server::bind(&settings).expect_err("it is taken");
+    let error = Server::bind_now(&settings).expect_err("it is taken");
     assert!(matches!(error, RunError::Bind(_)), "{error}");
 }
 
@@ -261,7 +260,7 @@ fn fill_the_line(address: SocketAddr) {
 fn behind() -> (Running, Events, Client) {
     let mut settings = settings();
     settings.core.timeouts.welcome_delay_ms = 0;
-    let mut server = Server::bind(&settings).expect("a free port");
+    let mut server = Server::bind_now(&settings).expect("a free port");
     let events = server.events();
     let running = Running::start(server);
     let flooder = Client::connect(running.address);
@@ -363,7 +362,7 @@ fn a_unix_socket_serves() {
     let path = std::env::temp_dir().join(format!("roomwire-mio-{}.sock", std::process::id()));
     let mut settings = settings();
     settings.listeners.push(ListenerSettings::at(path.clone()));
-    let running = Running::start(Server::bind(&settings).expect("free"));
+    let running = Running::start(Server::bind_now(&settings).expect("free"));
     let stream = UnixStream::connect(&path).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let (mut socket, _) = tungstenite::client("ws://localhost/", stream).expect("a handshake");
@@ -395,7 +394,7 @@ fn guest(server: Server, mut datagrams: UdpSocket) {
         .registry()
         .register(&mut datagrams, DATAGRAMS, interest);
     registered.expect("registered");
-    let mut server = server.attach(poll.registry(), SERVER).expect("descriptors");
+    let mut server = attach(server, poll.registry(), SERVER).expect("descriptors");
     let mut readinesses = Readinesses::with_capacity(64);
     loop {
         let sleep = server.turn();
@@ -447,7 +446,7 @@ fn what_takes_long_is_done_beside_the_loop() {
         let mut settings = settings();
         settings.threads = threads;
         settings.core.application_types = heavy::TYPES.map(str::to_owned).to_vec();
-        let mut server = Server::bind(&settings).expect("a free port");
+        let mut server = Server::bind_now(&settings).expect("a free port");
         let gate = heavy::Gate::default();
         let door = gate.clone();
         server.answer(&Hook::new(move |request| {

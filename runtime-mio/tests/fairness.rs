@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use mio::{Events as Readinesses, Poll, Token};
-use roomwire_mio::{Attached, Server};
+use roomwire_mio::{Attached, Server, attach};
 use roomwire_runtime::{
     BUSY_SOCKETS_PER_TURN, ListenerSettings, READ_BUFFER_BYTES, READS_PER_SOCKET, Settings,
 };
@@ -26,12 +26,10 @@ impl Loop {
         };
         settings.core.limits.max_message_bytes = 16 * 1024 * 1024;
         settings.core.limits.max_queued_bytes = 32 * 1024 * 1024;
-        let server = Server::bind(&settings).expect("a free port");
+        let server = Server::bind_now(&settings).expect("a free port");
         let address = server.local_addr().socket_addr().expect("TCP");
         let poll = Poll::new().expect("a loop");
-        let server = server
-            .attach(poll.registry(), Token(0))
-            .expect("descriptors");
+        let server = attach(server, poll.registry(), Token(0)).expect("descriptors");
         Self {
             server,
             poll,

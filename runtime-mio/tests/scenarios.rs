@@ -6,7 +6,7 @@ use roomwire_tests::stage::sockets::{Setting, Sockets, Started};
 use roomwire_tests::stage::{InBinary, play_all};
 
 fn start(settings: &Settings) -> Started {
-    let mut server = Server::bind(settings).expect("a free port");
+    let mut server = Server::bind_now(settings).expect("a free port");
     let mut events = server.events();
     let addresses = server.local_addrs().iter().map(|a| a.socket_addr());
     let addresses = addresses.collect::<Option<_>>().expect("TCP");
@@ -14,7 +14,7 @@ fn start(settings: &Settings) -> Started {
     Started {
         addresses,
         command: Box::new(move |command| handle.command(command).expect("it runs")),
-        run: Box::new(|| server.run()),
+        run: Box::new(|| server.run_blocking()),
         next_event: Box::new(move || events.next()),
     }
 }

@@ -6,29 +6,12 @@ use std::rc::Rc;
 
 use roomwire_core::ListenerId;
 use roomwire_runtime::Hosted;
-use roomwire_runtime::mailbox::{Letter, Reply};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
 
 use crate::driver::Driver;
 use crate::stream::watch;
-use crate::{AdoptError, Adopted, Ended, Handle};
-
-impl Handle {
-    /// Takes over a connection that another server has upgraded, on one thread after the other. Waits, on whichever
-    /// runtime, until the server runs and has taken it.
-    ///
-    /// # Errors
-    /// [`AdoptError`] says why it was not taken. It is closed then.
-    pub async fn adopt(&self, adopted: Adopted) -> Result<(), AdoptError> {
-        let (reply, taken) = oneshot::channel();
-        let letter = Letter::Adopt(adopted, Reply::new(|outcome| reply.send(outcome)));
-        let shard = self.dealer.next(&self.shards).ok_or(Ended)?;
-        shard.send(letter).await.map_err(|_| Ended)?;
-        taken.await.map_err(|_| Ended)?
-    }
-}
+use crate::{AdoptError, Adopted};
 
 /// Offers a connection that another server has accepted.
 pub(crate) fn take(driver: &Rc<Driver<impl Hosted>>, adopted: Adopted) -> Result<(), AdoptError> {
@@ -37,7 +20,7 @@ pub(crate) fn take(driver: &Rc<Driver<impl Hosted>>, adopted: Adopted) -> Result
     taken.then_some(()).ok_or(AdoptError::Refused)
 }
 
-/// A socket to [adopt](Handle::adopt) in place of a stream that is none, such as one of TLS: a task of the runtime that
+/// A socket to [adopt](roomwire_runtime::Handle::adopt) in place of a stream that is none, such as one of TLS: a task of the runtime that
 /// this is called on copies between the two until either ends. The system's buffers hold what is on the way.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use roomwire_core::{
 };
 use roomwire_runtime::{
     Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
-    Slots, TURN_TIME, TurnEnd, act, write,
+    Slots, TURN_TIME, TurnEnd, act, ended, sent, write,
 };
 use tokio::io::ReadBuf;
 use tokio::task::{AbortHandle, spawn_local};
@@ -289,26 +289,13 @@ impl<M: Machine + 'static> Act<M> for Flush<'_, M> {
             Some(socket) => write(machine, connection, &socket.writer),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        let input = match outcome {
-            Ok(0) => ended(connection, TransportEnd::Reset),
-            Ok(bytes) => Input::Sent {
-                connection,
-                bytes,
-                blocked: false,
-            },
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if let Some(socket) = sockets.get_mut(connection) {
-                    let wait = Rc::clone(self.0).wait_until_writable(connection);
-                    socket.writable = Some(spawn_local(wait).abort_handle());
-                }
-                Input::Sent {
-                    connection,
-                    bytes: 0,
-                    blocked: true,
-                }
-            }
-            Err(_) => ended(connection, TransportEnd::Reset),
-        };
+        let input = sent(connection, outcome);
+        if let (Input::Sent { blocked: true, .. }, Some(socket)) =
+            (&input, sockets.get_mut(connection))
+        {
+            let wait = Rc::clone(self.0).wait_until_writable(connection);
+            socket.writable = Some(spawn_local(wait).abort_handle());
+        }
         let over = matches!(input, Input::Ended { .. });
         let _ = machine.handle(now, input);
         if over {
@@ -361,8 +348,4 @@ impl<M> State<M> {
             socket.writer.forget();
         }
     }
-}
-
-fn ended<'a, C, R>(connection: ConnectionId, end: TransportEnd) -> Input<'a, C, R> {
-    Input::Ended { connection, end }
 }

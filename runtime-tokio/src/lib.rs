@@ -26,6 +26,7 @@
 //! its own hands over what is upgraded there ([`Handle::adopt`]): `examples/hyper.rs`.
 
 mod adopt;
+mod client;
 mod driver;
 mod shard;
 mod stream;
@@ -35,217 +36,79 @@ mod stream;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-use std::future::Future;
 use std::sync::Arc;
-use std::thread;
 
 pub use adopt::bridge;
-use roomwire_core::Stats;
-use roomwire_core::server::{Command, Event};
-use roomwire_runtime::mailbox::{Letter, MAILBOX, Reply, shard_of};
-#[cfg(feature = "tls")]
-use roomwire_runtime::tls::Certificates;
-use roomwire_runtime::{Address, Bound, Dealer, RunError, Running, Settings, run_shards};
+pub use client::Client;
+use roomwire_core::server::Event;
+use roomwire_runtime::mailbox::{Bell, Letter, MAILBOX};
 pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
-use tokio::sync::{mpsc, oneshot};
+use roomwire_runtime::{Bound, Host, RunError, Shard};
+use tokio::sync::mpsc;
 
-use shard::Shard;
+/// What runs servers and clients on tokio.
+#[derive(Debug)]
+pub enum Tokio {}
 
 /// A server that has its addresses and does not serve yet.
-#[derive(Debug)]
-pub struct Server {
-    bound: Bound,
-    handle: Handle,
-    /// Of each shard.
-    mailboxes: Vec<mpsc::Receiver<Letter>>,
-    events: Option<mpsc::Sender<Event>>,
-}
-
-impl Server {
-    /// Checks the settings and takes the addresses. Connections that come from now on wait until
-    /// [`run`](Self::run).
-    ///
-    /// # Errors
-    /// [`RunError::Config`] and [`RunError::Bind`] name what is wrong and what to do; [`RunError::Io`] when the
-    /// system has no randomness, or the file of a recording is there already or cannot be made.
-    pub async fn bind(settings: Settings) -> Result<Self, RunError> {
-        Self::bind_now(&settings)
-    }
-
-    /// [`bind`](Self::bind) outside a runtime.
-    ///
-    /// # Errors
-    /// As [`bind`](Self::bind).
-    pub fn bind_now(settings: &Settings) -> Result<Self, RunError> {
-        let bound = Bound::new(settings)?;
-        let (shards, mailboxes): (Vec<_>, _) = bound.all().map(|_| mpsc::channel(MAILBOX)).unzip();
-        Ok(Self {
-            bound,
-            handle: Handle {
-                shards: shards.into(),
-                dealer: Dealer::default(),
-            },
-            mailboxes,
-            events: None,
-        })
-    }
-
-    /// Where the first listener listens, which must be there; with port 0, the port that it was given.
-    pub fn local_addr(&self) -> &Address {
-        &self.bound.addresses[0]
-    }
-
-    /// Where each listener listens, in the order of the settings.
-    pub fn local_addrs(&self) -> &[Address] {
-        &self.bound.addresses
-    }
-
-    /// The certificates of listeners that speak TLS: to read their files again while the server runs.
-    #[cfg(feature = "tls")]
-    pub fn certificates(&self) -> Option<Certificates> {
-        self.bound.certificates.clone()
-    }
-
-    /// For talking to the server while it runs.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// The server's events from here on. Take them and keep receiving: they are never dropped, so a program
-    /// that stops receiving stops the server once 1,024 wait. Dropping the receiver unsubscribes.
-    pub fn events(&mut self) -> mpsc::Receiver<Event> {
-        let (sender, receiver) = mpsc::channel(MAILBOX);
-        self.events = Some(sender);
-        receiver
-    }
-
-    /// Has a function answer application messages, in place of events, on the threads of the pool: see [`Hook`].
-    pub fn answer(&mut self, hook: &Hook) {
-        self.bound.answer(hook);
-    }
-
-    /// Serves until `shutdown` is done, then drains: no new connections, `closing` and a close frame for every
-    /// client, at most [`drain.timeout_ms`](roomwire_core::config::Drain::timeout_ms). Dropping the future ends the
-    /// server at once.
-    ///
-    /// # Errors
-    /// When the runtime cannot be started, or the server's thread panics, which is a bug.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        // Nothing is ever sent: it ends with its sender, and that with the thread.
-        let (done, mut over) = oneshot::channel::<()>();
-        let guard = AbortOnDrop(self.handle());
-        let server = Running::start(move || {
-            let _done = done;
-            self.run_blocking()
-        })?;
-        tokio::select! {
-            biased;
-            _ = &mut over => {}
-            () = shutdown => {
-                guard.0.drain().await;
-                let _ = over.await;
-            }
-        }
-        server.join()
-    }
-
-    /// [`run`](Self::run) on this thread, until [`Handle::drain`] or [`Handle::abort`].
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub fn run_blocking(self) -> Result<(), RunError> {
-        let handle = self.handle();
-        let shards = self.mailboxes.into_iter().zip(self.bound.into_shards());
-        let shards = shards.map(|(mailbox, bound)| {
-            let events = self.events.clone();
-            move || Shard { mailbox, events }.run(bound)
-        });
-        run_shards(shards.collect(), || handle.abort_blocking())
-    }
-}
+pub type Server = roomwire_runtime::Server<Tokio>;
 
 /// Talks to a running server from any thread.
+pub type Handle = roomwire_runtime::Handle<Post>;
+
+/// The sender's side of a shard's mailbox.
 #[derive(Clone, Debug)]
-pub struct Handle {
-    shards: Arc<[mpsc::Sender<Letter>]>,
-    dealer: Dealer,
-}
+pub struct Post(mpsc::Sender<Letter>);
 
-impl Handle {
-    /// Carries out a command, in the order of the calls. Waits while 1,024 are on their way.
-    ///
-    /// # Errors
-    /// [`Ended`] when the server no longer runs.
-    pub async fn command(&self, command: Command) -> Result<(), Ended> {
-        let Some(shard) = shard_of(&command) else {
-            return self.send_all(|| Letter::Command(command.clone())).await;
-        };
-        let mailbox = self.shards.get(usize::from(shard.0)).ok_or(Ended)?;
-        let sent = mailbox.send(Letter::Command(command)).await;
-        sent.map_err(|_| Ended)
+impl roomwire_runtime::Post for Post {
+    async fn send(&self, letter: Letter) -> Result<(), Ended> {
+        self.0.send(letter).await.map_err(|_| Ended)
     }
 
-    /// Counters and gauges as they stand, of all shards together.
-    ///
-    /// # Errors
-    /// [`Ended`] when the server no longer runs.
-    pub async fn stats(&self) -> Result<Stats, Ended> {
-        let mut all = Stats::default();
-        for shard in &*self.shards {
-            let (reply, stats) = oneshot::channel();
-            let reply = Reply::new(|stats| reply.send(stats).is_ok());
-            let sent = shard.send(Letter::Stats(reply)).await;
-            sent.map_err(|_| Ended)?;
-            all += stats.await.map_err(|_| Ended)?;
+    fn send_blocking(&self, letter: Letter) -> Result<(), Ended> {
+        self.0.blocking_send(letter).map_err(|_| Ended)
+    }
+
+    fn try_send(&self, letter: Letter) -> Result<(), Letter> {
+        match self.0.try_send(letter) {
+            Err(mpsc::error::TrySendError::Full(letter)) => Err(letter),
+            _ => Ok(()),
         }
-        Ok(all)
-    }
-
-    /// Asks the server to say goodbye to everyone and end. A server that has ended takes no notice.
-    pub async fn drain(&self) {
-        let _ = self.send_all(|| Letter::Command(Command::Drain)).await;
-    }
-
-    /// [`drain`](Self::drain) outside a runtime: blocks while a mailbox is full.
-    pub fn drain_blocking(&self) {
-        for shard in &*self.shards {
-            let _ = shard.blocking_send(Letter::Command(Command::Drain));
-        }
-    }
-
-    /// [`abort`](Self::abort) outside a runtime: blocks while a mailbox is full.
-    pub fn abort_blocking(&self) {
-        for shard in &*self.shards {
-            let _ = shard.blocking_send(Letter::Abort);
-        }
-    }
-
-    /// Ends the server at once: every connection is cut. A server that has ended takes no notice.
-    pub async fn abort(&self) {
-        let _ = self.send_all(|| Letter::Abort).await;
-    }
-
-    /// Sends each shard a letter, also those after one that has ended.
-    async fn send_all(&self, letter: impl Fn() -> Letter) -> Result<(), Ended> {
-        let mut outcome = Ok(());
-        for shard in &*self.shards {
-            outcome = outcome.and(shard.send(letter()).await.map_err(|_| Ended));
-        }
-        outcome
     }
 }
 
-/// Ends the server when the future that runs it is dropped.
-struct AbortOnDrop(Handle);
+impl Host for Tokio {
+    type Post = Post;
+    type Mailbox = mpsc::Receiver<Letter>;
+    type Handle = Handle;
+    type EventSender = mpsc::Sender<Event>;
+    type Events = mpsc::Receiver<Event>;
 
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        for shard in &*self.0.shards {
-            // A drop must not wait until a busy shard has emptied its mailbox.
-            if let Err(mpsc::error::TrySendError::Full(abort)) = shard.try_send(Letter::Abort) {
-                let shard = shard.clone();
-                let _ = thread::Builder::new().spawn(move || shard.blocking_send(abort));
-            }
-        }
+    fn mailbox(_: &Arc<Bell>) -> (Post, Self::Mailbox) {
+        let (post, mailbox) = mpsc::channel(MAILBOX);
+        (Post(post), mailbox)
+    }
+
+    fn handle(posts: Vec<Post>) -> Handle {
+        Handle::new(posts)
+    }
+
+    fn drain(handle: &Handle) {
+        handle.drain_blocking();
+    }
+
+    fn abort(handle: &Handle) {
+        handle.abort_blocking();
+    }
+
+    fn events<'a>(
+        bells: impl Iterator<Item = &'a Arc<Bell>>,
+    ) -> (Vec<Self::EventSender>, Self::Events) {
+        let (sender, receiver) = mpsc::channel(MAILBOX);
+        (bells.map(|_| sender.clone()).collect(), receiver)
+    }
+
+    fn run(shard: Shard<Self>, bound: Bound) -> Result<(), RunError> {
+        shard::run(shard, bound)
     }
 }

@@ -9,7 +9,7 @@ use roomwire_core::ListenerId;
 use roomwire_core::server::{Command, Event};
 use roomwire_runtime::mailbox::{Bell, Letter};
 use roomwire_runtime::{
-    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Stop, Trouble,
+    ACCEPTS_PER_TURN, Bound, ClockBase, Drains, End, Hosted, RunError, Serve, Shard, Stop, Trouble,
     TurnEnd, live, log_event,
 };
 use tokio::net::UnixStream;
@@ -17,83 +17,82 @@ use tokio::runtime::LocalRuntime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, spawn_local};
 
+use crate::Tokio;
 use crate::adopt::take;
 use crate::driver::Driver;
 use crate::stream::Acceptor;
 
-/// What a shard is made of.
-pub(crate) struct Shard {
-    pub(crate) mailbox: mpsc::Receiver<Letter>,
-    /// Where the embedding program gets its events, if it wants them.
-    pub(crate) events: Option<mpsc::Sender<Event>>,
-}
+/// A shard on this thread.
+struct OwnThread(Shard<Tokio>);
 
-impl Serve for Shard {
-    type Outcome = Result<(End, Self), RunError>;
+impl Serve for OwnThread {
+    type Outcome = Result<(End, Shard<Tokio>), RunError>;
 
     fn serve(self, machine: impl Hosted, bound: Bound) -> Self::Outcome {
         let doing = "starting the tokio runtime";
         let runtime = LocalRuntime::new().map_err(RunError::io(doing))?;
         // The runtime is gone when this ends, and the machine with it.
-        runtime.block_on(self.serve_on(machine, bound))
+        runtime.block_on(serve_on(self.0, machine, bound))
     }
 }
 
-impl Shard {
-    /// Runs on this thread until the shard was drained or aborted.
-    pub(crate) fn run(self, bound: Bound) -> Result<(), RunError> {
-        live(bound, self, Bound::host)
-    }
+/// Runs a shard on this thread until it was drained or aborted.
+pub(crate) fn run(shard: Shard<Tokio>, bound: Bound) -> Result<(), RunError> {
+    live(bound, shard, |bound, shard| bound.host(OwnThread(shard)))
+}
 
-    async fn serve_on(self, machine: impl Hosted, bound: Bound) -> Result<(End, Self), RunError> {
-        let Self {
-            mut mailbox,
-            events,
-        } = self;
-        let driver = Driver::new(machine, bound.links, ClockBase::new());
-        let mut accepting = Vec::new();
-        for (index, listener) in bound.listeners.into_iter().enumerate() {
-            let doing = "registering a listener with the runtime";
-            let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
-            let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
-            accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
-        }
-        let (stop, mut stops) = mpsc::channel(2);
-        let drains = bound.drains;
-        let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), stop);
-        let flusher = spawn_local(flusher);
-        let doing = "registering a bell with the runtime";
-        let ear = UnixStream::from_std(bound.ear).map_err(RunError::io(doing))?;
-        let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
-        let end = loop {
-            tokio::select! {
-                biased;
-                stop = stops.recv() => match stop {
-                    Some(Stop::Accepting) => accepting.drain(..).for_each(|task| task.abort()),
-                    Some(Stop::All(end)) => break end,
-                    None => break End::Over,
-                },
-                letter = mailbox.recv() => match letter {
-                    Some(Letter::Command(Command::Drain)) => {
-                        drains.begin();
-                        accepting.drain(..).for_each(|task: AbortHandle| task.abort());
-                        bound.files.clear();
-                        driver.command(Command::Drain);
-                    }
-                    Some(Letter::Command(command)) => driver.command(command),
-                    Some(Letter::Stats(reply)) => {
-                        reply.give(driver.with_machine(|machine| machine.stats()));
-                    }
-                    Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
-                    // Nobody is left who could ask for an end.
-                    Some(Letter::Abort) | None => break End::Over,
-                },
-            }
-        };
-        flusher.abort();
-        relays.abort();
-        Ok((end, Self { mailbox, events }))
+async fn serve_on(
+    shard: Shard<Tokio>,
+    machine: impl Hosted,
+    bound: Bound,
+) -> Result<(End, Shard<Tokio>), RunError> {
+    let Shard {
+        mut mailbox,
+        events,
+    } = shard;
+    let driver = Driver::new(machine, bound.links, ClockBase::new());
+    let mut accepting = Vec::new();
+    for (index, listener) in bound.listeners.into_iter().enumerate() {
+        let doing = "registering a listener with the runtime";
+        let listener = Acceptor::new(listener).map_err(RunError::io(doing))?;
+        let id = ListenerId(u16::try_from(index).unwrap_or(u16::MAX));
+        accepting.push(spawn_local(accept(Rc::clone(&driver), listener, id)).abort_handle());
     }
+    let (stop, mut stops) = mpsc::channel(2);
+    let drains = bound.drains;
+    let flusher = flush(Rc::clone(&driver), events.clone(), drains.clone(), stop);
+    let flusher = spawn_local(flusher);
+    let doing = "registering a bell with the runtime";
+    let ear = UnixStream::from_std(bound.ear).map_err(RunError::io(doing))?;
+    let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
+    let end = loop {
+        tokio::select! {
+            biased;
+            stop = stops.recv() => match stop {
+                Some(Stop::Accepting) => accepting.drain(..).for_each(|task| task.abort()),
+                Some(Stop::All(end)) => break end,
+                None => break End::Over,
+            },
+            letter = mailbox.recv() => match letter {
+                Some(Letter::Command(Command::Drain)) => {
+                    drains.begin();
+                    accepting.drain(..).for_each(|task: AbortHandle| task.abort());
+                    bound.files.clear();
+                    driver.command(Command::Drain);
+                }
+                Some(Letter::Command(command)) => driver.command(command),
+                Some(Letter::Stats(reply)) => {
+                    reply.give(driver.with_machine(|machine| machine.stats()));
+                }
+                Some(Letter::Adopt(adopted, reply)) => reply.give(take(&driver, adopted)),
+                // Nobody is left who could ask for an end.
+                Some(Letter::Abort) | None => break End::Over,
+            },
+        }
+    };
+    flusher.abort();
+    relays.abort();
+    Ok((end, Shard { mailbox, events }))
 }
 
 /// Has the flusher take what other shards have when the bell has been rung.

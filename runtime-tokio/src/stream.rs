@@ -49,7 +49,7 @@ pub(crate) fn watch(socket: Socket) -> io::Result<Halves> {
     }
 }
 
-fn tcp(stream: TcpStream) -> Halves {
+pub(crate) fn tcp(stream: TcpStream) -> Halves {
     let (reader, writer) = stream.into_split();
     (Reader::Tcp(reader), Writer::Tcp(writer))
 }

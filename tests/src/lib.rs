@@ -5,6 +5,8 @@
 //! tests that need to decide about every single poll, and a [`stage`] is for what all servers do alike.
 
 mod client;
+#[cfg(feature = "sockets")]
+pub mod clients;
 mod crowd;
 mod deflate;
 mod driver;

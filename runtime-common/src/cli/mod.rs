@@ -22,9 +22,12 @@ use clap::FromArgMatches;
 use crate::descriptors;
 use crate::error::RunError;
 use crate::listen::{Address, warn_if_public};
+use crate::server::{Host, Server};
 use crate::settings::{LogLevel, Settings};
 #[cfg(feature = "tls")]
 use crate::signals;
+use crate::signals::{Shutdown, Signals};
+use crate::systemd;
 #[cfg(feature = "tls")]
 use crate::tls::Certificates;
 use options::{Cli, Command, Options};
@@ -40,6 +43,32 @@ pub fn run(
     serve: impl FnOnce(Settings) -> Result<(), RunError>,
 ) -> ExitCode {
     run_from(name, version, std::env::args_os(), serve).into()
+}
+
+/// Serves with the settings until a signal asks for an end: the first drains the server, the second one ends it. What a
+/// service manager and other programs want to know is told on the way.
+///
+/// # Errors
+/// As [`Server`] says, and when the process is out of descriptors or threads.
+pub fn host<H: Host>(settings: Settings) -> Result<(), RunError> {
+    // Before anything is there to be cleaned up.
+    let signals = Signals::install().map_err(RunError::io("installing signal handlers"))?;
+    let server = Server::<H>::bind_now(&settings)?;
+    let handle = server.handle();
+    signals.obey(move |asked| match asked {
+        Shutdown::Drain => {
+            systemd::notify_stopping();
+            H::drain(&handle);
+        }
+        Shutdown::Abort => H::abort(&handle),
+    })?;
+    #[cfg(feature = "tls")]
+    reload_at_hangup(server.certificates())?;
+    for address in server.local_addrs() {
+        announce(address);
+    }
+    systemd::notify_ready();
+    server.run_blocking()
 }
 
 /// [`run`] with arguments of the caller's choice, the program's name first; returns the exit code.

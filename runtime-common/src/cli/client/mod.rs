@@ -11,7 +11,6 @@ pub(super) mod options;
 mod run;
 mod show;
 mod talk;
-mod url;
 mod wire;
 
 use std::io::{self, IsTerminal};

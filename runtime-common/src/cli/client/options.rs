@@ -8,7 +8,7 @@ use clap::Args;
 use roomwire_core::ClientId;
 
 use super::frames;
-use super::url::Url;
+use crate::client::Url;
 
 /// Where to, and how.
 #[derive(Debug, Args)]

@@ -10,24 +10,29 @@ use std::str::FromStr;
 use roomwire_core::http::Authority;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) tls: bool,
+pub(crate) struct Url {
+    pub(crate) tls: bool,
     /// A name or an address; IPv6 without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// Path and query, from `/` on.
-    pub(super) target: String,
+    pub(crate) target: String,
 }
 
 impl Url {
     /// What `Host` says: without the port where it is the scheme's own.
-    pub(super) fn host_field(&self) -> String {
+    pub(crate) fn host_field(&self) -> String {
         let host = self.bracketed();
         if self.port == default_port(self.tls) {
             host
         } else {
             format!("{host}:{}", self.port)
         }
+    }
+
+    /// `host:port`, for who has to find it.
+    pub(crate) fn authority(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
     }
 
     fn bracketed(&self) -> String {

@@ -1,0 +1,27 @@
+//! Clients on tokio, against a server on tokio.
+
+use std::thread;
+
+use roomwire_runtime::Settings;
+use roomwire_tests::clients::{Running, play_all};
+use roomwire_tokio::{Server, Tokio};
+
+fn start(settings: Settings) -> Running {
+    let server = Server::bind_now(&settings).expect("a free port");
+    let address = server.local_addr().socket_addr().expect("TCP");
+    let handle = server.handle();
+    let thread = thread::spawn(|| server.run_blocking());
+    let kill = Box::new(move || {
+        handle.abort_blocking();
+        thread.join().expect("no panic").expect("an orderly end");
+    });
+    Running { address, kill }
+}
+
+// covers A4-06, A4-07, A4-12, A4-16, A13-16
+#[test]
+fn what_all_clients_do() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let _in = runtime.enter();
+    play_all::<Tokio>(start);
+}

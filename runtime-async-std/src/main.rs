@@ -6,7 +6,7 @@ use roomwire_async_std::AsyncStd;
 use roomwire_runtime::cli;
 
 fn main() -> ExitCode {
-    cli::run(
+    cli::run::<AsyncStd>(
         "roomwire-async-std",
         env!("CARGO_PKG_VERSION"),
         cli::host::<AsyncStd>,

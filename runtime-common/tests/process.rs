@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use roomwire_runtime::client::{Pilot, Runtime};
 use roomwire_runtime::{RunError, Settings, Shutdown, Signals, cli, listen};
 
 /// The server process. Without its variable, as in a plain test run, there is none.
@@ -20,8 +21,17 @@ fn server() {
         .write_all(PREAMBLE.as_bytes())
         .expect("stdout");
     let arguments = arguments.lines().map(Into::into);
-    let code = cli::run_from("roomwire-test", "1.2.3", arguments, serve);
+    let code = cli::run_from::<Nowhere>("roomwire-test", "1.2.3", arguments, serve);
     std::process::exit(code.into());
+}
+
+/// Clients that come back run on adapters, and none is asked for here.
+enum Nowhere {}
+
+impl Runtime for Nowhere {
+    fn start(_: Pilot) -> std::io::Result<()> {
+        unreachable!("a server is no client")
+    }
 }
 
 /// Listens, tells what it was given, leaves by the first signal unless it is told to linger until the second.

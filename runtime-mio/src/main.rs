@@ -6,5 +6,5 @@ use roomwire_mio::Mio;
 use roomwire_runtime::cli;
 
 fn main() -> ExitCode {
-    cli::run("roomwire-mio", env!("CARGO_PKG_VERSION"), cli::host::<Mio>)
+    cli::run::<Mio>("roomwire-mio", env!("CARGO_PKG_VERSION"), cli::host::<Mio>)
 }

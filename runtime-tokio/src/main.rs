@@ -6,7 +6,7 @@ use roomwire_runtime::cli;
 use roomwire_tokio::Tokio;
 
 fn main() -> ExitCode {
-    cli::run(
+    cli::run::<Tokio>(
         "roomwire-tokio",
         env!("CARGO_PKG_VERSION"),
         cli::host::<Tokio>,

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
+use crate::client::Runtime;
 use crate::descriptors;
 use crate::error::RunError;
 use crate::listen::{Address, warn_if_public};
@@ -36,13 +37,14 @@ use options::{Cli, Command, Options};
 /// hands over to `serve`, whose return ends the process.
 ///
 /// `serve` gets settings that are valid, with `limits.max_connections` filled in. Exit codes: 0 after an
-/// orderly end, 1 when the server failed, 2 when it could not start because of its settings.
-pub fn run(
+/// orderly end, 1 when the server failed, 2 when it could not start because of its settings. Clients that come back run
+/// on `R`.
+pub fn run<R: Runtime>(
     name: &'static str,
     version: &'static str,
     serve: impl FnOnce(Settings) -> Result<(), RunError>,
 ) -> ExitCode {
-    run_from(name, version, std::env::args_os(), serve).into()
+    run_from::<R>(name, version, std::env::args_os(), serve).into()
 }
 
 /// Serves with the settings until a signal asks for an end: the first drains the server, the second one ends it. What a
@@ -72,7 +74,7 @@ pub fn host<H: Host>(settings: Settings) -> Result<(), RunError> {
 }
 
 /// [`run`] with arguments of the caller's choice, the program's name first; returns the exit code.
-pub fn run_from(
+pub fn run_from<R: Runtime>(
     name: &'static str,
     version: &'static str,
     arguments: impl IntoIterator<Item = OsString>,
@@ -93,8 +95,8 @@ pub fn run_from(
     match &cli.command {
         None | Some(Command::Serve) => {}
         Some(Command::Replay(asked)) => return replay(name, asked),
-        Some(Command::Connect(asked)) => return client::connect(name, asked),
-        Some(Command::Tap(asked)) => return client::tap(name, asked),
+        Some(Command::Connect(asked)) => return client::connect::<R>(name, asked),
+        Some(Command::Tap(asked)) => return client::tap::<R>(name, asked),
         Some(Command::SendFile(asked)) => return client::send(name, asked),
         Some(Command::ReceiveFiles(asked)) => return client::receive(name, asked),
     }

@@ -107,7 +107,7 @@ fn tls_is_verified() {
     let holds_none = format!("--ca={empty}");
     for (ca, part) in [
         (holds_none.as_str(), "holds no certificate"),
-        ("--ca=/nowhere", "cannot read /nowhere"),
+        ("--ca=/nowhere", "--ca: /nowhere: cannot be read"),
     ] {
         let ended = run(&["connect", "wss://localhost/", ca]);
         assert_eq!(ended.code, 2);

@@ -1,8 +1,10 @@
 //! From a URL to a connected socket, with TLS around it where that is asked for.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Instant;
+
+use roomwire_core::client::route::{Proxy, ProxyAnswer};
 
 use super::options::Server;
 use super::wire::Wire;
@@ -28,7 +30,7 @@ impl NoConnection {
 pub(super) fn connect(server: &Server) -> Result<Wire, NoConnection> {
     #[cfg(feature = "tls")]
     let session = match server.url.tls {
-        true => Some(tls::session(server)?),
+        true => Some(session(server)?),
         false => None,
     };
     #[cfg(not(feature = "tls"))]
@@ -41,7 +43,15 @@ pub(super) fn connect(server: &Server) -> Result<Wire, NoConnection> {
             code: USAGE,
         });
     }
-    let stream = dial(server)?;
+    let stream = match &server.proxy {
+        None => dial(server, &server.url.host, server.url.port)?,
+        Some(proxy) => {
+            let stream = dial(server, proxy.host(), proxy.port())?;
+            let tunnel = tunnel(&stream, proxy, server);
+            tunnel.map_err(|error| NoConnection::failure(format!("{proxy}: {error}")))?;
+            stream
+        }
+    };
     let prepared = stream
         .set_nonblocking(true)
         .and_then(|()| stream.set_nodelay(true));
@@ -53,11 +63,23 @@ pub(super) fn connect(server: &Server) -> Result<Wire, NoConnection> {
     Ok(wire)
 }
 
-fn dial(server: &Server) -> Result<TcpStream, NoConnection> {
-    let url = &server.url;
-    let addresses = (url.host.as_str(), url.port).to_socket_addrs();
+/// Has a proxy make a tunnel to the server. A byte at a time: what follows its answer is the server's.
+fn tunnel(mut stream: &TcpStream, proxy: &Proxy, server: &Server) -> io::Result<()> {
+    stream.set_read_timeout(Some(server.timeout()))?;
+    stream.write_all(&proxy.request(&server.url.authority()))?;
+    let mut answer = ProxyAnswer::default();
+    loop {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        if let Some(outcome) = answer.take(&byte) {
+            return outcome.map_err(io::Error::other);
+        }
+    }
+}
+
+fn dial(server: &Server, host: &str, port: u16) -> Result<TcpStream, NoConnection> {
+    let addresses = (host, port).to_socket_addrs();
     let addresses = addresses.map_err(|error| {
-        let host = &url.host;
         NoConnection::failure(format!("cannot find {host}: {error}: is the name right?"))
     })?;
     let deadline = Instant::now() + server.timeout();
@@ -72,7 +94,7 @@ fn dial(server: &Server) -> Result<TcpStream, NoConnection> {
             Err(error) => last = Some(format!("{address}: {}", explain(&error, server))),
         }
     }
-    let why = last.unwrap_or_else(|| format!("{}: it has no address", url.host));
+    let why = last.unwrap_or_else(|| format!("{host}: it has no address"));
     Err(NoConnection::failure(format!("cannot connect to {why}")))
 }
 
@@ -89,64 +111,17 @@ fn explain(error: &io::Error, server: &Server) -> String {
     }
 }
 
+/// A session of TLS that has yet to begin.
 #[cfg(feature = "tls")]
-mod tls {
-    use std::fs;
-    use std::sync::Arc;
-
-    use rustls::crypto::ring::default_provider;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, ServerName};
-    use rustls::{ClientConfig, ClientConnection, RootCertStore};
-
-    use super::NoConnection;
-    use crate::cli::USAGE;
-    use crate::cli::client::options::Server;
-
-    /// A session that has yet to begin.
-    pub(super) fn session(server: &Server) -> Result<ClientConnection, NoConnection> {
-        let wrong = |what: String| NoConnection { what, code: USAGE };
-        let roots = match &server.ca {
-            Some(file) => roots_of(&file.display().to_string(), fs::read(file)).map_err(wrong)?,
-            None => roots_of_system().map_err(wrong)?,
-        };
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()));
-        let config = config.with_safe_default_protocol_versions();
-        let config = config.map_err(|error| NoConnection::failure(format!("TLS: {error}")))?;
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let name = ServerName::try_from(server.url.host.clone());
-        let name = name.map_err(|_| wrong(format!("{:?} is no name for TLS", server.url.host)))?;
-        ClientConnection::new(Arc::new(config), name)
-            .map_err(|error| NoConnection::failure(format!("TLS: {error}")))
-    }
-
-    fn roots_of(file: &str, pem: std::io::Result<Vec<u8>>) -> Result<RootCertStore, String> {
-        let pem = pem.map_err(|error| format!("--ca: cannot read {file}: {error}"))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| format!("--ca: {file}: {error}"))?;
-            let added = roots.add(certificate);
-            added.map_err(|error| format!("--ca: {file}: {error}"))?;
-        }
-        if roots.is_empty() {
-            return Err(format!("--ca: {file}: it holds no certificate in PEM"));
-        }
-        Ok(roots)
-    }
-
-    fn roots_of_system() -> Result<RootCertStore, String> {
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        // Some systems list authorities that nobody can use; one that can is enough.
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            let why = found.errors.first().map(|error| format!(": {error}"));
-            let why = why.unwrap_or_default();
-            return Err(format!(
-                "this system has no authorities to trust{why}: --ca names a PEM file that holds some"
-            ));
-        }
-        Ok(roots)
-    }
+fn session(server: &Server) -> Result<rustls::ClientConnection, NoConnection> {
+    let tls = crate::client::roots::tls(&server.roots(), &server.url.host);
+    let tls = tls.map_err(|error| NoConnection {
+        what: match &server.ca {
+            Some(_) => format!("--ca: {error}"),
+            None => format!("{error}: --ca names one"),
+        },
+        code: crate::cli::USAGE,
+    })?;
+    rustls::ClientConnection::new(tls.config, tls.name)
+        .map_err(|error| NoConnection::failure(format!("TLS: {error}")))
 }

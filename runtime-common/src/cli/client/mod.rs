@@ -3,6 +3,7 @@
 //! [`talk`] decides what to say and when to leave, in the words of [`json`]; [`run`] moves bytes between the socket
 //! ([`wire`]) and the core's client, and knows no protocol; [`show`] turns what came into lines.
 
+mod chat;
 mod connecting;
 mod files;
 mod frames;
@@ -11,13 +12,17 @@ pub(super) mod options;
 mod run;
 mod show;
 mod talk;
+mod waiting;
+mod watch;
 mod wire;
 
 use std::io::{self, IsTerminal};
 
-use roomwire_core::client::{Client, ClientConfig, ClientDeflate};
+use roomwire_core::client::{Client as Wired, ClientConfig, ClientDeflate};
 
 use super::{FAILURE, USAGE, complain};
+use crate::client::{Client, ClientSettings, Events, Runtime};
+use crate::error::RunError;
 use crate::seed;
 use connecting::NoConnection;
 pub(super) use files::{receive, send};
@@ -26,8 +31,13 @@ use show::Form;
 use talk::{Plan, Talk};
 
 /// Runs `connect`; returns the exit code.
-pub(super) fn connect(name: &str, asked: &Connect) -> u8 {
+pub(super) fn connect<R: Runtime>(name: &str, asked: &Connect) -> u8 {
     let has_orders = !asked.say.is_empty() || !asked.json.is_empty();
+    if !has_orders && asked.session.is_plain() && io::stdin().is_terminal() {
+        return lasting::<R>(name, &asked.server, |client| {
+            chat::run(asked, client, asked.server.timeout())
+        });
+    }
     let plan = Plan {
         rooms: asked.room.clone(),
         says: asked.say.clone(),
@@ -42,7 +52,12 @@ pub(super) fn connect(name: &str, asked: &Connect) -> u8 {
 }
 
 /// Runs `tap`; returns the exit code.
-pub(super) fn tap(name: &str, asked: &Tap) -> u8 {
+pub(super) fn tap<R: Runtime>(name: &str, asked: &Tap) -> u8 {
+    if asked.reconnect {
+        return lasting::<R>(name, &asked.server, |client| {
+            watch::run(name, asked, client, asked.server.timeout())
+        });
+    }
     let plan = Plan {
         rooms: asked.room.clone(),
         says: Vec::new(),
@@ -54,6 +69,42 @@ pub(super) fn tap(name: &str, asked: &Tap) -> u8 {
         binary: asked.session.binary,
     };
     begin(name, &asked.server, &asked.session.protocols(), plan)
+}
+
+/// Runs something with a client that comes back; returns the exit code.
+fn lasting<R: Runtime>(
+    name: &str,
+    server: &Server,
+    run: impl FnOnce((Client<R>, Events)) -> Result<u8, RunError>,
+) -> u8 {
+    let client = Client::connect_alone(settings(server));
+    match client.and_then(run) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(name, &error);
+            match error {
+                RunError::Config(_) => USAGE,
+                #[cfg(feature = "tls")]
+                RunError::Certificate(_) => USAGE,
+                _ => FAILURE,
+            }
+        }
+    }
+}
+
+fn settings(server: &Server) -> ClientSettings {
+    let mut settings = ClientSettings::at(server.url.clone());
+    let connection = &mut settings.session.connection;
+    let own = config(server, &[]);
+    (connection.origin, connection.headers) = (own.origin, own.headers);
+    settings.session.max_reconnect_attempts = None;
+    settings.session.connect_timeout_ms = server.timeout_ms;
+    settings.proxy.clone_from(&server.proxy);
+    #[cfg(feature = "tls")]
+    {
+        settings.roots = server.roots();
+    }
+    settings
 }
 
 fn begin(name: &str, server: &Server, protocols: &[String], plan: Plan) -> u8 {
@@ -86,14 +137,14 @@ fn client(
     server: &Server,
     protocols: &[String],
     deflate: Option<ClientDeflate>,
-) -> Result<Client, NoConnection> {
+) -> Result<Wired, NoConnection> {
     let seed = seed::from_system().map_err(|error| NoConnection {
         what: error.to_string(),
         code: FAILURE,
     })?;
     let mut config = config(server, protocols);
     config.deflate = deflate;
-    Client::new(config, seed).map_err(|error| {
+    Wired::new(config, seed).map_err(|error| {
         let flag = match error.key.as_str() {
             "origin" => "--origin",
             "headers" => "--header",

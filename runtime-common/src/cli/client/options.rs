@@ -8,7 +8,9 @@ use clap::Args;
 use roomwire_core::ClientId;
 
 use super::frames;
-use crate::client::Url;
+#[cfg(feature = "tls")]
+use crate::client::Roots;
+use crate::client::{Proxy, Url};
 
 /// Where to, and how.
 #[derive(Debug, Args)]
@@ -29,6 +31,10 @@ pub(in crate::cli) struct Server {
     #[arg(long, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
 
+    /// Go by this proxy, which makes tunnels (CONNECT): http://HOST:PORT or http://USER:PASSWORD@HOST:PORT
+    #[arg(long, value_name = "URL")]
+    pub(super) proxy: Option<Proxy>,
+
     /// How long to wait for the connection, then for outcomes, then for the goodbye
     #[arg(long, value_name = "MS", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=MAX_TIMEOUT_MS))]
@@ -41,6 +47,15 @@ const MAX_TIMEOUT_MS: u64 = 86_400_000;
 impl Server {
     pub(super) const fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Whom to trust.
+    #[cfg(feature = "tls")]
+    pub(super) fn roots(&self) -> Roots {
+        match &self.ca {
+            Some(file) => Roots::Files(vec![file.clone()]),
+            None => Roots::System,
+        }
     }
 }
 
@@ -61,6 +76,11 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Whether nothing is asked for that only a single connection has.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.subprotocol.is_empty() && !self.binary && self.count.is_none()
+    }
+
     /// What is offered to the server.
     pub(super) fn protocols(&self) -> Vec<String> {
         if self.binary {
@@ -101,6 +121,10 @@ pub(in crate::cli) struct Tap {
     /// One JSON object per line
     #[arg(long)]
     pub(super) json: bool,
+
+    /// Come back when the connection is lost, and say so on stderr; what was missed and is kept comes, too
+    #[arg(long, conflicts_with_all = ["binary", "subprotocol"])]
+    pub(super) reconnect: bool,
 
     #[command(flatten)]
     pub(super) session: Session,
@@ -222,18 +246,24 @@ impl FromStr for Header {
 }
 
 pub(in crate::cli) const CONNECT_HELP: &str = "\
-What comes is printed to stdout, one line for each message; everything else goes to stderr. Lines of stdin are
+In a terminal, without --say, --json, --count, --binary and --subprotocol: what comes is shown as it is for people, in
+colours unless NO_COLOR is set; lines are said in the room that was joined last, those that begin with / are orders (/help
+shows them), and a connection that is lost is made again. If stdout is no terminal, each message of the server is a line of
+JSON there, and everything else goes to stderr. The end of the input, /quit and Ctrl-C leave in order.
+
+Otherwise: what comes is printed to stdout, one line for each message; everything else goes to stderr. Lines of stdin are
 messages: one that begins with { is sent as it is, any other is said in the first room. The end of stdin, or Ctrl-C,
 closes in order; at the end of stdin the replies to what was sent are awaited first. With --binary every line is said in
 the first room, as bytes. With --say or --json stdin is
 only read if it is a terminal.
 
 Exit codes: 0 after an orderly end, everything that was sent having been taken; 1 when the server refused something,
-could not be reached or went; 2 when a flag is wrong.";
+could not be reached or went, in a terminal only where it could not be reached to begin with or will not have this client
+back; 2 when a flag is wrong.";
 
 pub(in crate::cli) const TAP_HELP: &str = "\
 Each line has the time (UTC), the direction (< came, > went), the size in bytes, and the message. Ctrl-C, --count or a
-reader of stdout that goes end it in order.
+reader of stdout that goes end it in order. With --reconnect only what comes is shown, and a server that goes is waited for.
 
 Exit codes: 0 after an orderly end; 1 when the server refused a room, could not be reached or went; 2 when a flag is
 wrong.";

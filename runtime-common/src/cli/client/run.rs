@@ -1,6 +1,6 @@
 //! The loop of a client: waits for the socket, the input and signals, and moves bytes. It knows no protocol.
 
-mod input;
+pub(super) mod input;
 
 use std::io::{self, Write};
 use std::ops::Range;

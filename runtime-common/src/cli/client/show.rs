@@ -201,7 +201,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The time of day, UTC.
-fn clock(unix_ms: u64) -> String {
+pub(super) fn clock(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000 % 86_400, unix_ms % 1_000);
     let (minutes, second) = (seconds / 60, seconds % 60);
     format!(

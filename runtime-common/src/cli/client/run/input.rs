@@ -10,7 +10,7 @@ const MAX_LINE_BYTES: usize = 16 << 20;
 const PIECE_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(in crate::cli::client) enum Line {
     Text(String),
     /// Why it is none.
     Bad(&'static str),
@@ -20,7 +20,7 @@ pub(super) enum Line {
 
 /// What has come of a line that has not ended.
 #[derive(Debug, Default)]
-pub(super) struct Input {
+pub(in crate::cli::client) struct Input {
     held: Vec<u8>,
     /// The line is too long already.
     skips: bool,
@@ -28,7 +28,7 @@ pub(super) struct Input {
 
 impl Input {
     /// Reads once, which waits if there is nothing to read; gives the lines that this completes.
-    pub(super) fn read(&mut self) -> io::Result<Vec<Line>> {
+    pub(in crate::cli::client) fn read(&mut self) -> io::Result<Vec<Line>> {
         let mut piece = vec![0; PIECE_BYTES];
         // Not through the standard library's buffer, into which poll(2) cannot see.
         match rustix::io::read(io::stdin(), &mut piece) {

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut server = Server::bind_now(&settings)?;
     server.answer(&Hook::new(hash));
     println!("listening on {}", server.local_addr());
-    server.run()?;
+    server.run_blocking()?;
     Ok(())
 }
 

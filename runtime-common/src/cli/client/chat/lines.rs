@@ -72,7 +72,7 @@ impl Pen {
     /// What the server says by itself; `None`: what nobody has to see.
     pub(in crate::cli::client) fn message(self, message: &Message) -> Option<String> {
         Some(match &message.told {
-            Told::Ack | Told::Pong { .. } | Told::Welcome { .. } => return None,
+            Told::Ack(_) | Told::Pong { .. } | Told::Welcome { .. } => return None,
             Told::Broadcast(said) => self.said("(all)", said),
             Told::PrivateMessage { said, .. } => self.said("(to you)", said),
             Told::Closing { reason, .. } => self.note(&format!("the server is leaving: {reason}")),

@@ -23,6 +23,8 @@ pub(super) struct Identity {
     ids: VecDeque<ClientId>,
     /// What takes its session up, with how far its mail was heard.
     former: Option<Former>,
+    /// What of its mail is not told as its senders wanted it so, in order.
+    left_out: Vec<Gap>,
     step: Step,
     /// That of the welcome, as long as it is open whether it will be used.
     welcome: Option<ClientId>,
@@ -56,6 +58,7 @@ impl Identity {
         Self {
             ids: VecDeque::new(),
             former,
+            left_out: Vec::new(),
             step: Step::Unasked,
             welcome: None,
         }
@@ -161,6 +164,7 @@ impl Identity {
             secret: told.secret,
             after: Some(told.gap.map_or(after, |gap| gap.to.max(after))),
         });
+        self.left_out.clone_from(&told.left_out);
         (self.step, self.welcome) = (Step::Settled, None);
     }
 
@@ -181,18 +185,31 @@ impl Identity {
     // ---- mail
 
     /// A message to it alone: `None` if it was heard before, otherwise what is missing before it.
-    pub(super) fn hear(&mut self, offset: Option<u64>) -> Option<Option<Gap>> {
+    pub(super) fn hear(&mut self, offset: Option<u64>) -> Option<Vec<Gap>> {
         let (Some(offset), Some(former)) = (offset, self.former.as_mut()) else {
-            return Some(None);
+            return Some(Vec::new());
         };
-        let heard = former.after.unwrap_or_default();
-        if offset <= heard {
+        let mut next = former.after.unwrap_or_default().saturating_add(1);
+        if offset < next {
             return None;
         }
         former.after = Some(offset);
-        let (from, to) = (heard + 1, offset - 1);
-        Some((from <= to).then_some(Gap { from, to }))
+        let mut missing = Vec::new();
+        for out in self.left_out.iter().filter(|out| out.to >= out.from) {
+            if out.from < offset && out.to >= next {
+                missing.extend((next < out.from).then(|| gap(next, out.from)));
+                next = out.to.saturating_add(1);
+            }
+        }
+        missing.extend((next < offset).then(|| gap(next, offset)));
+        self.left_out.retain(|out| out.to > offset);
+        Some(missing)
     }
+}
+
+/// What is before `end`, from `from` on.
+const fn gap(from: u64, end: u64) -> Gap {
+    Gap { from, to: end - 1 }
 }
 
 /// How many of its own former ids a session knows: those whose messages a room may still keep.

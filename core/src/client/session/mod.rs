@@ -81,6 +81,7 @@ use crate::ConfigError;
 use crate::client::ClientConfig;
 use crate::id::{ClientId, ConnectionId};
 use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Target, Turn, Unsent};
+use crate::message::Gap;
 use crate::time::{Instant, Now};
 use heartbeat::Heartbeat;
 use identity::Identity;
@@ -476,6 +477,7 @@ fn event_bytes(event: &Event) -> usize {
             room.len()
         }
         Event::Closed(closed) => closed.reason.len(),
+        Event::Session(told) => told.left_out.len() * size_of::<Gap>(),
         _ => 0,
     }
 }

@@ -266,7 +266,7 @@ impl Session {
             Told::Session(told) => return self.has_session(&told),
             Told::PrivateMessage { offset, .. } => match self.identity.hear(offset) {
                 None => return,
-                Some(gap) => self.tell_mail_gap(gap),
+                Some(gaps) => self.tell_mail_gaps(gaps),
             },
             Told::RoomMessage { room, said, offset } => {
                 let known = self.rooms.by_name(&room);

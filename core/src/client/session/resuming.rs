@@ -84,11 +84,11 @@ impl Session {
         }
         self.identity.take(told);
         self.tell(Event::Session(told.clone()));
-        self.tell_mail_gap(told.gap);
+        self.tell_mail_gaps(told.gap);
     }
 
-    pub(super) fn tell_mail_gap(&mut self, gap: Option<Gap>) {
-        if let Some(gap) = gap {
+    pub(super) fn tell_mail_gaps(&mut self, gaps: impl IntoIterator<Item = Gap>) {
+        for gap in gaps {
             self.tell(Event::MailGap(gap));
         }
     }

@@ -187,6 +187,36 @@ fn mail_comes_once_and_in_order() {
     assert_eq!(world.sent_plain(), [resume_after(9)]);
 }
 
+/// What is left out on purpose is none of what is missing.
+#[test]
+fn mail_that_its_senders_did_not_want_told_is_not_missing() {
+    let mut world = with_session();
+    world.say(&mail(1));
+    again(&mut world);
+    let id = world.only_id();
+    let left_out =
+        r#""leftOut":[{"from":1,"to":2},{"from":4,"to":5},{"from":9,"to":8},{"from":12,"to":13}]"#;
+    let told = session(&id, (ME, SECRET), true, 13);
+    world.say(&told.replace(r#""last":13"#, &format!(r#""last":13,{left_out}"#)));
+    world.told();
+    for offset in [7, 8, 10, 14, 16] {
+        world.say(&mail(offset));
+    }
+    let expected = [
+        "gap 3-3",
+        "gap 6-6",
+        "7",
+        "8",
+        "gap 9-9",
+        "10",
+        "gap 11-11",
+        "14",
+        "gap 15-15",
+        "16",
+    ];
+    assert_eq!(short(&mut world), expected);
+}
+
 /// A gap at the end of all that there is is not asked for again.
 #[test]
 fn missing_mail_is_told_once() {
@@ -195,6 +225,12 @@ fn missing_mail_is_told_once() {
     let id = world.only_id();
     let told = session(&id, (ME, SECRET), true, 4);
     world.say(&told.replace(r#""last":4"#, r#""last":4,"gap":{"from":1,"to":4}"#));
+    again(&mut world);
+    let sent = world.sent();
+    assert_eq!(without_id(&sent[0]), resume_after(4));
+    // A gap of what was heard changes nothing.
+    let told = session(&id_of(&sent[0]), (ME, SECRET), true, 4);
+    world.say(&told.replace(r#""last":4"#, r#""last":4,"gap":{"from":1,"to":2}"#));
     again(&mut world);
     assert_eq!(world.sent_plain(), [resume_after(4)]);
 }
@@ -249,6 +285,8 @@ fn a_server_without_sessions_is_gone_on_with() {
         world.told();
         world.say(&refusal(&id, code));
         assert_eq!(world.told(), [], "it is as it always was");
+        world.say(&refusal(&id, code));
+        assert_eq!(world.told().len(), 1, "what answers nothing is told");
         assert_eq!(world.session.state(), State::Open);
         again(&mut world);
         assert_eq!(world.session.client_id(), Some(client(ME_AGAIN)));
@@ -397,6 +435,16 @@ fn without_an_answer_there_is_another_connection() {
     let id = id_of(sent.last().expect("a request"));
     world.say(&session(&id, (ME, SECRET), true, 0));
     assert_eq!(world.wait_ms(), 5_000, "until it is stable, and no longer");
+    // The time for the answer begins when it is asked.
+    world.pass(5_000);
+    world.cut();
+    world.pass(1_000);
+    world.pass(10_000);
+    world.welcome(ME_AGAIN);
+    world.pass(14_999);
+    assert_eq!(world.session.state(), State::Resuming);
+    world.pass(1);
+    assert_eq!(world.session.state(), State::Waiting);
 }
 
 /// Silence while nothing is read proves nothing.
@@ -550,6 +598,6 @@ fn an_answer_of_yesterday_means_nothing() {
     assert_eq!(world.session.state(), State::Resuming);
     world.say(&session(&new, (ME, SECRET), true, 0));
     assert_eq!(world.session.state(), State::Open);
-    let gap: Option<Gap> = None;
-    assert_eq!(world.session.identity.hear(Some(1)), Some(gap));
+    let gaps: Vec<Gap> = Vec::new();
+    assert_eq!(world.session.identity.hear(Some(1)), Some(gaps));
 }

@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or("127.0.0.1:8080".to_owned());
-    let address: SocketAddr = address.parse()?;
+    let address = arguments.next();
+    let address: SocketAddr = address.as_deref().unwrap_or("127.0.0.1:8080").parse()?;
     let mut settings = Settings {
         listeners: vec![ListenerSettings::at(address)],
         ..Settings::default()

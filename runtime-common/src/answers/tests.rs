@@ -11,8 +11,10 @@ use crate::mailbox::Bell;
 
 /// Requests of so many clients as the core tells of them, `each` of every one in turn.
 fn requests(clients: usize, each: usize) -> Vec<Event> {
-    let mut config = Config::default();
-    config.application_types = vec!["work".to_owned()];
+    let mut config = Config {
+        application_types: vec!["work".to_owned()],
+        ..Config::default()
+    };
     config.timeouts.welcome_delay_ms = 0;
     let mut server = Server::new(config.validate().expect("valid"), [1; 32]);
     let now = Now::default();

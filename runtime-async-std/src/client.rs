@@ -18,7 +18,7 @@ use socket2::SockRef;
 use crate::AsyncStd;
 use crate::stream::Stream;
 
-/// A client that comes back: a task of async-std's. `examples/client.rs` shows one.
+/// A client that comes back: a task of async-std's. `examples/async_std_client.rs` shows one.
 pub type Client = client::Client<AsyncStd>;
 
 impl Runtime for AsyncStd {

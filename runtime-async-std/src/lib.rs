@@ -28,6 +28,8 @@
 //!
 //! A program that has message types of its own registers them in the config, takes [`Server::events`] before
 //! it runs the server, and answers through a [`Handle`].
+//!
+//! A [`Client`] is the other end, and comes back by itself: `examples/async_std_client.rs` shows one.
 
 mod adopt;
 mod client;

@@ -1,5 +1,5 @@
 //! What the runtime adapters share and what has nothing to do with how they read and write: listening sockets,
-//! signals, the clock, the descriptor limit, the seed, the budgets of a turn, and recordings on disk.
+//! signals, the clock, the descriptor limit, the seed, the budgets of a turn, recordings on disk, and [clients](client).
 //!
 //! With the feature `cli` also the command line, the config file, the environment and the logs of the
 //! binaries. There is no loop over sockets here, and no decision of the protocol. UNIX only.

@@ -21,7 +21,7 @@ use socket2::SockRef;
 use crate::Mio;
 
 /// A client that comes back, on a thread of its own. Wait for what it tells by [`Receipt::wait`](client::Receipt::wait)
-/// and [`Events::recv_timeout`](client::Events::recv_timeout). `examples/client.rs` shows one.
+/// and [`Events::recv_timeout`](client::Events::recv_timeout). `examples/mio_client.rs` shows one.
 pub type Client = client::Client<Mio>;
 
 impl Runtime for Mio {

@@ -25,6 +25,8 @@
 //! A program that has a mio loop already gives the server a range of tokens with [`attach`]:
 //! `examples/guest.rs` shows it. Message types of a program's own are registered in the config; they arrive as
 //! [`Server::events`] and are answered through a [`Handle`].
+//!
+//! A [`Client`] is the other end, and comes back by itself: `examples/mio_client.rs` shows one.
 
 mod client;
 mod driver;

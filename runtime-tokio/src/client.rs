@@ -19,7 +19,7 @@ use crate::Tokio;
 use crate::stream::{Reader, Writer, tcp};
 
 /// A client that comes back: a task of the runtime in which [`connect`](client::Client::connect) is called, which needs
-/// I/O and time. `examples/client.rs` shows one.
+/// I/O and time. `examples/tokio_client.rs` shows one.
 pub type Client = client::Client<Tokio>;
 
 impl Runtime for Tokio {

@@ -24,6 +24,8 @@
 //! A program that has message types of its own registers them in the config, takes [`Server::events`] before
 //! it runs the server, and answers through a [`Handle`]: `examples/application.rs` shows it. One that has a server of
 //! its own hands over what is upgraded there ([`Handle::adopt`]): `examples/hyper.rs`.
+//!
+//! A [`Client`] is the other end, and comes back by itself: `examples/tokio_client.rs` shows one.
 
 mod adopt;
 mod client;

@@ -18,7 +18,7 @@ fn start(settings: Settings) -> Running {
     Running { address, kill }
 }
 
-// covers A4-06, A4-07, A4-12, A4-16, A13-16
+// covers A4-06, A4-07, A4-12, A4-16, A13-04, A13-16
 #[test]
 fn what_all_clients_do() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

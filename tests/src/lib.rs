@@ -1,6 +1,7 @@
 //! What the tests share: a driver over a virtual clock, a WebSocket client of its own, and a world of both.
 //!
-//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], [`heavy`] and the sockets of a [`stage`], which the tests
+//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], [`heavy`], `clients` and the sockets of a
+//! [`stage`], which the tests
 //! of adapters use. A test says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for
 //! tests that need to decide about every single poll, and a [`stage`] is for what all servers do alike.
 

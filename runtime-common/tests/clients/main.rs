@@ -7,6 +7,7 @@
 mod bombs;
 mod peer;
 mod process;
+mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 

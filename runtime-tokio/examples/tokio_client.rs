@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run -p roomwire-tokio                   # a server, in another terminal
-//! cargo run -p roomwire-tokio --example client
+//! cargo run -p roomwire-tokio --example tokio_client
 //! ```
 #![expect(
     clippy::print_stdout,

@@ -1,8 +1,8 @@
 //! A client that comes back: it joins a room, says what is typed, and shows what comes until the end of the input.
 //!
 //! ```text
-//! cargo run -p roomwire-mio                   # a server, in another terminal
-//! cargo run -p roomwire-mio --example client
+//! cargo run -p roomwire-async-std                   # a server, in another terminal
+//! cargo run -p roomwire-async-std --example async_std_client
 //! ```
 #![expect(
     clippy::print_stdout,
@@ -13,14 +13,18 @@ use std::error::Error;
 use std::io::BufRead;
 use std::thread;
 
-use roomwire_mio::Client;
+use roomwire_async_std::Client;
 use roomwire_runtime::client::{ClientSettings, Event};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    async_std::task::block_on(run())
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
     let mut settings = ClientSettings::new("ws://127.0.0.1:8080/")?;
     settings.session.max_reconnect_attempts = None; // as long as it takes
-    let (client, events) = Client::connect(settings)?;
-    client.join("tea")?.wait()?;
+    let (client, mut events) = Client::connect(settings)?;
+    client.join("tea")?.await?;
 
     // Calls never wait, so any thread may make them.
     let own = client.clone();
@@ -37,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     drop(client);
 
-    for event in events {
+    while let Some(event) = events.next().await {
         match event {
             Event::RoomMessage(it) => println!("{}: {:?}", it.said.from, it.said.data),
             Event::State(state) => println!("{state:?}"),

@@ -143,6 +143,17 @@ fn frames_of_the_programs_own_have_numbers_of_their_own() {
     assert_eq!(last, Some(&Event::Binary(unknown.to_vec())));
 }
 
+/// Where JSON is spoken, frames are the program's.
+#[test]
+fn frames_mean_nothing_where_json_is_spoken() {
+    let mut world = World::welcome_to(quiet());
+    let ack = b"\x05\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\x01";
+    let mut frame = Vec::new();
+    put_frame(&mut frame, OpCode::Data(Data::Binary), ack);
+    world.bytes(&frame);
+    assert_eq!(world.told(), [Event::Binary(ack.to_vec())]);
+}
+
 /// A server that speaks no binary is spoken to in JSON.
 #[test]
 fn the_server_chooses() {

@@ -77,6 +77,24 @@ fn objects_are_frames_where_that_can_be() {
         data: Data::Bytes(Cow::Borrowed(b"\xff")),
     };
     assert_eq!(read(&frame), (Asked::Binary(None), message));
+    // What is asked of it besides goes along.
+    let asked = said
+        .replace("}}", "}")
+        .replace(r#","id""#, r#","messageId":"m","ttlMs":5,"key":"k","id""#);
+    let frame = object(Form::Binary, &asked, Some(7), 1).expect("an object");
+    let ClientMessage::RoomMessage { terms, .. } = read(&frame).1 else {
+        panic!("{frame:?}");
+    };
+    let text = |text| Some(Cow::Borrowed(text));
+    let (message_id, key) = (text("m"), text("k"));
+    assert_eq!(
+        terms,
+        Terms {
+            message_id,
+            ttl_ms: Some(5),
+            key
+        }
+    );
     // Of the application, too.
     let frame = object(Form::Binary, r#"{"type":"roll"}"#, Some(7), 1).expect("an object");
     assert!(matches!(

@@ -2,7 +2,7 @@
 
 use super::{Kept, Page, Said, SaidData, Told};
 use crate::id::ClientId;
-use crate::message::{Payload, ServerMessage};
+use crate::message::{Gap, Payload, ServerMessage};
 
 impl Told {
     /// The same as what is [read](super::Message::read) of the message in JSON. O(length).
@@ -160,7 +160,7 @@ impl Told {
             Self::History(page) => {
                 let messages = page.messages.iter();
                 let data: usize = messages.map(|it| size_of::<Kept>() + said(&it.said)).sum();
-                page.room.len() + data
+                page.room.len() + data + page.left_out.len() * size_of::<Gap>()
             }
             Self::JoinedRoom { room, members, .. } => {
                 room.len() + members.len() * size_of::<ClientId>()
@@ -172,8 +172,8 @@ impl Told {
             | Self::Reset { room, .. }
             | Self::Resumed { room, .. } => room.len(),
             Self::MessagesDropped { room, .. } => room.as_deref().map_or(0, str::len),
+            Self::Session(session) => session.left_out.len() * size_of::<Gap>(),
             Self::Ack(_) | Self::Other | Self::Pong { .. } | Self::Welcome { .. } => 0,
-            Self::Session(session) => size_of_val(session.left_out.as_slice()),
         }
     }
 }

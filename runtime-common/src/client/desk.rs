@@ -276,7 +276,7 @@ impl Desk {
             } else {
                 Vec::new()
             };
-            (command.or(is_last.then_some(Command::Close)), crowd)
+            (command.or_else(|| is_last.then_some(Command::Close)), crowd)
         };
         call(crowd);
         command

@@ -29,7 +29,7 @@ pub enum Failed {
     Dropped(#[from] Dropped),
     /// The server refused; it is its `error`.
     #[error("refused: {}", said(.0))]
-    Refused(Message),
+    Refused(Box<Message>),
 }
 
 /// What an `error` says to people.
@@ -86,7 +86,7 @@ impl Receipt {
             match outcome {
                 Outcome::Answered(message) => Ok(Some(message)),
                 Outcome::Dropped(why) => Err(Failed::Dropped(why)),
-                Outcome::Refused(message) => Err(Failed::Refused(message)),
+                Outcome::Refused(message) => Err(Failed::Refused(Box::new(message))),
                 // It was left, or the socket has taken it.
                 _ => Ok(None),
             }

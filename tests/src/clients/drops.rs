@@ -108,7 +108,7 @@ fn events_that_are_not_awaited_to_the_end_are_not_lost<R: Runtime>(start: Start)
     let mut next = 0;
     for polls in 0..50 {
         for number in polls * 4..(polls + 1) * 4 {
-            let _ = bob.say("tea", &number.to_string()).expect("room");
+            drop(bob.say("tea", &number.to_string()).expect("room"));
         }
         for _ in 0..6 {
             let event = polled(polls, Events::next(&mut heard)).flatten();

@@ -319,7 +319,7 @@ mod tls {
         let request = carry(&mut world, &mut server, 100);
         let request = String::from_utf8(request).expect("text");
         let key = request.split("Sec-WebSocket-Key: ").nth(1).expect("a key");
-        let accept = derive_accept_key(key[..24].as_bytes());
+        let accept = derive_accept_key(&key.as_bytes()[..24]);
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: {accept}\r\n\r\n"

@@ -162,6 +162,9 @@ fn terms<'a>(payload: &mut Reader<'a>, flags: Flags) -> Result<Terms<'a>, Refusa
         ttl_ms: flags.if_set(bits::TERMS_TTL, || payload.u32())?,
         key: flags.if_set(bits::TERMS_KEY, || payload.name())?,
     };
+    if terms.is_empty() {
+        return Err(Refusal::bad_message("a message under terms must have one"));
+    }
     if terms.ttl_ms == Some(0) {
         return Err(Refusal::bad_message("`ttlMs` must not be 0"));
     }

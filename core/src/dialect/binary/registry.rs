@@ -383,7 +383,7 @@ pub const REGISTRY: [Entry; 54] = [
         PUBLISH,
         "room_message",
         "number, u8 flags, u8 kind, text room, [bit 0: text messageId], [bit 1: u32 ttlMs], [bit 2: text key], rest data",
-        "instead of 0x40, under terms",
+        "instead of 0x40, under terms: one of them at least",
     ),
     both(
         PRIVATE_MESSAGE,
@@ -402,7 +402,7 @@ pub const REGISTRY: [Entry; 54] = [
         PUBLISH_PRIVATELY,
         "private_message",
         "number, u8 flags, u8 kind, client to, [bit 0: text messageId], [bit 1: u32 ttlMs], rest data",
-        "instead of 0x50, under terms",
+        "instead of 0x50, under terms: one of them at least",
     ),
     client(
         FILE_START,

@@ -321,7 +321,10 @@ impl<'a> Fields<'a> {
             .messages
             .and_then(|raw| Some((raw, Elements::of(raw)?)));
         let (raw, messages) = array.ok_or(Refusal::bad_message("`messages` must be an array"))?;
-        match messages.take(limits.max_batch_messages + 1).count() {
+        match messages
+            .take(limits.max_batch_messages.saturating_add(1))
+            .count()
+        {
             0 => Err(Refusal::bad_message("`messages` is empty")),
             count if count > limits.max_batch_messages => Err(Refusal::new(
                 ErrorCode::TooLarge,

@@ -58,7 +58,7 @@ pub fn write<M: Machine>(
     sink.write_last(slices)
 }
 
-/// What a machine hears of a [`write`]: the end of the connection, where it took nothing or failed.
+/// What a machine hears of a [write](write()): the end of the connection, where it took nothing or failed.
 pub fn sent<'a, C, R>(connection: ConnectionId, outcome: io::Result<usize>) -> Input<'a, C, R> {
     let (bytes, blocked) = match outcome {
         Ok(bytes) if bytes > 0 => (bytes, false),

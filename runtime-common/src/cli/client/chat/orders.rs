@@ -77,7 +77,7 @@ impl<'a> Order<'a> {
             },
             ("to", None) => Self::Wrong("/to CLIENT TEXT"),
             ("wake", None) => Self::Wake,
-            _ => Self::Wrong("/help shows what there is"),
+            _ => Self::Wrong("one of the orders that /help shows"),
         }
     }
 

@@ -31,9 +31,12 @@ fn lines_are_orders_or_said() {
         ("/quit", Order::Quit),
         ("/help", Order::Help),
         ("/?", Order::Help),
-        ("/dance", Order::Wrong("/help shows what there is")),
-        ("/ping me", Order::Wrong("/help shows what there is")),
-        ("/", Order::Wrong("/help shows what there is")),
+        ("/dance", Order::Wrong("one of the orders that /help shows")),
+        (
+            "/ping me",
+            Order::Wrong("one of the orders that /help shows"),
+        ),
+        ("/", Order::Wrong("one of the orders that /help shows")),
     ] {
         assert_eq!(Order::read(line), order, "{line}");
     }

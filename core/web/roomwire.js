@@ -372,12 +372,13 @@ export class WebSocketClient {
     const after = this.#session ? (this.#mail.last ?? 0) : undefined;
     try {
       await this.#insist(() => ({ type: 'resume', clientId, sessionSecret, after }), true);
-    } catch ({ code }) {
+    } catch ({ code, reply }) {
+      // Whatever the server has against it: on this connection it is somebody else.
+      for (const entry of this.#queue.filter(({ again }) => again && reply)) {
+        this.#drop(this.#unqueue(this.#queue.indexOf(entry)));
+      }
       if (code === 'stale_session') {
         this.#session = null;
-        for (const entry of this.#queue.filter(({ again }) => again)) {
-          this.#drop(this.#unqueue(this.#queue.indexOf(entry)));
-        }
         await this.#takeUp();
       }
     }

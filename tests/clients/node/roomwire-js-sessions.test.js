@@ -148,6 +148,20 @@ test('somebody new sends nothing again', TEST_MS, async (t) => {
   assert.deepEqual(heard('dropped'), []);
 });
 
+test('who is refused its session for now sends nothing again', TEST_MS, async (t) => {
+  const { client, clock, heard, socket } = await start(t, QUIET);
+  await socket().welcome('client_a');
+  await settle(socket(), session('client_a'));
+  const lost = client.request({ type: 'private_message', to: 'client_b', data: 1, messageId: 'm' });
+  await socket().end(1006);
+  await clock.pass(1_000);
+  await socket().welcome('client_new');
+  await socket().say({ type: 'error', id: socket().sent[0].id, code: 'internal', message: 'no' });
+  await assert.rejects(lost, { code: 'connection_lost' });
+  assert.deepEqual(named(socket()), []);
+  assert.deepEqual(heard('dropped'), []);
+});
+
 test('what is not known to have come is given up like the others, and says so', TEST_MS, async (t) => {
   const { client, clock, heard, socket } = await start(t, { ...QUIET, queueAge: 5_000, maxReconnectAttempts: 1 });
   await socket().welcome('client_a');

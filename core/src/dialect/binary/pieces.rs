@@ -100,9 +100,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Ranges of offsets, as many as a count in front of them says.
+    /// Ranges of offsets, as many as a count in front of them says: one at least.
     pub(super) fn gaps(&mut self) -> Result<Vec<Gap>, Refusal> {
         let count = self.u16()?;
+        if count == 0 {
+            return Err(Refusal::bad_message(
+                "where nothing is left out there is no list",
+            ));
+        }
         let gap = |it: &mut Self| {
             Ok(Gap {
                 from: it.u64()?,

@@ -145,10 +145,14 @@ fn message<'a>(frame: &Frame<'a>, payload: &mut Reader<'a>) -> Result<ServerMess
         registry::ACK => ServerMessage::Ack(Published::default()),
         registry::ACK_OFFSET => {
             let flags = payload.flags(bits::ACK_OFFSET | bits::ACK_DUPLICATE)?;
-            ServerMessage::Ack(Published {
+            let published = Published {
                 offset: flags.if_set(bits::ACK_OFFSET, || payload.u64())?,
                 duplicate: flags.has(bits::ACK_DUPLICATE),
-            })
+            };
+            if published == Published::default() {
+                return Err(Refusal::bad_message("an `ack` of this type says more"));
+            }
+            ServerMessage::Ack(published)
         }
         registry::ERROR => {
             let retry_after_ms = told(payload.u32()?);

@@ -117,7 +117,7 @@ impl Pool {
             let shared = Arc::clone(&self.tasks.0);
             let name = format!("roomwire-pool-{}", started.len());
             let thread = thread::Builder::new().name(name);
-            match thread.spawn(move || shared.work()) {
+            match thread.spawn(move || stand_back_and(&shared)) {
                 Ok(thread) => started.push(thread),
                 Err(error) if started.is_empty() => {
                     tracing::warn!(%error, "no thread for what takes long: it is done where it comes up");
@@ -135,6 +135,29 @@ impl Pool {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn stand_back_and(shared: &Shared) {
+    stand_back();
+    shared.work();
+}
+
+/// What takes long must not take the time of the threads that serve, where there are fewer cores than threads.
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    // Linux has a priority for each thread. Who is low already is left as it is: the system refuses to raise it.
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), NICENESS) {
+        tracing::debug!(%error, "what takes long has the priority of the server");
+    }
+}
+
+/// Other systems have one priority for all threads of a process.
+#[cfg(not(target_os = "linux"))]
+const fn stand_back() {}
+
+/// A tenth of the time of a thread of usual priority that wants the same core.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 impl Drop for Pool {
     fn drop(&mut self) {

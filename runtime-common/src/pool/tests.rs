@@ -72,3 +72,21 @@ fn the_end_waits_for_what_is_under_way_and_forgets_the_rest() {
     }));
     assert_eq!(Arc::strong_count(&finished), 1);
 }
+
+/// Where there are fewer cores than threads, those that serve go first.
+#[cfg(target_os = "linux")]
+#[test]
+fn its_threads_stand_back() {
+    let own = || {
+        let thread = rustix::thread::gettid();
+        rustix::process::getpriority_process(Some(thread)).expect("a priority")
+    };
+    let before = own();
+    let pool = Pool::new(1);
+    let (told, heard) = std::sync::mpsc::channel();
+    pool.give(Box::new(move || {
+        told.send(own()).expect("somebody listens")
+    }));
+    assert_eq!(heard.recv(), Ok(before.max(NICENESS)));
+    assert_eq!(own(), before);
+}

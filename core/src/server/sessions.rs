@@ -144,6 +144,10 @@ impl Server {
             return self.sessions.hands_over(&luggage);
         };
         let extra = session.extra_mut();
+        // What came for the id that it gives up, which is known by its names alone, goes with that id.
+        let former = extra.mail.take();
+        self.sessions
+            .mail_is_gone(former.map_or(0, |mail| mail.bytes()));
         (extra.client, extra.lives, extra.mail) = (Some(client), lives, luggage.mail);
         if let Some(metadata) = luggage.metadata.as_deref() {
             // What it has set since goes over what it had, or in its place if both together are too much.

@@ -350,3 +350,32 @@ fn what_is_acknowledged_is_not_told_again() {
     // Who has no session has nothing to acknowledge, and that is no mistake.
     assert_eq!(world.request(ada, &ack(7))["type"], "ack");
 }
+
+#[test]
+fn what_came_for_the_id_before_a_resume_counts_no_longer() {
+    let mut config = config();
+    config.sessions.max_mail_bytes = 4_000;
+    let mut world = World::alone(config);
+    let (ada, bob) = (world.connect(), world.connect());
+    let mine = session(&mut world, bob);
+    let to = |id: &Value, terms: &Value| {
+        let message = json!({"type": "private_message", "to": id, "data": 1, "id": 1});
+        with(message, terms)
+    };
+    let mut bob = bob;
+    for number in 0..100 {
+        world.reset(bob);
+        bob = world.connect();
+        let own = json!(world.id(bob));
+        let id = json!({"messageId": format!("m-{number}")});
+        assert_eq!(publish(&mut world, ada, &to(&own, &id)), (None, false));
+        let resume = json!({"type": "resume", "clientId": mine["clientId"], "sessionSecret": mine["sessionSecret"]});
+        assert_eq!(world.request(bob, &resume)["resumed"], true);
+    }
+    let plain = to(&mine["clientId"], &json!({}));
+    for _ in 0..3 {
+        assert_eq!(publish(&mut world, ada, &plain), (None, false));
+    }
+    let stats = world.stats();
+    assert_eq!((stats.mail_lost, stats.ids_forgotten), (0, 0));
+}

@@ -141,9 +141,15 @@ impl Rooms {
         Some(*self.rooms.range(later).next()?.0)
     }
 
-    /// `number` is asked for again later.
-    pub(super) fn pause(&mut self, number: u64, pause: Pause) {
+    /// `number` is asked for again later, by who has waited for that before, too.
+    pub(super) fn pause(&mut self, number: u64, mut pause: Pause) {
         if let Some(room) = self.rooms.get_mut(&number) {
+            if let Some(before) = room.pause.take() {
+                self.pauses.remove(&(before.until, number));
+                pause.until = pause.until.max(before.until);
+                pause.has_slot |= before.has_slot;
+                pause.items.splice(..0, before.items);
+            }
             self.pauses.insert((pause.until, number));
             room.pause = Some(pause);
         }

@@ -218,3 +218,56 @@ fn each_of_a_batch_has_its_own_outcome() {
     let expected = [(1, "not_member"), (2, "ack")].map(|(item, word)| (item, word.to_owned()));
     assert_eq!(world.outcomes(), expected);
 }
+
+/// Joins of one room that have waited for the socket go in one batch. Each has its outcome, also if the server has both
+/// of them wait.
+#[test]
+fn joins_of_one_room_that_go_together_have_an_outcome_each() {
+    for answers in [["later"; 2], ["later", "joined"], ["joined", "later"]] {
+        let mut config = gathering();
+        config.connection.max_unsent_bytes = 2_048;
+        let mut world = World::welcome_to(config);
+        world.pass(10_000);
+        world.takes = Some(0);
+        world.text(1, &"x".repeat(2_048 - 20));
+        world.join(2, "tea");
+        world.join(3, "tea");
+        world.unblock();
+        let sent = world.sent();
+        let ids: Vec<String> = sent.iter().flat_map(|text| all_ids(text)).collect();
+        world.told();
+        let answer = |world: &mut World, id: &str, word: &str| {
+            world.say(&match word {
+                "later" => format!(
+                    r#"{{"type":"error","id":{id},"code":"rate_limited","message":"","retryAfterMs":500}}"#
+                ),
+                _ => format!(
+                    r#"{{"type":"joined_room","id":{id},"room":"tea","members":[],"total":1}}"#
+                ),
+            });
+        };
+        assert_eq!(ids.len(), 2, "{sent:?}");
+        for (id, word) in ids.iter().zip(answers) {
+            answer(&mut world, id, word);
+        }
+        world.pass(500);
+        for text in world.sent() {
+            for id in all_ids(&text) {
+                answer(&mut world, &id, "joined");
+            }
+        }
+        let mut items: Vec<u64> = world.outcomes().iter().map(|(item, _)| *item).collect();
+        items.sort_unstable();
+        assert_eq!(items, [2, 3], "{answers:?}");
+        assert_eq!(world.session.state(), State::Open);
+        world.pass(60_000);
+        assert_eq!(world.outcomes(), []);
+    }
+}
+
+/// The ids in a message, as they stand there.
+fn all_ids(text: &str) -> Vec<String> {
+    let parts = text.split(r#""id":"#).skip(1);
+    let id = |part: &str| part.split([',', '}']).next().expect("an id").to_owned();
+    parts.map(id).collect()
+}

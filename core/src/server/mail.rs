@@ -57,6 +57,11 @@ struct Known {
 }
 
 impl Known {
+    /// Whether it is too old to be known again.
+    const fn is_over(&self, now_ms: u64, ids: &MessageIds) -> bool {
+        now_ms >= self.timestamp.saturating_add(ids.window_ms)
+    }
+
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.id.len()
     }
@@ -138,11 +143,11 @@ impl Mail {
     }
 
     /// Takes what came while this was on its way, but for what had come before.
-    pub(crate) fn append(&mut self, later: Self, limits: &Sessions) {
+    pub(crate) fn append(&mut self, later: Self, limits: &Sessions, ids: &MessageIds) {
         self.skip(later.last - later.letters.len() as u64);
         let mut repeated = Vec::new();
         for known in later.known {
-            if self.has(known.from, &known.id) {
+            if self.has(known.from, &known.id, known.timestamp, ids) {
                 repeated.push(known.offset);
             } else {
                 self.bytes += known.bytes();
@@ -155,9 +160,10 @@ impl Mail {
         }
     }
 
-    fn has(&self, from: ClientId, id: &str) -> bool {
+    /// Whether a message that came at `now_ms` had come before.
+    fn has(&self, from: ClientId, id: &str, now_ms: u64, ids: &MessageIds) -> bool {
         let mut known = self.known.iter();
-        known.any(|it| it.from == from && *it.id == *id)
+        known.any(|it| it.from == from && *it.id == *id && !it.is_over(now_ms, ids))
     }
 
     /// The client has all up to an offset: nothing of it is told again.
@@ -174,12 +180,11 @@ impl Mail {
     /// Whether a message came before, under its id. It is known from now on, and what is too old or too many is not.
     fn knows(&mut self, from: ClientId, id: &str, now_ms: u64, ids: &MessageIds) -> (bool, u64) {
         let mut forgotten = 0;
-        let is_over = |it: &Known| now_ms >= it.timestamp.saturating_add(ids.window_ms);
-        while let Some(oldest) = self.known.front().filter(|it| is_over(it)) {
+        while let Some(oldest) = self.known.front().filter(|it| it.is_over(now_ms, ids)) {
             self.bytes -= oldest.bytes();
             self.known.pop_front();
         }
-        if self.has(from, id) {
+        if self.has(from, id, now_ms, ids) {
             return (true, 0);
         }
         let known = Known {

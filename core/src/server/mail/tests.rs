@@ -72,7 +72,7 @@ proptest! {
         messages in 0_u32..20,
         bytes in 0_usize..4_000,
     ) {
-        let limits = limits(messages, bytes);
+        let (limits, ids) = (limits(messages, bytes), MessageIds::default());
         let (mut mail, mut later) = (Mail::default(), Mail::default());
         for (at, &(size, skipped, until)) in sizes.iter().enumerate() {
             let mail = if at < cut { &mut mail } else { &mut later };
@@ -83,7 +83,7 @@ proptest! {
                 mail.push(Letter { until_ms, ..letter(size) }, &limits);
             }
         }
-        mail.append(later, &limits);
+        mail.append(later, &limits, &ids);
         mail.acknowledge(acknowledged);
         let last = sizes.len() as u64;
         prop_assert_eq!(mail.last, last);
@@ -146,9 +146,22 @@ fn what_had_come_before_is_not_appended() {
         }
         mail.push(letter(1), &limits);
     }
-    mail.append(later, &limits);
+    mail.append(later, &limits, &ids);
     assert_eq!(offsets(&mail, 0), (None, vec![1, 2, 3, 4, 5]));
     assert_eq!(mail.known.len(), 3);
     let known: usize = mail.known.iter().map(Known::bytes).sum();
     assert_eq!(mail.bytes(), 5 * letter(1).bytes() + known);
+}
+
+#[test]
+fn what_is_not_known_any_more_is_appended() {
+    let (limits, ids) = (limits(9, 10_000), MessageIds::default());
+    let from = ClientId::encode(&[7; 18]);
+    let (mut mail, mut later) = (Mail::default(), Mail::default());
+    for (mail, now) in [(&mut mail, NOW), (&mut later, NOW + ids.window_ms)] {
+        assert!(!mail.knows(from, "a", now, &ids).0);
+        mail.push(letter(1), &limits);
+    }
+    mail.append(later, &limits, &ids);
+    assert_eq!(offsets(&mail, 0), (None, vec![1, 2]));
 }

@@ -178,7 +178,7 @@ impl Server {
         };
         let before = luggage.mail_bytes() + later.bytes();
         let mail = luggage.mail.get_or_insert_default();
-        mail.append(*later, &self.config.sessions);
+        mail.append(*later, &self.config.sessions, &self.config.message_ids);
         self.sessions.mail_is_gone(before - mail.bytes());
     }
 

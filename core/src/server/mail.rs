@@ -30,7 +30,10 @@ pub(crate) struct Mail {
     letters: VecDeque<Letter>,
     /// Those that would be known again, the oldest first.
     known: VecDeque<Known>,
+    /// What all of it takes.
     bytes: usize,
+    /// What those take that would be known again.
+    known_bytes: usize,
 }
 
 /// A message to one client.
@@ -119,7 +122,9 @@ impl Mail {
         letter.offset = self.last;
         self.bytes += letter.bytes();
         self.letters.push_back(letter);
-        while self.letters.len() > limits.mail_messages as usize || self.bytes > limits.mail_bytes {
+        while self.letters.len() > limits.mail_messages as usize
+            || self.bytes - self.known_bytes > limits.mail_bytes
+        {
             match self.letters.pop_front() {
                 Some(oldest) => {
                     self.trimmed = oldest.offset;
@@ -150,8 +155,7 @@ impl Mail {
             if self.has(known.from, &known.id, known.timestamp, ids) {
                 repeated.push(known.offset);
             } else {
-                self.bytes += known.bytes();
-                self.known.push_back(known);
+                self.know(known);
             }
         }
         let is_new = |letter: &Letter| !repeated.contains(&letter.offset);
@@ -181,8 +185,9 @@ impl Mail {
     fn knows(&mut self, from: ClientId, id: &str, now_ms: u64, ids: &MessageIds) -> (bool, u64) {
         let mut forgotten = 0;
         while let Some(oldest) = self.known.front().filter(|it| it.is_over(now_ms, ids)) {
-            self.bytes -= oldest.bytes();
+            let bytes = oldest.bytes();
             self.known.pop_front();
+            self.forget(bytes);
         }
         if self.has(from, id, now_ms, ids) {
             return (true, 0);
@@ -193,14 +198,25 @@ impl Mail {
             timestamp: now_ms,
             offset: self.last + 1,
         };
-        self.bytes += known.bytes();
-        self.known.push_back(known);
+        self.know(known);
         while self.known.len() > ids.max_per_client as usize {
             forgotten += 1;
             let oldest = self.known.pop_front();
-            self.bytes -= oldest.map_or(0, |it| it.bytes());
+            self.forget(oldest.map_or(0, |it| it.bytes()));
         }
         (false, forgotten)
+    }
+
+    fn know(&mut self, known: Known) {
+        self.bytes += known.bytes();
+        self.known_bytes += known.bytes();
+        self.known.push_back(known);
+    }
+
+    /// One that took so much is not known any more.
+    const fn forget(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.known_bytes -= bytes;
     }
 
     /// Where it stands for somebody who has it up to an offset; the letters that are told are those of
@@ -405,7 +421,7 @@ impl super::sessions::Sessions {
         if !known && self.mail_bytes > limits.max_mail_bytes {
             self.ids_forgotten += 1;
             let newest = mail.known.pop_back().map_or(0, |it| it.bytes());
-            mail.bytes -= newest;
+            mail.forget(newest);
             self.mail_is_gone(newest);
         }
         known

@@ -165,3 +165,18 @@ fn what_is_not_known_any_more_is_appended() {
     mail.append(later, &limits, &ids);
     assert_eq!(offsets(&mail, 0), (None, vec![1, 2]));
 }
+
+#[test]
+fn names_take_no_place_of_messages() {
+    let (limits, ids) = (limits(9, 2 * letter(10).bytes()), MessageIds::default());
+    let from = ClientId::encode(&[7; 18]);
+    let mut mail = Mail::default();
+    for number in 1..=20 {
+        let name = format!("{number:64}");
+        assert!(!mail.knows(from, &name, NOW, &ids).0);
+        mail.push(letter(10), &limits);
+    }
+    assert_eq!(offsets(&mail, 0).1, [19, 20]);
+    let known: usize = mail.known.iter().map(Known::bytes).sum();
+    assert_eq!(mail.bytes(), limits.mail_bytes + known);
+}

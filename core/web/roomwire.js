@@ -724,8 +724,12 @@ export class WebSocketClient {
       case 'session':
         this.#know(message.clientId);
         this.#session = message;
-        // A new one counts from the beginning.
-        this.#mail.last = message.gap?.to ?? (message.resumed ? this.#mail.last : message.last);
+        // A new one counts from the beginning, and so does mail that the server has lost.
+        if (!message.resumed || message.gap) {
+          this.#mail.last = message.gap?.to ?? message.last;
+        } else if (this.#mail.last > message.last) {
+          this.#mail.last = 0;
+        }
         this.#tell(message);
         return false;
       case 'private_message':

@@ -222,7 +222,7 @@ impl Mail {
     /// Where it stands for somebody who has it up to an offset; the letters that are told are those of
     /// [`since`](Self::since).
     fn position(&self, after: u64, now_ms: u64) -> MailPosition {
-        let after = after.max(self.acknowledged).min(self.last);
+        let after = self.heard_of(after);
         let begin = after.max(self.trimmed);
         let mut position = MailPosition {
             last: self.last,
@@ -240,8 +240,16 @@ impl Mail {
         position
     }
 
+    /// What of it somebody has who has it up to an offset. One that there is not is of mail that was lost with the thread
+    /// that kept it.
+    fn heard_of(&self, after: u64) -> u64 {
+        let after = if after > self.last { 0 } else { after };
+        after.max(self.acknowledged)
+    }
+
     /// What came after an offset, is kept and is not out of date.
     fn since(&self, after: u64, now_ms: u64) -> impl Iterator<Item = &Letter> {
+        let after = self.heard_of(after);
         let letters = self.letters.iter();
         letters.filter(move |it| it.offset > after && it.is_current(now_ms))
     }

@@ -162,6 +162,21 @@ test('who is refused its session for now sends nothing again', TEST_MS, async (t
   assert.deepEqual(heard('dropped'), []);
 });
 
+test('mail that the server has lost begins anew', TEST_MS, async (t) => {
+  const { clock, heard, socket } = await start(t, QUIET);
+  const mail = (offset) => ({ type: 'private_message', from: 'client_b', data: 1, timestamp: 1, offset });
+  await socket().welcome('client_a');
+  await settle(socket(), session('client_a'));
+  await socket().say(mail(7));
+  await socket().end(1006);
+  await clock.pass(1_000);
+  await socket().welcome('client_new');
+  heard();
+  await settle(socket(), session('client_a', { resumed: true }));
+  await socket().say(mail(1), mail(2));
+  assert.deepEqual(heard('private_message').map(([, { offset }]) => offset), [1, 2]);
+});
+
 test('what is not known to have come is given up like the others, and says so', TEST_MS, async (t) => {
   const { client, clock, heard, socket } = await start(t, { ...QUIET, queueAge: 5_000, maxReconnectAttempts: 1 });
   await socket().welcome('client_a');

@@ -277,3 +277,43 @@ fn what_a_failed_shard_leaves() {
     assert_eq!(world.request(asks, &send)["type"], "ack");
     assert_eq!(all_of(&mut world, at, "private_message").len(), 1);
 }
+
+/// The mail of a session goes with the shard that its client is connected to. What is sent to it from then on is told,
+/// though its offsets begin anew.
+#[test]
+fn mail_that_is_lost_hides_none_that_comes_later() {
+    let mut world = world(3);
+    let friend = connect_to(&mut world, 2);
+    let first = connect_to(&mut world, 1);
+    let session = session(&mut world, first);
+    world.reset(first);
+    let moved = come_back(&mut world, 0, &session);
+    let write = |world: &mut World, data: u64| {
+        let message =
+            json!({"type": "private_message", "to": session["clientId"], "data": data, "id": 1});
+        assert_eq!(world.request(friend, &message)["type"], "ack");
+    };
+    for number in 1..=3 {
+        write(&mut world, number);
+    }
+    assert_eq!(all_of(&mut world, moved, "private_message").len(), 3);
+    world.restart(ShardId(0));
+    world.settle();
+    world.advance_ms(100);
+    write(&mut world, 4);
+    let back = connect_to(&mut world, 1);
+    let mut resume = resume(&session);
+    resume["after"] = 3.into();
+    let resumed = world.request(back, &resume);
+    assert_eq!(
+        (&resumed["resumed"], &resumed["last"]),
+        (&json!(true), &json!(1))
+    );
+    write(&mut world, 5);
+    let told = all_of(&mut world, back, "private_message");
+    let told = told
+        .iter()
+        .map(|it| (it["offset"].as_u64(), it["data"].as_u64()));
+    let expected = [(1, 4), (2, 5)].map(|(offset, data)| (Some(offset), Some(data)));
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}

@@ -157,8 +157,13 @@ impl Identity {
         self.know(told.client);
         let heard = self.former.and_then(|former| former.after);
         let (resumed, heard) = (told.resumed, heard.unwrap_or_default());
-        // The mail of a new session counts from the beginning.
-        let after = if resumed { heard } else { told.last };
+        // The mail of a new session counts from the beginning. So does mail that the server has lost.
+        let is_lost = heard > told.last;
+        let after = match (resumed, is_lost) {
+            (false, _) => told.last,
+            (true, true) => 0,
+            (true, false) => heard,
+        };
         self.former = Some(Former {
             client: told.client,
             secret: told.secret,

@@ -601,3 +601,26 @@ fn an_answer_of_yesterday_means_nothing() {
     let gaps: Vec<Gap> = Vec::new();
     assert_eq!(world.session.identity.hear(Some(1)), Some(gaps));
 }
+
+/// Its mail can be lost with the thread of the server that kept it, and counts from the beginning then.
+#[test]
+fn mail_that_begins_anew_is_heard() {
+    let mut world = with_session();
+    for offset in 1..=7 {
+        world.say(&mail(offset));
+    }
+    again(&mut world);
+    let id = world.only_id();
+    world.told();
+    world.say(&session(&id, (ME, SECRET), true, 0));
+    world.say(&mail(1));
+    world.say(&mail(2));
+    let told = short(&mut world);
+    assert_eq!(
+        told,
+        [format!("session {ME} true"), "1".to_owned(), "2".to_owned()]
+    );
+    again(&mut world);
+    let sent = world.sent();
+    assert_eq!(without_id(&sent[0]), resume_after(2));
+}

@@ -120,8 +120,7 @@ impl Server {
         let max_bytes = self.message_limits.max_message_bytes;
         let at_once_bytes = self.bytes_at_once().min(max_bytes);
         if payload.len() > at_once_bytes {
-            self.hand_over_compressed(index, kind, data, payload);
-            return true;
+            return self.hand_over_compressed(index, kind, data, payload);
         }
         // Taken away while the message that it holds is carried out.
         let mut inflater = core::mem::take(&mut self.compression.inflater);
@@ -129,8 +128,7 @@ impl Server {
         if at_once_bytes < max_bytes && inflated == Err(DecodeError::MessageTooLarge) {
             // For that, though not for the server. What has been done of it was little, and is done again.
             self.compression.inflater = inflater;
-            self.hand_over_compressed(index, kind, data, payload);
-            return true;
+            return self.hand_over_compressed(index, kind, data, payload);
         }
         let lives = match inflated.and_then(|message| Ok((message, step(data, message)?))) {
             Ok((message, step)) => {

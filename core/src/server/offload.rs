@@ -115,14 +115,15 @@ impl Server {
         self.hand_over(index, Work::Read { text, json }, wrapping);
     }
 
-    /// A message is inflated elsewhere, and read if it is to be.
+    /// A message is inflated elsewhere, and read if it is to be; `false` when the session has ended, as there was no room
+    /// for it.
     pub(super) fn hand_over_compressed(
         &mut self,
         index: u32,
         kind: Kind,
         data: DataKind,
         payload: Cow<'_, [u8]>,
-    ) {
+    ) -> bool {
         let work = Work::Inflate {
             payload: payload.into_owned(),
             kind: data,
@@ -130,6 +131,7 @@ impl Server {
             json: matches!(kind, Kind::Client(_)).then_some(self.json_limits),
         };
         self.hand_over(index, work, Wrapping::None);
+        self.jobs.holds(index)
     }
 
     fn hand_over(&mut self, index: u32, work: Work, wrapping: Wrapping) {

@@ -466,3 +466,41 @@ fn a_program_that_fails_closes_the_client_it_failed_at() {
     let closing: Vec<Value> = world.all(peer);
     assert_eq!(closing[0]["type"], "closing");
 }
+
+/// Who is closed as there is no room for what it has said says nothing more, though more of it has come.
+#[test]
+fn who_is_closed_for_want_of_room_leaves_no_job() {
+    let mut config = config();
+    config.limits.max_queued_bytes = 128 * 1024;
+    config.limits.max_buffered_bytes = 128 * 1024 + 3 * 64 * 1024;
+    let mut world = World::alone(config);
+    world.driver().set_pool(1);
+    let peers = in_room(&mut world, 6);
+    for &peer in &peers[..5] {
+        world.send_bytes(peer, &plain(&said(1, 60_000)));
+    }
+    assert_eq!(world.stats().over_budget, 0);
+    let mut rng = Rng::new(1);
+    let noise: String = (0..60_000)
+        .map(|_| char::from(b'a' + rng.below(26) as u8))
+        .collect();
+    let bytes = [packed(&noise), packed(&said(2, 20_000))].concat();
+    world.send_bytes(peers[5], &bytes);
+    let stats = world.stats();
+    assert_eq!((stats.over_budget, stats.jobs), (1, 6));
+    world.reset(peers[5]);
+    let next = connect(&mut world);
+    world.join(next, "tea");
+    while !world.driver().jobs().is_empty() {
+        world.driver().run_job(0);
+        world.settle();
+    }
+    world.forget();
+    // Whoever has its place is heard.
+    for number in 7..9 {
+        world.send_bytes(next, &plain(&said(number, 20_000)));
+        world.driver().run_job(0);
+        world.settle();
+    }
+    assert_eq!(heard(&mut world, peers[0], &[next]), [vec![7, 8]]);
+}

@@ -4,14 +4,17 @@
 #[cfg(test)]
 mod tests;
 
+use core::fmt;
+
 use crate::ConfigError;
 use crate::http::Authority;
 use crate::http::syntax::is_token;
 use crate::websocket::deflate::negotiation::ClientOffer;
 use crate::websocket::deflate::{Effort, Window};
 
-/// How to connect. Plain data; [`Client::new`](super::Client::new) checks it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How to connect. Plain data; [`Client::new`](super::Client::new) checks it. Shown without its secrets: what stands in
+/// its header fields, and the query.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The server, as it stands in `Host`: a name or an address, with the port unless it is the scheme's own.
@@ -33,6 +36,25 @@ pub struct ClientConfig {
     pub max_message_bytes: usize,
     /// What may wait to be written, headers of frames included. Default 16 MiB.
     pub max_unsent_bytes: usize,
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.target.split_once('?');
+        let path = path.map_or(self.target.as_str(), |(path, _)| path);
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| &**name).collect();
+        f.debug_struct("ClientConfig")
+            .field("host", &self.host)
+            .field("path", &path)
+            .field("origin", &self.origin)
+            .field("headers", &names)
+            .field("protocols", &self.protocols.len())
+            .field("deflate", &self.deflate)
+            .field("max_head_bytes", &self.max_head_bytes)
+            .field("max_message_bytes", &self.max_message_bytes)
+            .field("max_unsent_bytes", &self.max_unsent_bytes)
+            .finish()
+    }
 }
 
 /// How messages are compressed, if the server agrees. No message refers back to an earlier one: an answer that does not

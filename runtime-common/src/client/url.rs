@@ -9,7 +9,8 @@ use std::str::FromStr;
 
 use roomwire_core::http::Authority;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Shown without its query, which may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) tls: bool,
     /// A name or an address; IPv6 without its brackets.
@@ -77,6 +78,13 @@ impl FromStr for Url {
             port: authority.port().unwrap_or_else(|| default_port(tls)),
             target: format!("{slash}{target}"),
         })
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.to_string();
+        f.write_str(text.split_once('?').map_or(&text, |(begin, _)| begin))
     }
 }
 

@@ -118,3 +118,17 @@ fn nothing_breaks_out_of_its_field() {
         "protocols = \"a\": allowed is tokens (RFC 9110), each once"
     );
 }
+
+#[test]
+fn it_is_shown_without_its_secrets() {
+    let mut config = ClientConfig::new("server.example.com");
+    config.target = "/chat?token=secret".to_owned();
+    config.headers = vec![("Authorization".to_owned(), "Bearer secret".to_owned())];
+    config.protocols = vec!["secret".to_owned()];
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+    assert!(
+        shown.contains("/chat") && shown.contains("Authorization"),
+        "{shown}"
+    );
+}

@@ -60,3 +60,14 @@ fn without_tls_there_is_no_wss() {
     let error = plan("wss://localhost/", |_| {}).expect_err("an error");
     assert!(error.to_string().contains("without TLS"), "{error}");
 }
+
+#[test]
+fn they_are_shown_without_secrets() {
+    let mut settings = ClientSettings::new("ws://example.com/ws?token=secret").expect("a URL");
+    let headers = &mut settings.session.connection.headers;
+    headers.push(("Authorization".to_owned(), "Bearer secret".to_owned()));
+    settings.proxy = "http://user:secret@proxy:3128".parse().ok();
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+    assert!(shown.contains("ws://example.com/ws"), "{shown}");
+}

@@ -1,7 +1,8 @@
 //! Application messages that a function of the program answers, on the threads of the pool.
 //!
 //! One client's messages are answered one after the other, in the order in which they came; those of several clients at
-//! once. What waits is bounded: past that a message is refused (`rate_limited`), in its turn.
+//! once. What waits is bounded: past that a message is refused (`rate_limited`), in its turn; and out of it where too many
+//! wait for that, too.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -72,6 +73,8 @@ struct Lines {
     lines: HashMap<ConnectionId, VecDeque<Waiting>>,
     count: usize,
     bytes: usize,
+    /// Messages that wait to be refused.
+    refused: usize,
     max_count: usize,
     max_bytes: usize,
 }
@@ -159,6 +162,11 @@ impl Desk {
         if let Some(request) = &request {
             lines.count += 1;
             lines.bytes += request.bytes();
+        } else if lines.refused < lines.max_count.saturating_mul(REFUSED_PER_PLACE) {
+            lines.refused += 1;
+        } else {
+            drop(lines);
+            return self.back.tray.put(Returned::Command(refused(token)));
         }
         let waiting = Waiting { token, request };
         if let Some(line) = lines.lines.get_mut(&connection) {
@@ -177,19 +185,16 @@ fn serve(back: &Arc<Back>, connection: ConnectionId, waiting: Waiting, tasks: &T
     let bytes = waiting.request.as_ref().map(Request::bytes);
     let command = match waiting.request {
         Some(request) => answer(&back.hook, waiting.token, request),
-        None => Command::Reply {
-            request: waiting.token,
-            outcome: Outcome::Error {
-                code: ErrorCode::RateLimited,
-                message: "The server has too much to do: try again later".to_owned(),
-            },
-        },
+        None => refused(waiting.token),
     };
     back.tray.put(Returned::Command(command));
     let mut lines = back.lines();
-    if let Some(bytes) = bytes {
-        lines.count -= 1;
-        lines.bytes -= bytes;
+    match bytes {
+        Some(bytes) => {
+            lines.count -= 1;
+            lines.bytes -= bytes;
+        }
+        None => lines.refused -= 1,
     }
     match lines
         .lines
@@ -205,6 +210,18 @@ fn serve(back: &Arc<Back>, connection: ConnectionId, waiting: Waiting, tasks: &T
             lines.lines.remove(&connection);
         }
     }
+}
+
+/// So many may wait to be refused for each message that may wait to be answered. They hold no message, but a client whose
+/// requests have run out of time makes others.
+const REFUSED_PER_PLACE: usize = 16;
+
+fn refused(request: RequestToken) -> Command {
+    let outcome = Outcome::Error {
+        code: ErrorCode::RateLimited,
+        message: "The server has too much to do: try again later".to_owned(),
+    };
+    Command::Reply { request, outcome }
 }
 
 /// What the program answers.

@@ -199,6 +199,32 @@ fn what_does_not_fit_is_refused_in_its_turn() {
     }
 }
 
+// covers A8-01: bounded, however long the program takes
+#[test]
+fn not_even_refusals_wait_without_end() {
+    let events = requests(1, 40);
+    let limits = Limits {
+        max_queued_events: 1,
+        ..Limits::default()
+    };
+    let gate = Arc::new(Barrier::new(2));
+    let door = Arc::clone(&gate);
+    let hook = Hook::new(move |_| {
+        door.wait();
+        Outcome::Ack
+    });
+    let scene = scene(1, &limits, &hook);
+    for event in &events {
+        assert_eq!(scene.answers.take(event.clone()), None);
+    }
+    let at_once = scene.desk.take_commands();
+    assert_eq!(at_once.len(), 40 - 1 - REFUSED_PER_PLACE);
+    gate.wait();
+    let rest = scene.wait(1 + REFUSED_PER_PLACE);
+    let refused = at_once.iter().chain(&rest).filter(|it| is_refused(it));
+    assert_eq!(refused.count(), 39);
+}
+
 // covers A8-01
 #[test]
 fn a_panic_is_an_answer() {

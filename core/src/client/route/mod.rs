@@ -377,7 +377,7 @@ impl<M: Machine> Routed<M> {
     }
 
     #[cfg(not(feature = "tls"))]
-    const fn transmit(&mut self, _: ConnectionId) -> bool {
+    const fn transmit(&self, _: ConnectionId) -> bool {
         true
     }
 

@@ -1,7 +1,5 @@
 use super::*;
-use crate::client::session::{
-    CloseCause, Command, Content, Event, Item, Outcome, Session, SessionConfig,
-};
+use crate::client::session::{CloseCause, Command, Event, Session, SessionConfig};
 use crate::time::Instant;
 
 const NOW: Now = Now {
@@ -244,6 +242,7 @@ mod tls {
     use tungstenite::handshake::derive_accept_key;
 
     use super::*;
+    use crate::client::session::{Content, Item, Outcome};
 
     /// A way by TLS, and the server at its end.
     fn secure() -> (Route, ServerConnection) {

@@ -676,7 +676,7 @@ export class WebSocketClient {
         // Not JSON: told as it is.
       }
     }
-    if (message?.type === 'batch') {
+    if (message?.type === 'batch' && Array.isArray(message.messages)) {
       message.messages.forEach((each) => this.#hear(each));
     } else {
       this.#hear(message);

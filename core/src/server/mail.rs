@@ -380,12 +380,12 @@ impl Server {
     pub(super) fn mail_position(&mut self, index: u32, after: Option<u64>) -> MailPosition {
         let now_ms = self.now.unix_ms;
         let mail = self.mail_of(index);
-        let position = mail.map(|mail| match (after, mail.acknowledged) {
-            (None, 0) => MailPosition {
+        let position = mail.map(|mail| match after {
+            Some(after) => mail.position(after, now_ms),
+            None => MailPosition {
                 last: mail.last,
                 ..MailPosition::default()
             },
-            (after, _) => mail.position(after.unwrap_or_default(), now_ms),
         });
         position.unwrap_or_default()
     }

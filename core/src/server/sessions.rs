@@ -181,6 +181,8 @@ impl Server {
         let Some(client) = self.client_id(index) else {
             return;
         };
+        // To a new session nothing is missing.
+        let after = resumed.then(|| after.unwrap_or_default());
         let mail = self.mail_position(index, after);
         let told = Told {
             client,

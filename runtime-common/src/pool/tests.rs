@@ -83,9 +83,9 @@ fn its_threads_stand_back() {
     };
     let before = own();
     let pool = Pool::new(1);
-    let (told, heard) = std::sync::mpsc::channel();
+    let (told, heard) = channel();
     pool.give(Box::new(move || {
-        told.send(own()).expect("somebody listens")
+        told.send(own()).expect("somebody listens");
     }));
     assert_eq!(heard.recv(), Ok(before.max(NICENESS)));
     assert_eq!(own(), before);

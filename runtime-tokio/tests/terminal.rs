@@ -168,7 +168,7 @@ fn people_meet_and_outlast_the_server() {
     bob.type_line("/me");
     bob.expect(": connected");
     bob.type_line("/dance");
-    bob.expect("! expected /help");
+    bob.expect("that /help shows");
     bob.type_line("said to nobody");
     bob.expect("! there is no room");
     bob.type_line("/room elsewhere");

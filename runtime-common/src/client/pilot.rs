@@ -80,6 +80,12 @@ impl Pilot {
                 .handle(now, Input::Command(command));
         }
     }
+
+    /// Tells how the session stands.
+    fn look(&self) {
+        let session = self.machine.inner();
+        self.desk.look(session.state(), session.client_id());
+    }
 }
 
 /// With what to do about it.
@@ -142,6 +148,8 @@ impl Machine for Pilot {
             match self.machine.poll() {
                 Output::Event(event) => {
                     self.is_over |= matches!(event, Event::Ended(_));
+                    // Whoever hears of it may ask what it has made of the client.
+                    self.look();
                     self.desk.take(event);
                 }
                 Output::Connect { connection, target } => {
@@ -158,8 +166,7 @@ impl Machine for Pilot {
                 Output::Relay { to } => return Output::Relay { to },
                 Output::Again => return Output::Again,
                 Output::Idle { deadline } => {
-                    let session = self.machine.inner();
-                    self.desk.look(session.state(), session.client_id());
+                    self.look();
                     return Output::Idle { deadline };
                 }
                 // Outputs may be added.

@@ -224,7 +224,7 @@ class Commands(unittest.TestCase):
         self.assertIn("wss://", errors)
         code, _, errors = run("connect", url, "--ca", Path(folder, "none.pem"), lines="")
         self.assertEqual(code, 2)
-        self.assertIn("cannot read", errors)
+        self.assertIn("cannot be read", errors)
 
 
 class AtTerminal(unittest.TestCase):

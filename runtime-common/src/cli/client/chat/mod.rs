@@ -210,7 +210,11 @@ impl<R: Runtime> Chat<R> {
         !self.is_over
     }
 
+    /// What became of what was asked for; where it is, is told first.
     fn outcomes(&mut self, cx: &mut Context<'_>) {
+        if !self.has_opened && self.client.state() != State::Closed {
+            return;
+        }
         for _ in 0..self.awaited.len() {
             let Some((mut receipt, asked)) = self.awaited.pop_front() else {
                 return;

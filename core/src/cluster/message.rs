@@ -13,7 +13,7 @@ use crate::error::ErrorCode;
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{LeaveReason, Payload, Position, Published, Since, Terms, TransferId};
 use crate::room::history::{self, Wanted};
-use crate::server::Mail;
+use crate::server::{Mail, Outcome};
 
 /// What one shard has for another after a turn, in order. Opaque: it is made by one
 /// [`Server`](crate::Server) and handed to another of the same server, of the same version.
@@ -151,6 +151,15 @@ pub(crate) enum Request {
         /// The sender's rooms, where it needs one in common with the receiver.
         rooms: Option<Vec<Box<str>>>,
         /// How often it has been passed on, as the receiver's session has moved.
+        hops: u8,
+    },
+    /// What became of a request to the embedding program, for the mail of a client that has asked on a connection which
+    /// it has no more. Not answered.
+    Settle {
+        client: ClientId,
+        id: Box<str>,
+        answer: Arc<Outcome>,
+        /// How often it has been passed on.
         hops: u8,
     },
     /// A file for the other members of a room. Answered by [`Answer::Sent`] or [`Answer::Refused`].
@@ -468,6 +477,7 @@ impl Item {
                     let each = rooms.map(|room| room.len() + size_of::<Box<str>>());
                     offer.bytes() + each.sum::<usize>()
                 }
+                Request::Settle { id, answer, .. } => id.len() + answer.heap_bytes(),
                 Request::Withdraw { room, .. } => room.len(),
                 Request::Release { luggage, .. } => luggage.as_ref().map_or(0, Luggage::heap_bytes),
                 Request::Replaced { luggage, .. } => luggage.heap_bytes(),

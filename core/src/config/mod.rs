@@ -293,7 +293,7 @@ pub struct Sessions {
     /// Messages to such a client alone that are kept for it, the last ones. Default 100. 0: none are, and who has no
     /// connection cannot be sent any.
     pub mail_messages: u32,
-    /// Memory of them, for each client. Default 65,536.
+    /// Memory of them, for each client, and as much of what the embedding program has answered it. Default 65,536.
     pub mail_bytes: usize,
     /// Memory of all of them, in each thread; past that no more are kept, and who comes back is told so. Default
     /// 16,777,216.
@@ -321,15 +321,17 @@ impl Default for Sessions {
     }
 }
 
-/// Messages that are published under an id of their sender's, so that the same one is not told twice.
+/// Messages that come under an id of their sender's, so that the same one is not told twice, nor the program asked twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageIds {
     /// For how long an id is known. Default 120,000. 0: messages with an id are refused.
     pub window_ms: u64,
-    /// Ids that are known in all rooms of each thread; of more the oldest are forgotten early. Default 65,536.
+    /// Ids that are known in all rooms of each thread; of more the oldest are forgotten early. Default 65,536. Also, requests
+    /// to the embedding program that are waited for although their connection is gone; of more the latest are not.
     pub max: u32,
-    /// Ids that are known of what was sent to one client alone. Default 100. They are looked through one by one.
+    /// Ids that are known of what was sent to one client alone, and as many of what it has asked the embedding program.
+    /// Default 100. They are looked through one by one.
     pub max_per_client: u32,
     /// The longest id. Default 64.
     pub max_bytes: usize,

@@ -14,7 +14,7 @@ pub mod registry;
 mod types;
 
 pub use decode::{MAX_TIMESTAMP_BYTES, decode};
-pub(crate) use decode::{Shape, decode_shaped};
+pub(crate) use decode::{Shape, decode_shaped, message_id};
 pub use encode::encode;
 pub use metadata::{Metadata, MetadataLimits};
 pub(crate) use object::Elements;

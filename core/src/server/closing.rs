@@ -4,7 +4,8 @@
 //! all notices; what it is told last, and how long its socket lingers, is decided here. RFC 6455, section 7.
 
 use super::membership::Leaving;
-use super::{News, Server};
+use super::sessions::is_goodbye;
+use super::{Drain, News, Server};
 use crate::message::{LeaveReason, ServerMessage};
 use crate::session::connection::{CloseCause, Closing, End, Hold, Kind, Session, Stage};
 use crate::session::facts::Fact;
@@ -208,6 +209,8 @@ impl Server {
             _ => LeaveReason::Disconnected,
         };
         let client = self.id_of(session, index);
+        let is_resumable = session.extra.as_deref().is_some_and(|it| it.resumable);
+        let may_come_back = is_resumable && self.drain == Drain::No && !is_goodbye(cause, code);
         let comes_back = self.end_session(index, session, client, (cause, code));
         let leaving = Leaving {
             index,
@@ -216,7 +219,7 @@ impl Server {
             comes_back: comes_back.then(|| session.lives()),
         };
         self.leave_all_rooms(&leaving, session);
-        self.forget_requests(index, session);
+        self.forget_requests(index, session, may_come_back);
         self.forget_waiting(index, session, comes_back);
         self.forget_batch(session);
         self.forget_job(index);

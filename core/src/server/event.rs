@@ -186,7 +186,8 @@ pub enum Command {
         /// A JSON object; sent as it is.
         message: String,
     },
-    /// Answers an application request: its single outcome.
+    /// Answers an application request: its single outcome. One that has a `messageId` and whose client has lost its
+    /// connection is answered all the same: the answer is kept for it.
     Reply {
         /// From [`Event::Application`].
         request: RequestToken,
@@ -246,4 +247,14 @@ pub enum Outcome {
         /// For people.
         message: String,
     },
+}
+
+impl Outcome {
+    /// Memory besides its place.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Ack => 0,
+            Self::Reply(text) | Self::Error { message: text, .. } => text.capacity(),
+        }
+    }
 }

@@ -1,10 +1,17 @@
 //! What was sent to one client alone: of a client with a session the last is kept, so that it can have on its next
 //! connection what it has missed on this one, or between the two.
 
+mod answers;
+
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use answers::Answers;
+pub(super) use answers::Before;
 
 use super::Server;
 use super::admission::Refused;
+use super::event::Outcome as Answer;
 use super::history::MESSAGES_PER_DELIVERY;
 use super::messages::Outcome;
 use crate::cluster::message::{Carried, Luggage};
@@ -34,6 +41,8 @@ pub(crate) struct Mail {
     bytes: usize,
     /// What those take that would be known again.
     known_bytes: usize,
+    /// What became of what it has asked.
+    answers: Answers,
 }
 
 /// A message to one client.
@@ -113,7 +122,7 @@ pub(super) struct MailPosition {
 impl Mail {
     /// Memory of what is kept.
     pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.answers.bytes()
     }
 
     /// Takes another one; the oldest go where there are too many. Its offset.
@@ -147,8 +156,8 @@ impl Mail {
         self.last
     }
 
-    /// Takes what came while this was on its way, but for what had come before.
-    pub(crate) fn append(&mut self, later: Self, limits: &Sessions, ids: &MessageIds) {
+    /// Takes what came while this was on its way, but for what had come before. How many ids were forgotten for it.
+    pub(crate) fn append(&mut self, later: Self, limits: &Sessions, ids: &MessageIds) -> u64 {
         self.skip(later.last - later.letters.len() as u64);
         let mut repeated = Vec::new();
         for known in later.known {
@@ -162,6 +171,7 @@ impl Mail {
         for letter in later.letters.into_iter().filter(is_new) {
             self.push(letter, limits);
         }
+        self.answers.append(later.answers, (limits, ids))
     }
 
     /// Whether a message that came at `now_ms` had come before.
@@ -433,6 +443,41 @@ impl super::sessions::Sessions {
             self.mail_is_gone(newest);
         }
         known
+    }
+
+    /// What is known of a request to the program that came under an id.
+    pub(super) fn find_answer(
+        &mut self,
+        mail: &mut Option<Box<Mail>>,
+        id: &str,
+        when: (u64, u64),
+        ids: &MessageIds,
+    ) -> Before {
+        let Some(mail) = mail else {
+            return Before::Never;
+        };
+        let before = mail.bytes();
+        let found = mail.answers.find(id, when, ids);
+        self.mail_bytes = self.mail_bytes + mail.bytes() - before;
+        found
+    }
+
+    /// Knows such a request, or what became of it, unless all mail is too much.
+    pub(super) fn note_answer(
+        &mut self,
+        mail: &mut Option<Box<Mail>>,
+        (id, answer): (&str, Option<Arc<Answer>>),
+        now_ms: u64,
+        (limits, ids): (&Sessions, &MessageIds),
+    ) {
+        let mail = mail.get_or_insert_default();
+        let before = mail.bytes();
+        self.ids_forgotten += mail.answers.note(id, answer, now_ms, (limits, ids));
+        if self.mail_bytes + mail.bytes() - before > limits.max_mail_bytes {
+            self.ids_forgotten += 1;
+            mail.answers.forget_last();
+        }
+        self.mail_bytes = self.mail_bytes + mail.bytes() - before;
     }
 
     /// Mail is not this shard's any more.

@@ -251,7 +251,7 @@ impl Server {
 }
 
 /// Whether an end means that the client does not come back, or may not.
-fn is_goodbye(cause: CloseCause, code: u16) -> bool {
+pub(super) fn is_goodbye(cause: CloseCause, code: u16) -> bool {
     match cause {
         CloseCause::Client => matches!(code, 1000 | 1001 | 1005),
         CloseCause::Command | CloseCause::Abuse | CloseCause::Protocol | CloseCause::Drain => true,

@@ -4,6 +4,7 @@
 
 mod adoption;
 mod application;
+mod asking_again;
 mod batches;
 mod binary;
 mod blinks;

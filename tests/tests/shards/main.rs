@@ -10,6 +10,7 @@ mod history;
 mod links;
 mod publishing;
 mod random;
+mod requests;
 mod restarts;
 mod returns;
 mod sessions;

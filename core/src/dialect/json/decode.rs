@@ -389,10 +389,7 @@ impl<'a> Fields<'a> {
             return Err(Refusal::bad_message(WRONG_TTL));
         }
         Ok(Terms {
-            message_id: name(
-                self.message_id,
-                "`messageId` must be a string that is not empty",
-            )?,
+            message_id: name(self.message_id, WRONG_MESSAGE_ID)?,
             ttl_ms,
             key: None,
         })
@@ -452,6 +449,28 @@ fn name<'a>(raw: Option<&'a str>, wrong: &'static str) -> Result<Option<Cow<'a, 
     match name.transpose()? {
         Some(name) if name.is_empty() => Err(Refusal::bad_message(wrong)),
         name => Ok(name),
+    }
+}
+
+const WRONG_MESSAGE_ID: &str = "`messageId` must be a string that is not empty";
+
+/// The sender's own name for a message of an application, which is an object, or text that is no JSON. O(its length) if
+/// it may have one.
+pub(crate) fn message_id(message: &str) -> Result<Option<Cow<'_, str>>, Refusal> {
+    const KEY: &str = "messageId";
+    // Spelled with escapes it has a backslash.
+    if !message.contains(KEY) && !message.contains('\\') {
+        return Ok(None);
+    }
+    let mut found = None;
+    let walked = for_each_field(message, |key, value| {
+        if string(key).is_some_and(|key| key == KEY) {
+            found = Some(value);
+        }
+    });
+    match walked {
+        Ok(()) => name(found, WRONG_MESSAGE_ID),
+        Err(_) => Ok(None),
     }
 }
 

@@ -178,7 +178,8 @@ impl Server {
         };
         let before = luggage.mail_bytes() + later.bytes();
         let mail = luggage.mail.get_or_insert_default();
-        mail.append(*later, &self.config.sessions, &self.config.message_ids);
+        let forgotten = mail.append(*later, &self.config.sessions, &self.config.message_ids);
+        self.sessions.ids_forgotten += forgotten;
         self.sessions.mail_is_gone(before - mail.bytes());
     }
 

@@ -11,7 +11,7 @@ use crate::machine::ShardId;
 use crate::message::{LeaveReason, Since, Terms};
 
 /// How often a message to one client is passed on: its session may move meanwhile.
-const MOST_HOPS: u8 = 32;
+pub(in crate::server) const MOST_HOPS: u8 = 32;
 
 impl Server {
     /// Carries out a request of another shard.
@@ -155,6 +155,12 @@ impl Server {
                     }
                 }
             }
+            Request::Settle {
+                client,
+                id,
+                answer,
+                hops,
+            } => self.settle(client, &id, answer, hops),
             Request::Offer {
                 from: who,
                 ticket,

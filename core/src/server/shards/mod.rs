@@ -11,6 +11,7 @@ mod restart;
 
 pub(crate) use asking::Waiting;
 pub(super) use busy::room_of;
+pub(super) use home::MOST_HOPS;
 
 use core::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Application messages that a function of the program answers, on the threads of the pool.
+//! Application messages that a function of the program answers, on threads of its own: nobody knows how long it takes,
+//! nor whether it ends, so no client's large message waits behind it.
 //!
 //! One client's messages are answered one after the other, in the order in which they came; those of several clients at
 //! once. What waits is bounded: past that a message is refused (`rate_limited`), in its turn; and out of it where too many
@@ -30,9 +31,11 @@ pub struct Request {
     pub message: String,
 }
 
-/// What answers application messages: called on any thread of the pool ([`offload.threads`](roomwire_core::config::Offload::threads)), on
-/// several at once. As long as one takes, nobody waits for it but its client, whose messages are answered one after
-/// the other. What it returns is the message's outcome; where it panics, which is a bug, the client is closed with 1011.
+/// What answers application messages: called on any of some threads
+/// ([`offload.hook_threads`](roomwire_core::config::Offload::hook_threads)), on several at once. As long as one takes,
+/// nobody waits for it but its client, whose messages are answered one after the other, and others' when all of these
+/// threads are at work. The end of the server waits for it until
+/// [`drain.timeout_ms`](roomwire_core::config::Drain::timeout_ms) are over; then it is left to itself. What it returns is the message's outcome; where it panics, which is a bug, the client is closed with 1011.
 /// No more of them wait than [`limits.max_queued_events`](Limits::max_queued_events), nor more than
 /// [`limits.max_queued_event_bytes`](Limits::max_queued_event_bytes): others are refused (`rate_limited`).
 #[derive(Clone)]

@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Place};
@@ -35,7 +36,9 @@ pub struct Bound {
     pub links: Links<Relay>,
     /// For what takes long, the same for all shards; `None`: the settings want none.
     pub(crate) pool: Option<Arc<Pool>>,
-    /// What answers application messages there, if anything.
+    /// For what answers application messages, the same for all shards; `None`: the settings want none.
+    pub(crate) hooks: Option<Arc<Pool>>,
+    /// What answers them there, if anything.
     pub(crate) hook: Option<Hook>,
     /// Wakes the shard's loop.
     pub bell: Arc<Bell>,
@@ -101,9 +104,14 @@ impl Bound {
         let bells = bells.map_err(RunError::io("making a bell for a thread"))?;
         let (bells, ears): (Vec<_>, Vec<_>) =
             bells.into_iter().map(|(b, e)| (Arc::new(b), e)).unzip();
-        let threads = config.offload.threads;
-        let pool = (threads > 0).then(|| Arc::new(Pool::new(threads)));
         let drains = Drains::of(count);
+        let threads = config.offload.threads;
+        let pool = (threads > 0).then(|| Arc::new(Pool::new("roomwire-pool", threads)));
+        let threads = config.offload.hook_threads;
+        let hooks = (threads > 0).then(|| {
+            let patience = drains.time_left(Duration::from_millis(config.drain.timeout_ms));
+            Arc::new(Pool::with_patience("roomwire-hook", threads, patience))
+        });
         let links = Links::between(&bells);
         let ends = bells.into_iter().zip(ears).zip(links).zip(listeners);
         let shards = (0..settings.threads).zip(ends);
@@ -116,6 +124,7 @@ impl Bound {
             others: Vec::new(),
             links,
             pool: pool.clone(),
+            hooks: hooks.clone(),
             hook: None,
             bell,
             ear,
@@ -152,6 +161,7 @@ impl Bound {
             others: Vec::new(),
             links: self.links.clone(),
             pool: self.pool.clone(),
+            hooks: self.hooks.clone(),
             hook: self.hook.clone(),
             bell: Arc::clone(&self.bell),
             ear: self.ear.try_clone()?,
@@ -170,9 +180,10 @@ impl Bound {
 
     /// This life's end of the pool, and who answers application messages.
     pub(crate) fn desk(&self) -> (Desk<Command>, Answers) {
-        let (pool, limits) = (self.pool.as_ref(), &self.config.limits);
-        let desk = Desk::new(pool.cloned(), &self.bell, self.config.offload.max_jobs);
-        let answers = Answers::new(self.hook.as_ref(), pool, desk.tray(), limits);
+        let jobs = self.config.offload.max_jobs;
+        let desk = Desk::new(self.pool.clone(), &self.bell, jobs);
+        let (hook, hooks) = (self.hook.as_ref(), self.hooks.as_ref());
+        let answers = Answers::new(hook, hooks, desk.tray(), &self.config.limits);
         (desk, answers)
     }
 

@@ -1,8 +1,9 @@
 //! What a server's events look like in a log. Connection and client ids, never payloads.
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use roomwire_core::server::{Event, Refused};
 
@@ -20,7 +21,8 @@ pub struct Drains {
 struct Common {
     /// Shards that are still to be drained.
     left: AtomicUsize,
-    leaving: AtomicBool,
+    /// Since when the server is drained, if it is.
+    leaving: OnceLock<Instant>,
 }
 
 /// What a shard is to do after an event.
@@ -36,7 +38,7 @@ impl Drains {
     /// Of so many shards.
     pub fn of(shards: usize) -> Self {
         let left = AtomicUsize::new(shards);
-        let leaving = AtomicBool::new(false);
+        let leaving = OnceLock::new();
         Self {
             common: Arc::new(Common { left, leaving }),
             failing: Cell::new(false),
@@ -45,12 +47,27 @@ impl Drains {
 
     /// The server is to be drained: no shard begins anew.
     pub fn begin(&self) {
-        self.common.leaving.store(true, Ordering::Release);
+        self.common.leaving.get_or_init(Instant::now);
+    }
+
+    /// For asking how much is left of a drain that may take so long: nothing where the server has not been drained to its
+    /// end, but is to end at once.
+    pub(crate) fn time_left(
+        &self,
+        timeout: Duration,
+    ) -> impl Fn() -> Duration + Send + Sync + 'static {
+        let common = Arc::clone(&self.common);
+        move || match common.leaving.get() {
+            Some(since) if common.left.load(Ordering::Acquire) == 0 => {
+                timeout.saturating_sub(since.elapsed())
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// Which of a shard's events are the server's, and what the shard is to do.
     pub fn filter(&self, event: Event) -> (Option<Event>, Option<Stop>) {
-        let begins_anew = || self.failing.get() && !self.common.leaving.load(Ordering::Acquire);
+        let begins_anew = || self.failing.get() && self.common.leaving.get().is_none();
         match event {
             Event::Failed { .. } => {
                 self.failing.set(true);

@@ -2,24 +2,32 @@
 //! were given.
 //!
 //! They start when there is something to do for the first time, so that a server that never has such costs nothing. How much may wait is
-//! bounded by whoever gives it. Dropping the pool forgets what waits, and waits for what is under way.
+//! bounded by whoever gives it. Dropping the pool forgets what waits, and waits for what is under way: to its end where
+//! that is sure to come, and else for a time that is named, after which its threads are left to themselves.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// What a thread does. It must not panic: that would end its thread.
 pub(crate) type Task = Box<dyn FnOnce() + Send>;
 
 /// Threads that wait for tasks.
-#[derive(Debug)]
 pub(crate) struct Pool {
     tasks: Tasks,
+    /// What its threads are called, before their numbers.
+    name: &'static str,
     /// At most.
     threads: usize,
     started: Mutex<Vec<JoinHandle<()>>>,
+    /// How long its end waits for what is under way; `None`: to the end of that.
+    patience: Option<Patience>,
 }
+
+/// Asked at the end.
+type Patience = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// Where the tasks of a pool wait: for whoever has more to do once something is done.
 #[derive(Clone)]
@@ -29,6 +37,8 @@ pub(crate) struct Tasks(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     news: Condvar,
+    /// Something has been done, after the end.
+    done: Condvar,
 }
 
 #[derive(Default)]
@@ -36,7 +46,32 @@ struct State {
     tasks: VecDeque<Task>,
     /// Threads that wait for one.
     idle: usize,
+    /// Threads that do one.
+    busy: usize,
     over: bool,
+}
+
+/// A thread is at work, until this is dropped: also when its task panics.
+struct Busy<'a>(&'a Shared);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.busy -= 1;
+        if state.over {
+            self.0.done.notify_all();
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name)
+            .field("threads", &self.threads)
+            .field("tasks", &self.tasks)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Tasks {
@@ -60,8 +95,11 @@ impl Shared {
         while !state.over {
             match state.tasks.pop_front() {
                 Some(task) => {
+                    state.busy += 1;
                     drop(state);
+                    let busy = Busy(self);
                     task();
+                    drop(busy);
                     state = self.state();
                 }
                 None => {
@@ -87,13 +125,26 @@ impl Tasks {
 }
 
 impl Pool {
-    /// A pool of at most so many threads, of which none has started.
-    pub(crate) fn new(threads: u16) -> Self {
+    /// A pool of at most so many threads, of which none has started, for tasks that end by themselves.
+    pub(crate) fn new(name: &'static str, threads: u16) -> Self {
         Self {
             tasks: Tasks(Arc::default()),
+            name,
             threads: usize::from(threads).max(1),
             started: Mutex::default(),
+            patience: None,
         }
+    }
+
+    /// The same for tasks that may never end: its own end waits for them no longer than `patience` says then.
+    pub(crate) fn with_patience(
+        name: &'static str,
+        threads: u16,
+        patience: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        let mut pool = Self::new(name, threads);
+        pool.patience = Some(Box::new(patience));
+        pool
     }
 
     pub(crate) fn tasks(&self) -> Tasks {
@@ -115,7 +166,7 @@ impl Pool {
         };
         if is_short && started.len() < self.threads {
             let shared = Arc::clone(&self.tasks.0);
-            let name = format!("roomwire-pool-{}", started.len());
+            let name = format!("{}-{}", self.name, started.len());
             let thread = thread::Builder::new().name(name);
             match thread.spawn(move || stand_back_and(&shared)) {
                 Ok(thread) => started.push(thread),
@@ -168,12 +219,41 @@ impl Drop for Pool {
         };
         self.tasks.0.news.notify_all();
         drop(waiting);
-        for thread in self.started().drain(..) {
-            // One that has panicked was told as it happened.
-            if thread.thread().id() != thread::current().id() {
-                let _ = thread.join();
+        let mut threads = std::mem::take(&mut *self.started());
+        // One of its own cannot wait for itself.
+        let own = thread::current().id();
+        let is_own = |thread: &JoinHandle<()>| thread.thread().id() == own;
+        let stays = usize::from(threads.iter().any(is_own));
+        threads.retain(|thread| !is_own(thread));
+        if let Some(patience) = &self.patience {
+            let stuck = self.wait_for_all_but(stays, patience());
+            if stuck > 0 {
+                tracing::warn!(
+                    stuck,
+                    "{}: what is under way takes too long: the server ends without it",
+                    self.name
+                );
+                // Whoever is through is gone at once; the others hold nothing that anybody waits for.
+                threads.retain(JoinHandle::is_finished);
             }
         }
+        for thread in threads {
+            // One that has panicked was told as it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Pool {
+    /// Waits for threads that are at work, but for so long only; how many still are. `stays` of them are not waited for.
+    fn wait_for_all_but(&self, stays: usize, patience: Duration) -> usize {
+        let shared = &self.tasks.0;
+        let is_at_work = |state: &mut State| state.busy > stays;
+        let waited = shared
+            .done
+            .wait_timeout_while(shared.state(), patience, is_at_work);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.busy.saturating_sub(stays)
     }
 }
 

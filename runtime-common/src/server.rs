@@ -121,7 +121,7 @@ impl<H: Host> Server<H> {
         events
     }
 
-    /// Has a function answer application messages, in place of events, on the threads of the pool: see [`Hook`].
+    /// Has a function answer application messages, in place of events, on threads besides those that serve: see [`Hook`].
     pub fn answer(&mut self, hook: &Hook) {
         self.bound.answer(hook);
     }

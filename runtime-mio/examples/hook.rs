@@ -1,12 +1,12 @@
-//! A program with a room server inside that answers a message type of its own by something that takes long: on the
-//! threads of the pool, so that nobody else waits for it.
+//! A program with a room server inside that answers a message type of its own by something that takes long: on
+//! threads besides those that serve, so that nobody else waits for it.
 //!
 //! ```text
 //! cargo run --release -p roomwire-mio --example hook -- 127.0.0.1:8080 2
 //! ```
 //!
 //! A client may then send `{"type":"hash","mib":1024,"id":1}`, and is told the SHA-256 of so many MiB of zeros. The second
-//! argument is how many threads the pool has; with 0 everybody waits.
+//! argument is how many such threads there are; with 0 everybody waits.
 #![expect(
     clippy::print_stdout,
     reason = "the example tells its user what happens"
@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     if let Some(threads) = arguments.next() {
         settings.core.offload.threads = threads.parse()?;
+        settings.core.offload.hook_threads = settings.core.offload.threads;
     }
     settings.core.application_types = vec!["hash".to_owned()];
     // Whoever measures asks for much.
@@ -45,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Called on any thread of the pool.
+/// Called on any of these threads.
 fn hash(request: Request) -> Outcome {
     let message: serde_json::Value = serde_json::from_str(&request.message).unwrap_or_default();
     let Some(mib @ 0..=4_096) = message["mib"].as_u64() else {

@@ -504,7 +504,7 @@ fn a_program_needs_no_runtime_of_its_own() {
     assert_ends(address);
 }
 
-/// The work of a program, and of the server, on the threads of the pool.
+/// The work of a program, and of the server, on threads of their own.
 // covers A8-01
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_takes_long_is_done_beside_the_loop() {
@@ -530,5 +530,33 @@ async fn what_takes_long_is_done_beside_the_loop() {
         let stats = running.handle.stats().await.expect("it runs");
         assert_eq!((stats.failed_jobs, stats.jobs), (2, 4));
         running.stop().await;
+    }
+}
+
+/// A program that does not come back with its answers holds its own threads, and neither the server's nor its end.
+// covers A8-01
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_answer_that_never_comes_holds_nobody_else() {
+    for threads in [1, 3] {
+        let mut settings = settings();
+        settings.core.offload.threads = threads;
+        settings.core.offload.hook_threads = threads;
+        settings.core.drain.timeout_ms = 100;
+        settings.core.application_types = heavy::TYPES.map(str::to_owned).to_vec();
+        let mut server = Server::bind(settings).await.expect("a free port");
+        let gate = heavy::Gate::default();
+        let door = gate.clone();
+        server.answer(&Hook::new(move |request| {
+            door.answer(&request.kind, &request.message)
+        }));
+        let running = Running::start(server);
+        let (address, way) = (running.address, gate.clone());
+        let hold = move || heavy::hold_every_hook(address, &way, usize::from(threads));
+        let held = soon(tokio::task::spawn_blocking(hold))
+            .await
+            .expect("no panic");
+        running.stop().await;
+        drop(held);
+        gate.open();
     }
 }

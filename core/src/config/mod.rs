@@ -406,14 +406,19 @@ impl Default for Compression {
 }
 
 /// What takes so long that everybody else would wait for it: inflating large messages, reading large texts, and what the
-/// embedding program does for an application message. A pool of threads does it, if the driver has one. A client's later
-/// messages wait until its own has been done, and nobody else's.
+/// embedding program does for an application message. Threads of their own do it, if the driver has some: one pool for
+/// messages, whose work ends by itself, and another for the program, whose may not, so that neither waits for the other.
+/// A client's later messages wait until its own has been done, and nobody else's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Offload {
     /// Threads of the pool, for all shards together; they start when there is something to do for the first time. Default 2. 0:
-    /// there is no pool, and all is done by the threads that serve.
+    /// there is no pool, and messages are inflated and read by the threads that serve.
     pub threads: u16,
+    /// Threads that call the function with which a program answers application messages, for all shards together; they
+    /// start when there is something to answer for the first time. Default 2. 0: it is called by the threads that serve.
+    /// A call that never ends holds one of them for ever, and no other thread.
+    pub hook_threads: u16,
     /// Jobs that each shard may have out at once: those of more clients wait for their turn. Default 16. Each may hold a
     /// message of [`Limits::max_message_bytes`], which counts against [`Limits::max_buffered_bytes`].
     pub max_jobs: u32,
@@ -425,6 +430,7 @@ impl Default for Offload {
     fn default() -> Self {
         Self {
             threads: 2,
+            hook_threads: 2,
             max_jobs: 16,
             min_bytes: 128 * 1024,
         }
@@ -541,7 +547,8 @@ impl Default for OriginPolicy {
 pub struct Drain {
     /// The close code of a drain. Default 1012 (service restart).
     pub code: u16,
-    /// How long clients get before what is left is reset. Default 10,000.
+    /// How long clients get before what is left is reset. As long, from the beginning of the drain, the end of the server
+    /// waits for the function with which a program answers application messages. Default 10,000.
     pub timeout_ms: u64,
     /// The shortest reconnect delay that clients are told. Default 500.
     pub reconnect_min_ms: u64,

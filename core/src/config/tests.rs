@@ -280,6 +280,7 @@ fn the_drain_code_can_be_sent() {
 fn what_is_handed_over_is_bounded() {
     bounds! {
         offload.threads: [0, 1, 256] not [257];
+        offload.hook_threads: [0, 1, 256] not [257];
         offload.max_jobs: [1, 65_536] not [0, 65_537];
         offload.min_bytes: [1_024, 1 << 30] not [0, 1_023, (1 << 30) + 1];
     }

@@ -333,10 +333,12 @@ fn check_message_ids(ids: &MessageIds) -> Result<(), ConfigError> {
 fn check_offload(offload: &Offload) -> Result<(), ConfigError> {
     let Offload {
         threads,
+        hook_threads,
         max_jobs,
         min_bytes,
     } = *offload;
     within("offload.threads", threads, 0..=256)?;
+    within("offload.hook_threads", hook_threads, 0..=256)?;
     within("offload.max_jobs", max_jobs, 1..=65_536)?;
     within("offload.min_bytes", min_bytes, 1_024..=GIB)
 }

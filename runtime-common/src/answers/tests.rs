@@ -84,7 +84,7 @@ struct Scene {
 
 fn scene(threads: u16, limits: &Limits, hook: &Hook) -> Scene {
     let (bell, _) = Bell::new().expect("a bell");
-    let pool = (threads > 0).then(|| Arc::new(Pool::new(threads)));
+    let pool = (threads > 0).then(|| Arc::new(Pool::new("hook", threads)));
     let desk = crate::desk::Desk::new(pool.clone(), &Arc::new(bell), 1);
     Scene {
         answers: Answers::new(Some(hook), pool.as_ref(), desk.tray(), limits),

@@ -20,7 +20,7 @@ fn a_desk_without_a_pool_tells_of_none() {
     let bell = Arc::new(bell);
     let without: Desk<()> = Desk::new(None, &bell, 7);
     assert!(without.next_input::<()>().is_none());
-    let with: Desk<()> = Desk::new(Some(Arc::new(Pool::new(1))), &bell, 7);
+    let with: Desk<()> = Desk::new(Some(Arc::new(Pool::new("pool", 1))), &bell, 7);
     let told = with.next_input::<()>();
     assert!(matches!(told, Some(Input::PoolReady { jobs: 7 })));
     assert!(with.next_input::<()>().is_none());

@@ -66,6 +66,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(config.heartbeat.timeout_ms, 30_000);
 
     assert_eq!(config.offload.threads, 2);
+    assert_eq!(config.offload.hook_threads, 2);
     assert_eq!(config.offload.max_jobs, 16);
     assert_eq!(config.offload.min_bytes, 131_072);
 

@@ -153,18 +153,25 @@ impl Server {
 
     /// The next job that there is room for.
     pub(super) fn next_job(&mut self) -> Option<Job> {
-        if self.jobs.waiting.is_empty() || self.jobs.out.len() >= self.jobs.most as usize {
+        if !self.has_next_job() {
             return None;
         }
         self.steps.one();
-        let (_, job) = self.jobs.waiting.first_key_value()?;
+        self.take_first_job()
+    }
+
+    /// Whether a job waits that there is room for.
+    pub(super) fn has_next_job(&self) -> bool {
+        if self.jobs.out.len() >= self.jobs.most as usize {
+            return false;
+        }
+        let Some((_, job)) = self.jobs.waiting.first_key_value() else {
+            return false;
+        };
         let made = job.work().made_bytes();
         // A single one always goes: there is room for one message whatever else there is.
         let is_tight = self.buffered_bytes().saturating_add(made) > self.max_buffered_bytes();
-        if is_tight && !self.jobs.out.is_empty() {
-            return None;
-        }
-        self.take_first_job()
+        !is_tight || self.jobs.out.is_empty()
     }
 
     fn take_first_job(&mut self) -> Option<Job> {

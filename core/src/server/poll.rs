@@ -46,7 +46,7 @@ impl Server {
             }
             let more = self.between_rounds();
             let started = self.outboxes.begin_round();
-            if started || !self.news.is_empty() || self.links.is_stirred() {
+            if started || !self.news.is_empty() || self.links.is_stirred() || self.has_next_job() {
                 continue;
             }
             if more {

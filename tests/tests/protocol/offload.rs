@@ -121,6 +121,25 @@ fn who_waits_for_a_job_holds_up_nobody_else() {
     );
 }
 
+/// A job that comes up when there is nothing else to do for anybody goes out at once.
+// covers A8-01
+#[test]
+fn a_job_waits_for_nobody_elses_news() {
+    let mut world = pooled(config(), 8);
+    let peer = in_room(&mut world, 1)[0];
+    for number in 0..3 {
+        world.post(peer, &plain(&said(number, 20_000)));
+    }
+    for left in [1, 1, 1, 0] {
+        world.settle();
+        assert_eq!(world.driver().jobs().len(), left);
+        if left > 0 {
+            world.driver().run_job(0);
+        }
+    }
+    assert_eq!(world.stats().received, 4);
+}
+
 /// One thing that a client may say: its frames, and which numbers the room hears.
 fn saying(rng: &mut Rng, next: &mut usize) -> Vec<u8> {
     let mut text = |bytes| {

@@ -89,7 +89,7 @@ impl Server {
             },
             Ok(request) => match self.busy_link(index, &request.message) {
                 None => self.request(index, &request),
-                Some(link) => self.wait_for_link(index, link, heard, &request),
+                Some(link) => self.wait_for_link(index, link, (heard, shape), &request),
             },
             Err(rejected) => match heard {
                 Heard::Text(text) if self.takes_plain_text(index, rejected.refusal.code) => {

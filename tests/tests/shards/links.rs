@@ -292,6 +292,59 @@ fn what_comes_after_a_wait_for_a_link_is_done_at_once() {
     assert_eq!(world.expect(ada, "pong")["id"], 1);
 }
 
+/// A text that took long to read, and then waits for a link, is read once; what is kept of it counts until it goes.
+// covers A8-01
+#[test]
+fn what_waits_for_a_link_is_read_once() {
+    for leaves in [false, true] {
+        let mut config = quiet();
+        config.limits.max_relay_bytes = 1_024;
+        config.offload.min_bytes = 1_024;
+        let mut world = World::of_shards(config, 2);
+        let room = room_at(&world, ShardId(1));
+        let (ada, bob) = (world.connect(), world.connect());
+        world.join(ada, &room);
+        world.join(bob, &room);
+        world.forget();
+        world.driver().set_pool(4);
+        world.driver().machine_mut().set_lag(slow(1_000));
+        let text = "x".repeat(2_000);
+        for number in 0..3 {
+            world.post_json(ada, &say(&room, format!("{number} {text}")));
+        }
+        world.post_json(ada, &json!({"type": "ping", "id": 1}));
+        world.settle();
+        // The first fills the link, and the second waits for it.
+        for _ in 0..2 {
+            world.driver().run_job(0);
+            world.settle();
+        }
+        assert!(world.driver().jobs().is_empty());
+        let held = world.stats().buffered_bytes;
+        assert!(held > text.len(), "{held}");
+        if leaves {
+            world.reset(ada);
+        }
+        for _ in 0..10 {
+            world.advance_ms(20);
+            assert!(world.driver().jobs().len() <= 1);
+            if !world.driver().jobs().is_empty() {
+                world.driver().run_job(0);
+                world.settle();
+            }
+        }
+        let heard = all_of(&mut world, bob, "room_message").len();
+        let stats = world.stats();
+        if leaves {
+            assert_eq!((heard, stats.jobs), (1, 2));
+        } else {
+            assert_eq!((heard, stats.jobs), (3, 3));
+            assert_eq!(world.expect(ada, "pong")["id"], 1);
+        }
+        assert_eq!((stats.buffered_bytes, stats.refused), (0, 0));
+    }
+}
+
 /// A member that asks for the list by joining again, and is taken out before it comes, joins once more: it is in the
 /// room where it says so.
 #[test]

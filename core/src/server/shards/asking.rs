@@ -9,6 +9,7 @@ use super::super::deadlines::Deadline;
 use super::super::files::FileWait;
 use super::super::history::MESSAGES_PER_DELIVERY;
 use super::super::messages::{Outcome, refusal, target_not_found};
+use super::busy::Held;
 use crate::cluster::files::{FileAsked, Offer};
 use crate::cluster::message::{Answer, Page, Reply, Request, Who};
 use crate::error::ErrorCode;
@@ -16,7 +17,7 @@ use crate::id::ClientId;
 use crate::limits::heartbeat::Event as LifeEvent;
 use crate::machine::ShardId;
 use crate::message::{
-    Asked, Former, Kept, LeaveReason, Payload, Remembered, ServerMessage, Since, Terms, TransferId,
+    Asked, Former, LeaveReason, Payload, Remembered, ServerMessage, Since, Terms, TransferId,
 };
 use crate::room::LOBBY;
 use crate::room::history::Wanted;
@@ -67,7 +68,7 @@ pub(super) enum For {
     /// For room on a link: the message is understood again.
     Link {
         turn: u64,
-        message: Kept,
+        held: Held,
     },
 }
 
@@ -89,7 +90,7 @@ impl Waiting {
     pub(crate) fn heap_bytes(&self) -> usize {
         let text = match &self.whatfor {
             For::Join { room, .. } => room.len(),
-            For::Link { message, .. } => message.heap_bytes(),
+            For::Link { held, .. } => held.heap_bytes(),
             For::Resume { name, secret, .. } => name.len() + secret.len(),
             For::Members
             | For::History
@@ -528,9 +529,9 @@ impl Server {
                 };
                 self.ask(waiting.shard, request);
             }
-            For::Link { turn, message } => {
+            For::Link { turn, held } => {
                 self.links.forget(waiting.shard, *turn);
-                self.input_bytes -= message.heap_bytes();
+                self.input_bytes -= held.heap_bytes();
             }
             _ => {}
         }

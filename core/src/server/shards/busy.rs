@@ -4,8 +4,24 @@ use super::super::Server;
 use super::super::messages::Wrapping;
 use super::asking::For;
 use crate::cluster::link::Freight;
+use crate::dialect::json::Shape;
 use crate::machine::ShardId;
 use crate::message::{ClientMessage, Destination, FileRequest, Heard, Kept, Request};
+
+/// A message that waits for room on a link.
+#[derive(Debug)]
+pub(super) struct Held {
+    message: Kept,
+    /// Of a text that took long to read.
+    shape: Option<Shape>,
+}
+
+impl Held {
+    /// Memory besides its place.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.message.heap_bytes() + self.shape.as_ref().map_or(0, Shape::heap_bytes)
+    }
+}
 
 impl Server {
     /// The link that a message would go over, if too much is on its way there.
@@ -59,18 +75,22 @@ impl Server {
         shards.find(busy)
     }
 
-    /// Keeps a message until there is room on a link.
+    /// Keeps a message until there is room on a link, and with it what has been found out about it: it is not read again
+    /// elsewhere.
     pub(in crate::server) fn wait_for_link(
         &mut self,
         index: u32,
         shard: ShardId,
-        heard: Heard<'_>,
+        (heard, shape): (Heard<'_>, Option<&Shape>),
         request: &Request<'_>,
     ) {
         let turn = self.links.wait(shard, freight(&request.message), index);
-        let message = Kept::from(heard);
-        self.input_bytes += message.heap_bytes();
-        self.wait(index, request.asked, shard, For::Link { turn, message });
+        let held = Held {
+            message: Kept::from(heard),
+            shape: shape.cloned(),
+        };
+        self.input_bytes += held.heap_bytes();
+        self.wait(index, request.asked, shard, For::Link { turn, held });
         self.spare_kept(index);
     }
 
@@ -79,9 +99,10 @@ impl Server {
         let Some(waiting) = self.stop_waiting(index, None) else {
             return;
         };
-        if let For::Link { message, .. } = &waiting.whatfor {
-            self.input_bytes -= message.heap_bytes();
-            self.understand(index, message.heard(), None, Wrapping::None);
+        if let For::Link { held, .. } = &waiting.whatfor {
+            self.input_bytes -= held.heap_bytes();
+            let (heard, shape) = (held.message.heard(), held.shape.as_ref());
+            self.understand(index, heard, shape, Wrapping::None);
         }
         if !self.waits_for_shard(index) {
             self.go_on_reading(index);

@@ -41,10 +41,12 @@ impl Session {
     /// Sends something if that can be done at once, and queues it otherwise.
     fn submit(&mut self, item: Item, work: Work, delivery: Delivery, is_urgent: bool) {
         self.last_order += 1;
+        let naming = self.names.of(&work, delivery);
         let mut entry = Entry {
             item,
             work,
             delivery,
+            naming,
             order: self.last_order,
             since: self.now,
         };

@@ -152,7 +152,9 @@ impl Content {
 /// not, and waits for the next one either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is sent again until it has an outcome, or is too old: it may be carried out twice.
+    /// It is sent again until it has an outcome, or is too old. What is said in a room or to one client gets a `messageId`
+    /// of the session's own, unless it has one: the server knows it again, and tells it once. Whatever else there is, and
+    /// what is said to a server that knows no message again, or does not know this client again, may be carried out twice.
     AtLeastOnce,
     /// It is not sent again: whether it was carried out is not known then ([`Dropped::ConnectionLost`]).
     #[default]

@@ -15,6 +15,8 @@ pub(super) struct Link {
     pub(super) stage: Stage,
     /// In which messages go, and come.
     pub(super) form: Form,
+    /// The server is not known to know no message again.
+    pub(super) takes_names: bool,
     /// Bytes that the socket has taken.
     taken: u64,
     /// The socket takes no more for now.
@@ -47,6 +49,7 @@ impl Link {
             wire,
             stage: Stage::Wanted,
             form: Form::Json,
+            takes_names: true,
             taken: 0,
             blocked: false,
             is_writing: false,

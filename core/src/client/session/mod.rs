@@ -55,6 +55,7 @@ mod heartbeat;
 mod identity;
 mod lifecycle;
 mod link;
+mod naming;
 mod queue;
 mod receiving;
 mod resuming;
@@ -87,6 +88,7 @@ use heartbeat::Heartbeat;
 use identity::Identity;
 use lifecycle::{Goodbye, Retry};
 use link::{Link, RESERVE_BYTES, Stage};
+use naming::Names;
 use queue::Queue;
 use rooms::Rooms;
 use sending::{Pending, Untaken};
@@ -130,6 +132,8 @@ pub struct Session {
     identity: Identity,
 
     queue: Queue,
+    /// Its own for messages.
+    names: Names,
     /// Of the entry that was made last.
     last_order: u64,
     /// Entries up to this one are not gathered any longer.
@@ -203,6 +207,7 @@ impl Session {
             max_message_bytes: usize::MAX,
             identity: Identity::of(config.former),
             queue: Queue::new(&config),
+            names: Names::new(seed),
             last_order: 0,
             urgent_order: 0,
             is_stuck: false,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use super::config::{SessionConfig, ms};
 use super::event::{Content, Delivery, Item};
+use super::naming::Naming;
 use crate::time::Instant;
 
 /// Something to send that waits.
@@ -16,6 +17,7 @@ pub(super) struct Entry {
     pub(super) item: Item,
     pub(super) work: Work,
     pub(super) delivery: Delivery,
+    pub(super) naming: Naming,
     /// What is behind it does not go before it.
     pub(super) order: u64,
     pub(super) since: Instant,
@@ -131,6 +133,20 @@ impl Queue {
         rest
     }
 
+    /// Puts back one that had been taken, in its place. O(those before it).
+    ///
+    /// # Errors
+    /// The entry, if there is no room for it.
+    pub(super) fn put_back_one(&mut self, entry: Entry) -> Result<(), Entry> {
+        if !self.has_room(entry.bytes()) {
+            return Err(entry);
+        }
+        let at = self.entries.partition_point(|it| it.order < entry.order);
+        self.bytes += entry.bytes();
+        self.entries.insert(at, entry);
+        Ok(())
+    }
+
     /// Someone else waits for a room. O(1) but for one who has waited before.
     ///
     /// # Errors
@@ -165,6 +181,13 @@ impl Queue {
     /// All entries, the first first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// The first entry goes without a name. Whether it had one. O(1).
+    pub(super) fn unname_first(&mut self) -> bool {
+        let front = self.entries.front_mut();
+        let naming = front.map(|entry| core::mem::replace(&mut entry.naming, Naming::Without));
+        matches!(naming, Some(Naming::Own(_)))
     }
 
     /// Takes the first entry. O(1).

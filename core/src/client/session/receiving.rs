@@ -185,7 +185,9 @@ impl Session {
                     Told::Session(told) => self.has_session(told),
                     _ => {}
                 }
-                self.tell_answer(entry.item, message);
+                if let Some(entry) = self.perhaps_without(entry, &message) {
+                    self.tell_answer(entry.item, message);
+                }
             }
         }
     }

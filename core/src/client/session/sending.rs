@@ -4,6 +4,7 @@ use super::Session;
 use super::config::ms;
 use super::event::{Content, Dropped, Item, Outcome, State};
 use super::link::Link;
+use super::naming::Naming;
 use super::queue::{Entry, Work};
 use super::rooms::{Pause, Rooms};
 use super::wire::{self, Form, Own, Wire, after};
@@ -266,13 +267,18 @@ impl Session {
     fn parts(&mut self, most: usize, max_bytes: usize) -> (Vec<Wire>, Vec<Option<u64>>) {
         let (mut parts, mut ids, mut bytes) = (Vec::new(), Vec::new(), BATCH_BYTES);
         let form = self.link.as_ref().map_or(Form::Json, |link| link.form);
+        let takes_names = self.link.as_ref().is_some_and(|link| link.takes_names);
         let mut in_flight = self.pending.len();
         for entry in self.queue.iter().take(most) {
             if in_flight >= self.config.max_in_flight {
                 break;
             }
             let id = after(self.last_id);
-            let Some((part, has_id)) = object(form, entry, id, self.unix_ms, &mut self.rooms)
+            let name = takes_names
+                .then(|| self.names.spell(entry.naming))
+                .flatten();
+            let named = (entry, name.as_deref());
+            let Some((part, has_id)) = object(form, named, id, self.unix_ms, &mut self.rooms)
             else {
                 break;
             };
@@ -312,7 +318,10 @@ impl Session {
         true
     }
 
-    fn is_sent(&mut self, entry: Entry, id: Option<u64>, end: u64) {
+    fn is_sent(&mut self, mut entry: Entry, id: Option<u64>, end: u64) {
+        if self.link.as_ref().is_some_and(|link| !link.takes_names) {
+            entry.naming = Naming::Without;
+        }
         let Some(id) = id else {
             return self.untaken.push_back((end, Untaken::Sent(entry)));
         };
@@ -342,6 +351,10 @@ impl Session {
     }
 
     fn drop_first(&mut self, why: Dropped) -> bool {
+        // Without a name of the session's own it may fit.
+        if why == Dropped::TooLarge && self.queue.unname_first() {
+            return true;
+        }
         if let Some(entry) = self.queue.pop() {
             self.drop_item(entry.item, why);
         }
@@ -359,10 +372,10 @@ fn room_for(link: &Link, bytes: usize, max_unsent_bytes: usize) -> Result<(), Se
     }
 }
 
-/// What an entry is on the wire, with this id if it takes one. `None`: it is no object.
+/// What an entry is on the wire, with this id if it takes one, and under its name. `None`: it is no object.
 fn object(
     form: Form,
-    entry: &Entry,
+    (entry, name): (&Entry, Option<&str>),
     id: u64,
     now_ms: u64,
     rooms: &mut Rooms,
@@ -370,10 +383,10 @@ fn object(
     let own = |own| Some((wire::own(form, own, id, now_ms), true));
     match &entry.work {
         Work::Content(Content::Json(text)) => {
-            Some((wire::object(form, text, None, now_ms)?, false))
+            Some((wire::object(form, text, (None, None), now_ms)?, false))
         }
         Work::Content(Content::Request(text)) => {
-            Some((wire::object(form, text, Some(id), now_ms)?, true))
+            Some((wire::object(form, text, (Some(id), name), now_ms)?, true))
         }
         Work::Content(Content::Binary(_) | Content::Text(_)) => None,
         Work::Leave { name: room } => own(Own::Leave { room }),

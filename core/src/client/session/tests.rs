@@ -9,6 +9,7 @@ mod coming_back;
 mod credentials;
 mod life;
 mod messages;
+mod naming;
 mod net;
 mod properties;
 mod resume_law;

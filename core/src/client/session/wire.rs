@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::config::BINARY_PROTOCOL;
 use crate::dialect::binary::encode_request;
-use crate::dialect::json::client::{batch, join, leave, ping, resume, with_id};
+use crate::dialect::json::client::{batch, join, leave, ping, resume, with_id, with_message_id};
 use crate::dialect::json::{JsonLimits, decode, is_reserved_type};
 use crate::message::{Asked, ClientMessage, Epoch, Former, Messages, Request, Since};
 
@@ -119,21 +119,31 @@ pub(super) fn own(form: Form, own: Own<'_>, id: u64, now_ms: u64) -> Wire {
     })
 }
 
-/// An object of the program's, with an id if its outcome is awaited. `None` if it is no object. Linear in `text`.
-pub(super) fn object(form: Form, text: &str, id: Option<u64>, now_ms: u64) -> Option<Wire> {
-    let bytes = (form == Form::Binary).then(|| frame_of(text, id, now_ms));
+/// An object of the program's, with an id if its outcome is awaited, and under a name if it [lacks
+/// one](crate::dialect::json::client::lacks_message_id). `None` if it is no object. Linear in `text`.
+pub(super) fn object(
+    form: Form,
+    text: &str,
+    (id, name): (Option<u64>, Option<&str>),
+    now_ms: u64,
+) -> Option<Wire> {
+    let bytes = (form == Form::Binary).then(|| frame_of(text, (id, name), now_ms));
     if let Some(bytes) = bytes.flatten() {
         return Some(Wire::Frame(bytes));
     }
+    let text = match name {
+        Some(name) => Cow::Owned(with_message_id(text, name)?),
+        None => Cow::Borrowed(text),
+    };
     Some(Wire::Text(match id {
-        Some(id) => with_id(text, &id_text(id))?,
-        None => text.to_owned(),
+        Some(id) => with_id(&text, &id_text(id))?,
+        None => text.into_owned(),
     }))
 }
 
 /// The frame that says the same. `None` if there is none, or its answer would not be understood: of files only the program
 /// knows what they are about.
-fn frame_of(text: &str, id: Option<u64>, now_ms: u64) -> Option<Vec<u8>> {
+fn frame_of(text: &str, (id, name): (Option<u64>, Option<&str>), now_ms: u64) -> Option<Vec<u8>> {
     // What is too much for the server, it says itself.
     let limits = JsonLimits {
         max_depth: u32::MAX / 2,
@@ -141,10 +151,16 @@ fn frame_of(text: &str, id: Option<u64>, now_ms: u64) -> Option<Vec<u8>> {
         max_id_bytes: usize::MAX / 2,
         max_batch_messages: usize::MAX / 2,
     };
-    let request = decode(text, &limits, &|kind| !is_reserved_type(kind)).ok()?;
+    let mut request = decode(text, &limits, &|kind| !is_reserved_type(kind)).ok()?;
     let has_own_id = id.is_none() && request.asked.has_id();
     if has_own_id || matches!(request.message, ClientMessage::File(_)) {
         return None;
+    }
+    if let ClientMessage::RoomMessage { terms, .. } | ClientMessage::PrivateMessage { terms, .. } =
+        &mut request.message
+        && let Some(name) = name
+    {
+        terms.message_id = Some(Cow::Borrowed(name));
     }
     frame(request.message, id.and_then(number_of), now_ms)
 }

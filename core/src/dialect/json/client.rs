@@ -19,6 +19,7 @@ pub use writing::{
     BATCH_BYTES, batch, is_object, join, leave, ping, private_message, resume, room_message,
     room_message_of_bytes, with_id,
 };
+pub(crate) use writing::{lacks_message_id, with_message_id};
 
 /// A message of the server: as it stands, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]

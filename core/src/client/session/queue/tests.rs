@@ -9,6 +9,7 @@ fn entry(item: u64, bytes: usize, since_ms: u64) -> Entry {
         item: Item(item),
         work: Work::Content(Content::Text("x".repeat(bytes))),
         delivery: Delivery::AtMostOnce,
+        naming: Naming::Without,
         order: item,
         since: Instant::from_micros(since_ms * 1_000),
     }
@@ -111,6 +112,11 @@ fn of_what_comes_back_the_newest_has_no_room() {
     queue.push(entry(9, 4, 0)).expect("room");
     let rest = queue.put_back(vec![entry(3, 3, 0), entry(1, 3, 0), entry(2, 1, 0)]);
     assert_eq!(rest, [entry(3, 3, 0)]);
-    let orders: Vec<u64> = queue.iter().map(|it| it.order).collect();
-    assert_eq!((orders, queue.bytes()), (vec![1, 2, 9], 8));
+    let orders = |queue: &Queue| queue.iter().map(|it| it.order).collect::<Vec<_>>();
+    assert_eq!((orders(&queue), queue.bytes()), (vec![1, 2, 9], 8));
+    // One alone has its place, if there is room for it.
+    assert_eq!(queue.put_back_one(entry(7, 3, 0)), Err(entry(7, 3, 0)));
+    queue.put_back_one(entry(7, 2, 0)).expect("room");
+    assert_eq!((orders(&queue), queue.bytes()), (vec![1, 2, 7, 9], 10));
+    assert_eq!(queue.put_back_one(entry(8, 0, 0)), Err(entry(8, 0, 0)));
 }

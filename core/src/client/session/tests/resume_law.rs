@@ -115,7 +115,8 @@ fn check(net: &Net, ada: ClientId, written: &[u64]) {
     // What she said has been said.
     for (item, _) in net.said.iter().filter(|(_, by)| **by == ADA) {
         assert_eq!(net.outcomes(ADA)[item], "ack");
-        assert!(eve.heard.values().any(|it| it == item));
+        let times = eve.heard.values().filter(|it| *it == item).count();
+        assert_eq!(times, 1, "{item}");
     }
     // To nobody has she been away.
     for index in [EVE, BOB] {

@@ -5,6 +5,8 @@ use crate::dialect::binary;
 use crate::id::ClientId;
 use crate::message::{Data, SessionSecret, Terms};
 
+const TO: &str = "client_AAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// What a server makes of it.
 fn read(message: &Wire) -> (Asked<'_>, ClientMessage<'_>) {
     let request = match message {
@@ -64,7 +66,7 @@ fn both_forms_say_the_same() {
 #[test]
 fn objects_are_frames_where_that_can_be() {
     let said = r#"{"type":"room_message","room":"tea","data":{ "a":1.0},"id":"its own"}"#;
-    let frame = object(Form::Binary, said, Some(7), 1).expect("an object");
+    let frame = object(Form::Binary, said, (Some(7), None), 1).expect("an object");
     let message = ClientMessage::RoomMessage {
         room: Cow::Borrowed("tea"),
         data: Data::Json(r#"{ "a":1.0}"#),
@@ -72,7 +74,7 @@ fn objects_are_frames_where_that_can_be() {
     };
     assert_eq!(read(&frame), (Asked::Binary(NonZeroU32::new(7)), message));
     let bytes = r#"{"type":"broadcast","data":"/w==","encoding":"base64"}"#;
-    let frame = object(Form::Binary, bytes, None, 1).expect("an object");
+    let frame = object(Form::Binary, bytes, (None, None), 1).expect("an object");
     let message = ClientMessage::Broadcast {
         data: Data::Bytes(Cow::Borrowed(b"\xff")),
     };
@@ -81,7 +83,7 @@ fn objects_are_frames_where_that_can_be() {
     let asked = said
         .replace("}}", "}")
         .replace(r#","id""#, r#","messageId":"m","ttlMs":5,"key":"k","id""#);
-    let frame = object(Form::Binary, &asked, Some(7), 1).expect("an object");
+    let frame = object(Form::Binary, &asked, (Some(7), None), 1).expect("an object");
     let ClientMessage::RoomMessage { terms, .. } = read(&frame).1 else {
         panic!("{frame:?}");
     };
@@ -95,8 +97,26 @@ fn objects_are_frames_where_that_can_be() {
             key
         }
     );
+    // Under a name, if it lacks one.
+    for form in [Form::Binary, Form::Json] {
+        for text in [
+            said,
+            &said
+                .replace("room_message", "private_message")
+                .replace("room\":\"tea", &format!("to\":\"{TO}")),
+        ] {
+            let named = object(form, text, (Some(7), Some("n")), 1).expect("an object");
+            let (ClientMessage::RoomMessage { terms, .. }
+            | ClientMessage::PrivateMessage { terms, .. }) = read(&named).1
+            else {
+                panic!("{named:?}");
+            };
+            assert_eq!(terms.message_id, Some(Cow::Borrowed("n")));
+            assert!(read(&named).0.has_id());
+        }
+    }
     // Of the application, too.
-    let frame = object(Form::Binary, r#"{"type":"roll"}"#, Some(7), 1).expect("an object");
+    let frame = object(Form::Binary, r#"{"type":"roll"}"#, (Some(7), None), 1).expect("an object");
     assert!(matches!(
         read(&frame).1,
         ClientMessage::Application { message, .. } if message == r#"{"type":"roll"}"#
@@ -107,11 +127,14 @@ fn objects_are_frames_where_that_can_be() {
         r#"{"type":"file_start","transferId":"a","room":"tea","name":"a","size":1,"mimeType":"a"}"#;
     for text in [said, file, batch, "{}"] {
         let as_is = Wire::Text(text.to_owned());
-        assert_eq!(object(Form::Binary, text, None, 1), Some(as_is.clone()));
-        assert_eq!(object(Form::Json, text, None, 1), Some(as_is));
+        assert_eq!(
+            object(Form::Binary, text, (None, None), 1),
+            Some(as_is.clone())
+        );
+        assert_eq!(object(Form::Json, text, (None, None), 1), Some(as_is));
     }
     for form in [Form::Json, Form::Binary] {
-        assert_eq!(object(form, "[]", Some(7), 1), None);
+        assert_eq!(object(form, "[]", (Some(7), None), 1), None);
     }
 }
 

@@ -502,6 +502,31 @@ fn an_id_replaces_another() {
 }
 
 #[test]
+fn only_what_is_said_to_somebody_lacks_a_name() {
+    for (text, lacks) in [
+        (
+            r#"{"type":"room_message","room":"tea","data":{"messageId":1}}"#,
+            true,
+        ),
+        (r#"{"data":1,"type":"private\u005fmessage"}"#, true),
+        (r#"{"type":"join","type":"room_message"}"#, true),
+        (r#"{"type":"room_message","type":"join"}"#, false),
+        (r#"{"type":"room_message","messageId":"mine"}"#, false),
+        (r#"{"type":"room_message","message\u0049d":null}"#, false),
+        (r#"{"type":"broadcast","data":1}"#, false),
+        (r#"{"type":7}"#, false),
+        ("{}", false),
+        ("[]", false),
+        (r#"{"type":"room_message""#, false),
+    ] {
+        assert_eq!(lacks_message_id(text), lacks, "{text}");
+    }
+    let named = with_message_id(r#"{"type":"room_message"} "#, "a\"").expect("an object");
+    assert_eq!(named, r#"{"type":"room_message","messageId":"a\""}"#);
+    assert_eq!(with_message_id("7", "a"), None);
+}
+
+#[test]
 fn a_batch_is_as_long_as_it_says() {
     let text = batch([r#"{"type":"ping"}"#, r#"{"type":"hello"}"#].into_iter());
     assert_eq!(text.len(), BATCH_BYTES + 15 + 16 + 1);

@@ -3,18 +3,40 @@
 use data_encoding::BASE64 as BASE64_CODEC;
 
 use super::super::decode::BASE64;
-use super::super::object::{for_each_field, is_json};
+use super::super::object::{for_each_field, is_json, string};
 use crate::id::ClientId;
 use crate::message::{Epoch, Former};
 
 /// The object `request` with the `id`, a string, instead of its own if it has one: the last one counts. `None` if it is
 /// no object. Linear in `request`.
 pub fn with_id(request: &str, id: &str) -> Option<String> {
+    with_field(request, "id", id)
+}
+
+/// The same with the sender's own name for the message.
+pub(crate) fn with_message_id(request: &str, id: &str) -> Option<String> {
+    with_field(request, MESSAGE_ID, id)
+}
+
+fn with_field(request: &str, key: &str, text: &str) -> Option<String> {
     let mut is_empty = true;
     for_each_field(request, |_, _| is_empty = false).ok()?;
     let fields = request.trim_ascii_end().strip_suffix('}')?;
     let comma = if is_empty { "" } else { "," };
-    Some(format!(r#"{fields}{comma}"id":{}}}"#, quoted(id)))
+    Some(format!(r#"{fields}{comma}"{key}":{}}}"#, quoted(text)))
+}
+
+/// Whether `request` says something under terms, and leaves it open what the sender's own name for it is. Linear in
+/// `request`.
+pub(crate) fn lacks_message_id(request: &str) -> bool {
+    let (mut kind, mut has_one) = (None, false);
+    let walked = for_each_field(request, |key, value| match string(key).as_deref() {
+        Some("type") => kind = string(value),
+        Some(MESSAGE_ID) => has_one = true,
+        _ => {}
+    });
+    let takes_one = matches!(kind.as_deref(), Some("room_message" | "private_message"));
+    walked.is_ok() && takes_one && !has_one
 }
 
 /// A request to join a room, for somebody who comes back with what was heard last.
@@ -98,5 +120,6 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+const MESSAGE_ID: &str = "messageId";
 const BATCH_START: &str = r#"{"type":"batch","messages":["#;
 const BATCH_END: &str = "]}";

@@ -63,11 +63,17 @@ pub struct SessionConfig {
     pub max_in_flight: usize,
     /// Rooms that the session keeps itself in. Default 256.
     pub max_rooms: usize,
+    /// The longest name of one that it keeps itself in as the server says that it is there; servers take no longer ones.
+    /// Default 4,096.
+    pub max_room_name_bytes: usize,
     /// How many of them are joined at once when a connection is there: all of them might be more than the server hears
     /// at once. Default 16.
     pub joins_at_once: usize,
     /// What is sent is gathered for a while, and goes together. Default: nothing is.
     pub batching: Option<Batching>,
+    /// Messages in a batch of the server's, or kept ones in a page of a room's; with more the connection is closed. A server
+    /// puts into either what fits into some kilobytes. Default 4,096.
+    pub max_batch_messages: usize,
     /// Events that wait to be polled; then reading stops. Default 1,024.
     pub max_queued_events: usize,
     /// What they carry; then reading stops. Default 16 MiB.
@@ -123,8 +129,10 @@ impl SessionConfig {
             queue_age_ms: 60_000,
             max_in_flight: 1_000,
             max_rooms: 256,
+            max_room_name_bytes: 4_096,
             joins_at_once: 16,
             batching: None,
+            max_batch_messages: 4_096,
             max_queued_events: 1_024,
             max_queued_event_bytes: 16 << 20,
         }
@@ -177,7 +185,9 @@ impl SessionConfig {
         for (key, value) in [
             ("max_in_flight", self.max_in_flight),
             ("max_rooms", self.max_rooms),
+            ("max_room_name_bytes", self.max_room_name_bytes),
             ("joins_at_once", self.joins_at_once),
+            ("max_batch_messages", self.max_batch_messages),
             ("max_queued_events", self.max_queued_events),
         ] {
             within(key, value, 1..=MAX_COUNT)?;

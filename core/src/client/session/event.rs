@@ -335,6 +335,9 @@ pub enum CloseCause {
         /// What of it: `target`, `headers` or `protocols`.
         key: String,
     },
+    /// A batch held more than [`SessionConfig::max_batch_messages`](super::SessionConfig::max_batch_messages), or a page of a
+    /// room did.
+    BatchTooLong,
     /// The answer to the handshake was none.
     BadResponse(ResponseError),
     /// A close frame came.

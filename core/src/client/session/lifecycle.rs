@@ -127,6 +127,10 @@ impl Session {
         let Some(link) = self.link_of(connection) else {
             return;
         };
+        if link.has_unread() {
+            link.read_ended = true;
+            return;
+        }
         match link.stage {
             // The answer to its close frame may still go.
             Stage::Leaving if !link.wire.unsent().is_empty() => {}

@@ -25,6 +25,10 @@ pub(super) struct Link {
     is_writing: bool,
     /// The driver reads.
     pub(super) is_reading: bool,
+    /// What has come and is not read before there is room for what it says, from a place on.
+    unread: (Vec<u8>, usize),
+    /// The server had finished writing then.
+    pub(super) read_ended: bool,
 }
 
 /// How far it is.
@@ -54,7 +58,30 @@ impl Link {
             blocked: false,
             is_writing: false,
             is_reading: true,
+            unread: (Vec::new(), 0),
+            read_ended: false,
         }
+    }
+
+    /// What has come is read later, behind what is already to be.
+    pub(super) fn keep_unread(&mut self, bytes: &[u8]) {
+        self.unread.0.extend_from_slice(bytes);
+    }
+
+    /// What had come is read up to a place.
+    pub(super) fn is_read(&mut self, unread: Vec<u8>, upto: usize) {
+        if upto < unread.len() {
+            self.unread = (unread, upto);
+        }
+    }
+
+    /// What is to be read now, from a place on.
+    pub(super) fn take_unread(&mut self) -> (Vec<u8>, usize) {
+        core::mem::take(&mut self.unread)
+    }
+
+    pub(super) const fn has_unread(&self) -> bool {
+        !self.unread.0.is_empty()
     }
 
     /// Queues a message.

@@ -96,7 +96,8 @@ use sending::{Pending, Untaken};
 /// A client that comes back. Drive it as [`Machine`] says.
 ///
 /// It holds at most what [`SessionConfig`] allows: one connection, the queue, the rooms, what is in flight, and events;
-/// of these what one `Received` can produce beyond the bound.
+/// of these what one message can produce beyond the bound. What has come behind that in the same `Received` is read when
+/// there is room again, or not at all if the socket ends before.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
@@ -322,7 +323,7 @@ impl Session {
             let wanted = false;
             return Some(Output::ReadInterest { connection, wanted });
         }
-        if !link.is_reading && has_room_again {
+        if !link.is_reading && has_room_again && !link.has_unread() {
             link.is_reading = true;
             // What has come meanwhile is only read now.
             self.heartbeat.heard();
@@ -433,7 +434,8 @@ impl Machine for Session {
             Input::Tick | Input::LinkReady { .. } | Input::Restarted { .. } => {}
         }
         self.pump();
-        if self.is_full() {
+        let has_unread = self.link.as_ref().is_some_and(Link::has_unread);
+        if has_unread || self.is_full() {
             Turn::Full
         } else {
             Turn::Open
@@ -442,6 +444,9 @@ impl Machine for Session {
 
     fn poll(&mut self) -> Output<Event> {
         loop {
+            if self.read_on() {
+                self.pump();
+            }
             if let Some(output) = self.next_output() {
                 return output;
             }

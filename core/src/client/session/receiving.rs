@@ -2,7 +2,7 @@
 
 use super::event::{CloseCause, Dropped, Event, Outcome, RoomMessage};
 use super::lifecycle::{Ending, Goodbye};
-use super::link::Stage;
+use super::link::{Link, Stage};
 use super::rooms::Pause;
 use super::sending::Pending;
 use super::wire::{Form, id_of, own_id};
@@ -52,13 +52,52 @@ impl From<WireEvent<'_>> for Heard {
 
 impl Session {
     pub(super) fn received(&mut self, connection: ConnectionId, bytes: &mut [u8]) {
-        if self.link_of(connection).is_none() {
+        let Some(link) = self.link_of(connection) else {
             return;
+        };
+        if link.has_unread() {
+            return link.keep_unread(bytes);
         }
-        let mut at = 0;
-        while let Some(link) = self.link.as_mut().filter(|link| link.id == connection)
-            && let Some(unread) = bytes.get_mut(at..).filter(|unread| !unread.is_empty())
+        let at = self.read(connection, bytes, 0);
+        if let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty())
+            && let Some(link) = self.link.as_mut().filter(|link| link.id == connection)
         {
+            link.keep_unread(rest);
+        }
+        self.let_go();
+    }
+
+    /// Reads on in what has come, when there is room again for what it says; whether there was anything.
+    pub(super) fn read_on(&mut self) -> bool {
+        let has_room = self.has_room_again();
+        let is_due =
+            |link: &&mut Link| link.has_unread() && (has_room || link.stage == Stage::Leaving);
+        let Some(link) = self.link.as_mut().filter(is_due) else {
+            return false;
+        };
+        let connection = link.id;
+        let (mut unread, at) = link.take_unread();
+        let at = self.read(connection, &mut unread, at);
+        if let Some(link) = self.link.as_mut().filter(|link| link.id == connection) {
+            link.is_read(unread, at);
+            if !link.has_unread() && core::mem::take(&mut link.read_ended) {
+                self.read_end(connection);
+            }
+        }
+        self.let_go();
+        true
+    }
+
+    /// Reads what has come from a place on, as long as there is room for what it says; up to where.
+    fn read(&mut self, connection: ConnectionId, bytes: &mut [u8], mut at: usize) -> usize {
+        while let Some(unread) = bytes.get_mut(at..).filter(|unread| !unread.is_empty()) {
+            let is_full = self.is_full();
+            let is_to_be = |link: &&mut Link| {
+                link.id == connection && (!is_full || link.stage == Stage::Leaving)
+            };
+            let Some(link) = self.link.as_mut().filter(is_to_be) else {
+                break;
+            };
             let mut heard = None;
             at += link
                 .wire
@@ -70,7 +109,7 @@ impl Session {
                 Some(heard) => self.heard(heard),
             }
         }
-        self.let_go();
+        at
     }
 
     fn heard(&mut self, heard: Heard) {
@@ -105,7 +144,15 @@ impl Session {
         if message.told == Told::Other
             && let Some(parts) = split_batch(&message.text)
         {
+            let most = self.config.max_batch_messages;
+            let parts: Vec<&str> = parts.take(most.saturating_add(1)).collect();
+            if parts.len() > most {
+                return self.break_off();
+            }
             for part in parts {
+                if self.is_leaving() {
+                    return;
+                }
                 self.heard_object(Message::read(part.to_owned()));
             }
             return;
@@ -124,8 +171,14 @@ impl Session {
             return self.heard_bytes(bytes);
         }
         match binary::split_batch(&bytes) {
+            Ok(Some(frames)) if frames.clone().count() > self.config.max_batch_messages => {
+                self.break_off();
+            }
             Ok(Some(frames)) => {
                 for frame in frames {
+                    if self.is_leaving() {
+                        return;
+                    }
                     self.heard_frame(frame.to_owned());
                 }
             }
@@ -141,6 +194,19 @@ impl Session {
             }
             None => self.heard_bytes(bytes),
         }
+    }
+
+    fn is_leaving(&self) -> bool {
+        let link = self.link.as_ref();
+        link.is_none_or(|link| link.stage == Stage::Leaving)
+    }
+
+    /// So much in one message is more than any server has to say.
+    fn break_off(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.wire.close(PROTOCOL_ERROR, "too many messages in one");
+        }
+        self.turn_away(Ending::lost(CloseCause::BatchTooLong));
     }
 
     /// What is the program's.
@@ -246,6 +312,7 @@ impl Session {
 
     /// The server says that the session is in a room; `adds`: also one that was not asked for by a join of its own.
     fn joined(&mut self, name: &str, history: Option<Position>, adds: bool) {
+        let adds = adds && name.len() <= self.config.max_room_name_bytes;
         if self.rooms.number(name).is_none() && adds && self.rooms.len() < self.config.max_rooms {
             self.rooms.add(name);
         }
@@ -352,6 +419,9 @@ impl Session {
 
     /// A page of what was said while the session was away, as if it were said now.
     fn catch_up(&mut self, page: Page) {
+        if page.messages.len() > self.config.max_batch_messages {
+            return self.break_off();
+        }
         let Page {
             room: name,
             position,
@@ -398,3 +468,6 @@ impl Session {
         }
     }
 }
+
+/// The close code of who breaks the rules.
+const PROTOCOL_ERROR: u16 = 1002;

@@ -206,6 +206,11 @@ impl World {
 
     /// Connects, and takes the connection.
     fn open(&mut self) {
+        self.open_as(JSON_PROTOCOL);
+    }
+
+    /// The same, and speaks a protocol.
+    fn open_as(&mut self, protocol: &str) {
         self.connect();
         let request = String::from_utf8(core::mem::take(&mut self.received)).expect("text");
         let key = request.split("Sec-WebSocket-Key: ").nth(1).expect("a key");
@@ -214,7 +219,7 @@ impl World {
         self.bytes(
             format!(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: roomwire.json.v1\r\n\r\n"
+                 Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n"
             )
             .as_bytes(),
         );

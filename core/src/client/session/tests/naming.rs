@@ -62,7 +62,7 @@ fn what_may_be_sent_twice_has_the_same_name_each_time() {
 #[test]
 fn names_follow_from_the_seed() {
     let name = |seed| {
-        let work = super::super::queue::Work::Content(Content::Request(SAID.to_owned()));
+        let work = queue::Work::Content(Content::Request(SAID.to_owned()));
         let mut names = Names::new(seed);
         let naming = names.of(&work, Delivery::AtLeastOnce);
         names.spell(naming).expect("a name")

@@ -111,6 +111,7 @@ impl Pen {
             CloseCause::Refused { status } => format!("refused with {status} {}", closed.reason),
             CloseCause::BadResponse(error) => error.to_string(),
             CloseCause::Violation(error) => format!("the server broke the rules: {error}"),
+            CloseCause::BatchTooLong => "the server said too much at once".to_owned(),
             CloseCause::NoAnswer => "the server does not answer".to_owned(),
             CloseCause::NoPong => "the server shows no sign of life".to_owned(),
             _ => "the connection was lost".to_owned(),

@@ -2,12 +2,15 @@
 //!
 //! Knows neither connections nor the wire. Whoever keeps several has an eye on what they take together.
 
+mod blocks;
 #[cfg(test)]
 mod tests;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use blocks::Blocks;
 
 use crate::cluster::message::Carried;
 use crate::id::ClientId;
@@ -33,12 +36,14 @@ pub(crate) struct History {
     /// Up to this offset none is kept, for want of room or because of its age.
     trimmed: u64,
     /// The latest ones, the oldest first. What something later has taken the place of is not among them.
-    messages: VecDeque<Past>,
+    messages: Blocks,
     /// The latest of each key that is kept.
     keyed: BTreeMap<Arc<str>, u64>,
+    /// When those are out of date that will be, and which they are.
+    expiring: BTreeSet<(Instant, u64)>,
     /// What they take.
     bytes: usize,
-    /// When the oldest is too old.
+    /// When the server looks for what is too old or out of date.
     pub(crate) due: Option<Instant>,
     /// Where the room stands among those that have messages kept.
     pub(crate) place: u32,
@@ -52,7 +57,7 @@ pub(crate) struct Past {
     pub(crate) said: Instant,
     pub(crate) timestamp: u64,
     pub(crate) data: Carried,
-    /// After this it is not told any more, though it may still be here.
+    /// After this it is not told any more, though for a moment it may still be here.
     pub(crate) ttl_ms: Option<u32>,
     /// What it tells of.
     pub(crate) key: Option<Arc<str>>,
@@ -101,13 +106,19 @@ impl Past {
     /// What it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let key = self.key.as_deref().map_or(0, |key| key.len() + KEYED_BYTES);
-        size_of::<Self>() + SHARED_BYTES + self.data.payload().len() + key
+        let expiring = self.ttl_ms.map_or(0, |_| EXPIRING_BYTES);
+        size_of::<Self>() + SHARED_BYTES + self.data.payload().len() + key + expiring
+    }
+
+    /// When it is out of date.
+    fn until(&self) -> Option<Instant> {
+        let ttl = Duration::from_millis(u64::from(self.ttl_ms?));
+        Some(self.said + ttl)
     }
 
     /// Whether it is still to be told.
     fn is_current(&self, now: Instant) -> bool {
-        let ttl = |ms: u32| Duration::from_millis(u64::from(ms));
-        self.ttl_ms.is_none_or(|ms| now < self.said + ttl(ms))
+        self.until().is_none_or(|until| now < until)
     }
 
     /// What it takes on the wire, more or less.
@@ -141,14 +152,15 @@ impl Found {
 }
 
 impl History {
-    pub(crate) const fn new(keeps: Keeps, epoch: Epoch) -> Self {
+    pub(crate) fn new(keeps: Keeps, epoch: Epoch) -> Self {
         Self {
             keeps,
             epoch,
             last: 0,
             trimmed: 0,
-            messages: VecDeque::new(),
+            messages: Blocks::default(),
             keyed: BTreeMap::new(),
+            expiring: BTreeSet::new(),
             bytes: 0,
             due: None,
             place: 0,
@@ -167,18 +179,18 @@ impl History {
         self.bytes
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Memory of it; a little more than [`bytes`](Self::bytes), as room is made in advance.
+    /// Memory of it; a little more than [`bytes`](Self::bytes), as room is made in advance. O(n) with a small factor: for
+    /// diagnosis.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let spare = self.messages.capacity() - self.messages.len();
-        self.bytes + spare * size_of::<Past>()
+        self.bytes + self.messages.spare_bytes()
     }
 
     /// Keeps a message, and lets go what it takes the place of and what there is too much then, be it this one. Returns
-    /// its offset. O(1) amortised; with a key O(log keys), and what lies between the former one and the nearer end.
+    /// its offset. O(1) amortised; with a key or a time O(log n).
     pub(crate) fn push(&mut self, mut past: Past) -> u64 {
         self.last += 1;
         past.offset = self.last;
@@ -188,44 +200,74 @@ impl History {
                 self.take_out(offset);
             }
         }
+        if let Some(until) = past.until() {
+            self.expiring.insert((until, self.last));
+        }
         self.bytes += past.bytes();
-        self.messages.push_back(past);
+        self.messages.push(past);
         while self.messages.len() > self.keeps.messages || self.bytes > self.keeps.bytes {
             self.pop();
         }
         self.last
     }
 
-    /// Something later has taken the place of a message.
+    /// Something later has taken the place of a message. O(log n).
     fn take_out(&mut self, offset: u64) {
-        let found = self.messages.binary_search_by_key(&offset, |it| it.offset);
-        let past = found.ok().and_then(|index| self.messages.remove(index));
-        self.bytes -= past.map_or(0, |past| past.bytes());
+        if let Some(past) = self.messages.take(offset) {
+            self.is_gone(&past);
+        }
     }
 
-    /// Lets go the oldest; what that gives back. O(1), with a key O(log keys).
+    /// Lets go the oldest; what that gives back. O(1), with a key or a time O(log n).
     pub(crate) fn pop(&mut self) -> usize {
-        let Some(past) = self.messages.pop_front() else {
+        let Some(past) = self.messages.pop() else {
             return 0;
         };
-        self.bytes -= past.bytes();
         self.trimmed = past.offset;
-        if let Some(key) = &past.key {
+        self.is_gone(&past)
+    }
+
+    /// What a message that is no longer there took.
+    fn is_gone(&mut self, past: &Past) -> usize {
+        if let Some(key) = &past.key
+            && self.keyed.get(key) == Some(&past.offset)
+        {
             self.keyed.remove(key);
         }
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
+        if let Some(until) = past.until() {
+            self.expiring.remove(&(until, past.offset));
         }
-        past.bytes()
+        let bytes = past.bytes();
+        self.bytes -= bytes;
+        bytes
     }
 
-    /// When the oldest is too old.
-    pub(crate) fn oldest_due(&self) -> Option<Instant> {
-        self.messages.front().map(|past| past.said + self.keeps.age)
+    /// When the oldest is too old, or one is out of date.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let out_of_date = self.expiring.first().map(|(until, _)| *until);
+        let oldest = self.oldest_due();
+        [out_of_date, oldest].into_iter().flatten().min()
     }
 
-    /// The messages that are wanted, within `max_bytes` of the wire but one at least. O(what is found), and what is out
-    /// of date.
+    fn oldest_due(&self) -> Option<Instant> {
+        self.messages.first().map(|past| past.said + self.keeps.age)
+    }
+
+    /// Lets go one that is too old or out of date, whatever comes first; what that gives back. `None`: there is none.
+    /// O(log n).
+    pub(crate) fn let_go_due(&mut self, now: Instant) -> Option<usize> {
+        let oldest = self.oldest_due()?;
+        let first = self.expiring.first().copied();
+        if let Some((until, offset)) = first.filter(|(until, _)| *until <= oldest.min(now)) {
+            let past = self.messages.take(offset);
+            self.expiring.remove(&(until, offset));
+            return past.map(|past| self.is_gone(&past));
+        }
+        (oldest <= now).then(|| self.pop())
+    }
+
+    /// The messages that are wanted, within `max_bytes` of the wire but one at least. O(what is found), and what has been
+    /// out of date for less than a moment.
     pub(crate) fn find(&self, wanted: &Wanted, max_bytes: usize, now: Instant) -> Found {
         let reset = wanted.epoch.is_some_and(|epoch| epoch != self.epoch);
         let which = match wanted.which {
@@ -236,7 +278,7 @@ impl History {
             Which::After(after) => {
                 let after = after.min(self.last);
                 let begin = after.max(self.trimmed);
-                let kept = self.messages.range(self.index_after(begin)..);
+                let kept = self.messages.after(begin);
                 let (messages, more) = fitting(kept, wanted.limit, max_bytes, now);
                 let end = if more { last_of(&messages) } else { self.last };
                 Found {
@@ -251,7 +293,7 @@ impl History {
                     Which::Before(before) => before.clamp(self.trimmed + 1, self.last + 1),
                     _ => self.last + 1,
                 };
-                let kept = self.messages.range(..self.index_after(end - 1));
+                let kept = self.messages.upto(end - 1);
                 let (mut messages, more) = fitting(kept.rev(), wanted.limit, max_bytes, now);
                 messages.reverse();
                 let begin = match messages.first() {
@@ -276,20 +318,15 @@ impl History {
             left_out: Vec::new(),
         }
     }
-
-    /// Where the first message after an offset lies. O(log n).
-    fn index_after(&self, offset: u64) -> usize {
-        self.messages.partition_point(|past| past.offset <= offset)
-    }
 }
 
 impl History {
     /// What has been said since somebody was here: all of it that is kept, or the last of it if that is more than
-    /// `max_bytes` of the wire. O(what is found), and what is out of date.
+    /// `max_bytes` of the wire. O(what is found), and what has been out of date for less than a moment.
     pub(crate) fn since(&self, since: &Since, max_bytes: usize, now: Instant) -> Found {
         let reset = self.is_other(since);
         let after = if reset { 0 } else { since.after };
-        let kept = self.messages.range(self.first_since(since)..).rev();
+        let kept = self.messages.after(after).rev();
         let (mut messages, more) = fitting(kept, usize::MAX, max_bytes, now);
         messages.reverse();
         let begin = match messages.first() {
@@ -304,16 +341,10 @@ impl History {
         }
     }
 
-    /// How many messages that is at most. O(log n).
+    /// How many messages that is at most. O(log n), and a small part of them.
     pub(crate) fn count_since(&self, since: &Since) -> usize {
-        self.messages.len() - self.first_since(since)
-    }
-
-    fn first_since(&self, since: &Since) -> usize {
-        if self.is_other(since) {
-            return 0;
-        }
-        self.index_after(since.after)
+        let after = if self.is_other(since) { 0 } else { since.after };
+        self.messages.count_after(after)
     }
 
     /// Whether that is of another log: an offset that there has never been in this one is, too.
@@ -373,5 +404,7 @@ pub(crate) const fn wire_bytes(data: usize) -> usize {
 const SHARED_BYTES: usize = 2 * size_of::<usize>();
 /// The same of a key, and of its place in the tree.
 const KEYED_BYTES: usize = SHARED_BYTES + 2 * size_of::<(Arc<str>, u64)>();
+/// What its place among those takes that will be out of date.
+const EXPIRING_BYTES: usize = 2 * size_of::<(Instant, u64)>();
 /// More than the fields of a message take in any dialect.
 const ENVELOPE_BYTES: usize = 160;

@@ -13,7 +13,7 @@ pub(super) enum Deadline {
     Typing(u32, u32),
     /// A large room's summed-up notice.
     RoomNotice(u32),
-    /// The oldest message that a room keeps is too old.
+    /// The oldest message that a room keeps is too old, or one is out of date.
     RoomHistory(u32),
     /// An empty room goes.
     RoomLinger(u32),

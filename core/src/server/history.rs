@@ -164,21 +164,25 @@ impl Server {
         }
     }
 
-    /// The oldest message of a room is too old.
+    /// The oldest message of a room is too old, or one is out of date: what is due goes, a part of it at a time.
     pub(super) fn history_is_due(&mut self, room: u32) {
         let now = self.now.mono;
-        let due = |server: &Self| {
-            let history = server.rooms.get(room)?.history.as_deref()?;
-            history.oldest_due()
-        };
-        while due(self).is_some_and(|due| due <= now) {
-            self.steps.one();
-            self.drop_oldest(room);
+        if let Some((_, entry)) = self.rooms.get_mut(room)
+            && let Some(history) = entry.history.as_deref_mut()
+        {
+            history.due = None;
+            for _ in 0..DUE_AT_ONCE {
+                let Some(freed) = history.let_go_due(now) else {
+                    break;
+                };
+                self.steps.one();
+                self.histories.bytes -= freed;
+            }
         }
         self.history_has_changed(room);
     }
 
-    /// Has the deadline of a room's oldest message set, and the room listed only while it has one.
+    /// Has the deadline of what a room keeps set, and the room listed only while it has one.
     fn history_has_changed(&mut self, room: u32) {
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return;
@@ -186,7 +190,7 @@ impl Server {
         let Some(history) = entry.history.as_deref_mut() else {
             return;
         };
-        let due = history.oldest_due();
+        let due = history.next_due();
         let place = history.place;
         let was = core::mem::replace(&mut history.due, due);
         if was != due {
@@ -237,5 +241,7 @@ pub(super) fn max_page_bytes(limits: &Limits) -> usize {
 }
 
 const MAX_PAGE_BYTES: usize = 64 * 1024;
+/// So many messages of a room go at once that are due.
+const DUE_AT_ONCE: usize = 64;
 /// So many messages of a page are charged like one to somebody else.
 pub(super) const MESSAGES_PER_DELIVERY: usize = 10;

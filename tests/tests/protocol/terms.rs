@@ -265,6 +265,31 @@ fn a_room_keeps_the_latest_of_each_key() {
     assert_eq!(world.expect(late, "resumed")["complete"], true);
 }
 
+/// What is out of date goes by itself: a room holds nothing that nobody is told of, and no request walks over it.
+#[test]
+fn what_is_out_of_date_is_kept_no_longer() {
+    let mut config = config();
+    config.rooms[0].history_messages = 1_000;
+    let mut world = World::alone(config);
+    let ada = world.connect();
+    world.join(ada, "kept");
+    world.forget();
+    publish(&mut world, ada, &to_room("kept", 0, &json!({"key": "k"})));
+    let one = world.stats().history_bytes;
+    for number in 1..=200 {
+        let terms = json!({"ttlMs": 400 + number % 2 * 100, "key": format!("{number}")});
+        publish(&mut world, ada, &to_room("kept", number, &terms));
+    }
+    assert!(world.stats().history_bytes > 200 * one);
+    world.advance_ms(400);
+    let half = world.stats().history_bytes;
+    assert!(half > 100 * one && half < 200 * one, "{half} of {one}");
+    world.advance_ms(100);
+    assert_eq!(world.stats().history_bytes, one);
+    let left_out = json!([{"from": 2, "to": 201}]);
+    assert_eq!(told(&mut world, ada, "kept"), (vec![1], left_out));
+}
+
 #[test]
 fn mail_is_told_once_and_while_it_is_of_use() {
     let mut world = World::new(config());

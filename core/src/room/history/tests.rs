@@ -22,7 +22,7 @@ fn client() -> ClientId {
 }
 
 /// The data of the nth message is its number.
-fn past(number: u64, at_ms: u64) -> Past {
+pub(super) fn past(number: u64, at_ms: u64) -> Past {
     let text = number.to_string();
     Past {
         from: client(),
@@ -209,7 +209,7 @@ proptest! {
                 first = first.max((last + 1).saturating_sub(kept as u64));
             }
             prop_assert_eq!(history.bytes(), (first..=last).map(|n| past(n, n).bytes()).sum::<usize>());
-            prop_assert_eq!(history.oldest_due(), (first <= last).then(|| {
+            prop_assert_eq!(history.next_due(), (first <= last).then(|| {
                 Instant::from_micros(1_000 * (first + 100))
             }));
         }
@@ -365,6 +365,47 @@ fn what_is_out_of_date_is_not_told() {
     assert!(found.is_complete() && !found.more);
 }
 
+/// What is out of date is not there to be walked over, wherever it stood; what is too old is missing.
+#[test]
+fn what_is_due_goes_in_its_order() {
+    let mut history = history(1_000, usize::MAX);
+    for number in 1..=500 {
+        history.push(about(None, Some(10), number, 0));
+    }
+    history.push(about(Some(1), Some(20), 501, 5));
+    history.push(about(None, None, 502, 5));
+    let at = |ms: u64| Instant::from_micros(1_000 * ms);
+    assert_eq!(history.next_due(), Some(at(10)));
+    assert_eq!(history.let_go_due(at(9)), None);
+    let gone = core::iter::from_fn(|| history.let_go_due(at(10)));
+    assert_eq!(gone.count(), 500);
+    assert_eq!(history.messages.len(), 2);
+    let found = find(&history, Which::After(0), 9);
+    assert_eq!((offsets(&found), found.gap), (vec![502], None));
+    assert_eq!(found.left_out, [Gap { from: 1, to: 501 }]);
+    assert_eq!(history.next_due(), Some(at(25)));
+    let freed = about(Some(1), Some(20), 501, 5).bytes();
+    assert_eq!(history.let_go_due(at(25)), Some(freed));
+    assert_eq!(history.keyed.len(), 0);
+    // The last one is too old.
+    assert_eq!(history.next_due(), Some(at(105)));
+    assert_eq!(history.let_go_due(at(105)), Some(past(502, 5).bytes()));
+    assert_eq!(
+        (history.next_due(), history.let_go_due(at(105))),
+        (None, None)
+    );
+    let found = find(&history, Which::After(0), 9);
+    assert_eq!(
+        (found.gap, found.left_out),
+        (Some(Gap { from: 1, to: 502 }), vec![])
+    );
+    assert_eq!((history.bytes(), history.heap_bytes()), (0, 0));
+    // What says that it is of use for longer than it is kept is too old first.
+    history.push(about(None, Some(200), 503, 200));
+    assert!(history.let_go_due(at(300)).is_some());
+    assert_eq!((history.trimmed, history.expiring.len()), (503, 0));
+}
+
 proptest! {
     /// Each message that came is told, missing, or left out because a later one has its key or it is out of date; and
     /// a page says of all up to its last message which it is.
@@ -372,6 +413,7 @@ proptest! {
     fn nothing_is_left_out_but_what_was_to_be(
         said in prop::collection::vec((prop::option::of(0_u8..4), prop::option::of(1_u32..60)), 0..40),
         kept in 1_usize..30, after in 0_u64..50, limit in 1_usize..30, room in 0_usize..6_000, before in any::<bool>(),
+        goes in 0_u64..80,
     ) {
         let now_ms = said.len() as u64 + 20;
         let now = Instant::from_micros(1_000 * now_ms);
@@ -379,9 +421,18 @@ proptest! {
         for (&(key, ttl_ms), number) in said.iter().zip(1..) {
             history.push(about(key, ttl_ms, number, number));
         }
-        prop_assert_eq!(history.bytes(), history.messages.iter().map(Past::bytes).sum::<usize>());
+        // Perhaps what was out of date then has gone.
+        let then = Instant::from_micros(1_000 * goes.min(now_ms));
+        let before_it = history.bytes();
+        let freed: usize = core::iter::from_fn(|| history.let_go_due(then)).sum();
+        prop_assert_eq!(history.bytes(), before_it - freed);
+        prop_assert!(history.next_due().is_none_or(|due| due > then));
+        prop_assert!(history.messages.after(0).all(|past| past.is_current(then)));
+        let expiring = history.messages.after(0).filter(|past| past.ttl_ms.is_some()).count();
+        prop_assert_eq!(history.expiring.len(), expiring);
+        prop_assert_eq!(history.bytes(), history.messages.after(0).map(Past::bytes).sum::<usize>());
         prop_assert!(history.messages.len() <= kept);
-        prop_assert_eq!(history.keyed.len(), history.messages.iter().filter(|it| it.key.is_some()).count());
+        prop_assert_eq!(history.keyed.len(), history.messages.after(0).filter(|it| it.key.is_some()).count());
         let last = said.len() as u64;
         let unwanted = |offset: u64| {
             let (key, ttl_ms) = said[offset as usize - 1];

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 pub use files::{Destination, FileHash, FileNotice, FileRequest, Named, TransferId};
 pub use history::{Epoch, Gap, PastMessage, Position, Since};
+pub(crate) use session::MAX_LEFT_OUT;
 pub use session::{Former, Session, SessionSecret};
 pub use terms::{Published, Terms};
 

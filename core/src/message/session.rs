@@ -5,6 +5,10 @@ use core::fmt;
 use super::Gap;
 use crate::id::ClientId;
 
+/// So many ranges that are left out are named, in a `session` or a page of a room: the first ones, and what there is behind
+/// the last message. A hole that is not named is like a gap.
+pub(crate) const MAX_LEFT_OUT: usize = 1_000;
+
 /// Proves to a server that a client id was its own client's. Whoever has it can be that client.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionSecret(pub [u8; Self::BYTES]);
@@ -66,6 +70,6 @@ pub struct Session {
     pub last: u64,
     /// What is not kept of those that the client has missed.
     pub gap: Option<Gap>,
-    /// What of them is not told as it is out of date.
+    /// What of them is not told as it is out of date: at most 1,000 ranges.
     pub left_out: Vec<Gap>,
 }

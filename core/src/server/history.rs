@@ -7,9 +7,9 @@ use super::messages::{Outcome, refusal};
 use crate::config::Limits;
 use crate::error::ErrorCode;
 use crate::id::ClientId;
-use crate::message::{Asked, Epoch, Payload, Position, ServerMessage, Terms};
+use crate::message::{Asked, Epoch, MAX_LEFT_OUT, Payload, Position, ServerMessage, Terms};
 use crate::room::LOBBY;
-use crate::room::history::{Found, History, Past, Wanted, Which};
+use crate::room::history::{Found, History, Past, Wanted, Which, wire_bytes};
 
 /// The rooms that have messages kept, and what these take together.
 #[derive(Debug, Default)]
@@ -241,6 +241,8 @@ pub(super) fn max_page_bytes(limits: &Limits) -> usize {
 }
 
 const MAX_PAGE_BYTES: usize = 64 * 1024;
+/// What is left out is named before each message of a page, and behind the last one: there are never too many ranges.
+const _: () = assert!(MAX_PAGE_BYTES / wire_bytes(0) + 2 <= MAX_LEFT_OUT);
 /// So many messages of a room go at once that are due.
 const DUE_AT_ONCE: usize = 64;
 /// So many messages of a page are charged like one to somebody else.

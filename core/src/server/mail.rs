@@ -17,7 +17,7 @@ use super::messages::Outcome;
 use crate::cluster::message::{Carried, Luggage};
 use crate::config::{MessageIds, Sessions};
 use crate::id::{ClientId, ConnectionId};
-use crate::message::{Asked, Gap, Payload, Published, ServerMessage, Terms};
+use crate::message::{Asked, Gap, MAX_LEFT_OUT, Payload, Published, ServerMessage, Terms};
 use crate::room::history::gap_between;
 
 const REPEATED: Published = Published {
@@ -115,7 +115,7 @@ pub(super) struct MailPosition {
     pub(super) last: u64,
     /// What is not kept of what it has missed.
     pub(super) gap: Option<Gap>,
-    /// What of it is out of date.
+    /// What of it is out of date, at most [`MAX_LEFT_OUT`] ranges.
     pub(super) left_out: Vec<Gap>,
 }
 
@@ -241,9 +241,12 @@ impl Mail {
         };
         let mut begin = begin;
         for letter in self.since(after, now_ms) {
-            position
-                .left_out
-                .extend(gap_between(begin, letter.offset - 1));
+            // The last place is that of what follows the last letter, which no other offset tells of.
+            if position.left_out.len() < MAX_LEFT_OUT - 1 {
+                position
+                    .left_out
+                    .extend(gap_between(begin, letter.offset - 1));
+            }
             begin = letter.offset;
         }
         position.left_out.extend(gap_between(begin, self.last));

@@ -255,7 +255,8 @@ pub(super) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
-/// Ranges of offsets with their count: as many as a `u16` counts.
+/// Ranges of offsets with their count: as many as a `u16` counts, which is far more than
+/// [a server names](crate::message::MAX_LEFT_OUT).
 pub(super) fn put_gaps(out: &mut Vec<u8>, gaps: &[Gap]) {
     let count = u16::try_from(gaps.len()).unwrap_or(u16::MAX);
     put_u16(out, count);

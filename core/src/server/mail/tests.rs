@@ -136,6 +136,39 @@ proptest! {
     }
 }
 
+/// However many holes there are, each is named or to be seen, and what follows the last letter is named.
+#[test]
+fn so_many_ranges_are_named() {
+    let limits = limits(10_000, 10_000_000);
+    let over = || Letter {
+        until_ms: Some(NOW),
+        ..letter(1)
+    };
+    for (holes, named) in [
+        (MAX_LEFT_OUT as u64 - 1, MAX_LEFT_OUT),
+        (MAX_LEFT_OUT as u64, MAX_LEFT_OUT),
+        (3_000, MAX_LEFT_OUT),
+    ] {
+        let mut mail = Mail::default();
+        for _ in 0..holes {
+            mail.push(over(), &limits);
+            mail.push(letter(1), &limits);
+        }
+        mail.push(over(), &limits);
+        let position = mail.position(0, NOW);
+        assert_eq!(position.gap, None);
+        let told: Vec<u64> = mail.since(0, NOW).map(|letter| letter.offset).collect();
+        assert_eq!(told, (1..=holes).map(|it| 2 * it).collect::<Vec<_>>());
+        let first = (0..MAX_LEFT_OUT as u64 - 1).map(|it| 2 * it + 1);
+        let ranges: Vec<Gap> = first
+            .chain([2 * holes + 1])
+            .map(|it| Gap { from: it, to: it })
+            .collect();
+        assert_eq!(position.left_out.len(), named);
+        assert_eq!(position.left_out, ranges);
+    }
+}
+
 #[test]
 fn what_had_come_before_is_not_appended() {
     let (limits, ids) = (limits(9, 10_000), MessageIds::default());

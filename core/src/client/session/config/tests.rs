@@ -10,6 +10,8 @@ fn the_defaults_are_those_of_the_guide() {
     assert_eq!(config.max_reconnect_attempts, Some(5));
     assert_eq!(config.heartbeat_interval_ms, 30_000);
     assert_eq!(config.batching, None);
+    let bounds = (config.max_batch_messages, config.max_room_name_bytes);
+    assert_eq!(bounds, (4_096, 4_096));
     let batching = Batching::default();
     assert_eq!((batching.interval_ms, batching.max_messages), (50, 100));
     config.check().expect("a config");
@@ -56,6 +58,14 @@ fn what_is_spoken_can_be_chosen() {
     assert_eq!(error, Err("connection.protocols".to_owned()));
     config.connection.protocols.clear();
     config.check().expect("a config");
+    config.max_batch_messages = 0;
+    let error = config.check().map_err(|error| error.key);
+    assert_eq!(error, Err("max_batch_messages".to_owned()));
+    config.max_batch_messages = 1;
+    config.max_room_name_bytes = 0;
+    let error = config.check().map_err(|error| error.key);
+    assert_eq!(error, Err("max_room_name_bytes".to_owned()));
+    config.max_room_name_bytes = 1;
     config.credentials_timeout_ms = Some(0);
     let error = config.check().map_err(|error| error.key);
     assert_eq!(error, Err("credentials_timeout_ms".to_owned()));

@@ -637,6 +637,29 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         bytes.extend([27, 0, 2, 25, 0, 1, 1, 6, 3, 25, 0, 2, 1, 6, 2, 3, 1, 5, 6]);
         bytes
     };
+    // Messages of every kind, by the end of a pool, and what becomes of the jobs: done, failed, late, once more.
+    let pool = {
+        let mut bytes = vec![1, 1, 0x80, 252, 2, 251, 0, 251, 0, 6, 6];
+        bytes.extend([9, 0, 0, 1, 6, 9, 1, 0, 1, 6, 3]);
+        for kind in [0, 1, 2, 3, 4, 6] {
+            bytes.extend([254, 0, kind, 0x40, 6, 6, 6, 254, 1, kind, 0x41, 6, 6, 6, 3]);
+            bytes.extend([253, 8, 3, 253, 0, 3, 253, 7, 3]);
+        }
+        bytes.extend([254, 0, 8, 0x40, 3, 253, 0, 254, 0, 12, 0xc1, 3, 253, 0, 3]);
+        bytes.extend([254, 1, 0, 0x41, 6, 9, 1, 1, 1, 6, 3, 253, 5, 3, 253, 7, 3]);
+        bytes
+    };
+    let pool_goes = {
+        let mut bytes = vec![1, 1, 0x80, 252, 1, 251, 0, 251, 0, 251, 0, 6, 6];
+        bytes.extend([
+            254, 0, 1, 0x41, 6, 254, 1, 1, 0x40, 6, 254, 2, 1, 0x41, 6, 3,
+        ]);
+        bytes.extend([20, 0, 0, 252, 0, 3, 253, 0, 3, 252, 3]);
+        bytes.extend([
+            254, 1, 0xf1, 0x41, 6, 254, 2, 1, 0x41, 6, 3, 20, 2, 1, 3, 253, 0, 3,
+        ]);
+        bytes
+    };
     vec![
         ("after-close", after_close),
         ("application", application),
@@ -664,6 +687,8 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("large", large),
         ("pipelined", pipelined),
+        ("pool", pool),
+        ("pool-goes", pool_goes),
         ("rude", rude),
         ("stalled-close", stalled(PLAIN, 6)),
         ("stalled-latest", stalled(PLAIN, 2)),

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use roomwire_core::offload::{Done, Job, JobId};
 use roomwire_core::replay::{Options, Recorder};
 use roomwire_core::server::{Command, Event, MessageName, RequestToken, Verdict};
+use roomwire_core::websocket::deflate::{Compressors, Effort, Window};
 use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
     ValidConfig,
@@ -36,6 +38,14 @@ pub(super) struct Driver {
     pub(super) clients: Vec<String>,
     /// Sessions that clients were told, with their secrets.
     pub(super) sessions: Vec<(String, String)>,
+    /// What the server has handed over and waits for.
+    jobs: Vec<Job>,
+    /// How many that may be by now.
+    most_jobs: u32,
+    /// The last one that came to something.
+    last_job: Option<JobId>,
+    failed_jobs: u64,
+    compressors: Compressors,
     drain_asked: bool,
     drained: bool,
     refusals_told: u64,
@@ -62,6 +72,8 @@ pub(super) struct Peer {
     read_ended: bool,
     /// It came in behind a proxy, if its address is one.
     pub(super) proxied: bool,
+    /// It has asked for compression, which nobody is refused.
+    pub(super) compresses: bool,
     pub(super) stream: Stream,
 }
 
@@ -110,6 +122,14 @@ impl Driver {
             requests: Vec::new(),
             clients: Vec::new(),
             sessions: Vec::new(),
+            jobs: Vec::new(),
+            most_jobs: 0,
+            last_job: None,
+            failed_jobs: 0,
+            compressors: Compressors::new(Effort {
+                level: 1,
+                memory_level: 1,
+            }),
             drain_asked: false,
             drained: false,
             refusals_told: 0,
@@ -177,6 +197,7 @@ impl Driver {
             pending: Vec::new(),
             read_ended: false,
             proxied: listener == PROXIED,
+            compresses: false,
             stream,
         });
     }
@@ -337,6 +358,57 @@ impl Driver {
         self.now.mono
     }
 
+    /// The payload that stands for a message, if it is shorter.
+    pub(super) fn compressed(&mut self, message: &[u8]) -> Option<&[u8]> {
+        self.compressors.compress(Window::MAX, message)
+    }
+
+    // ---- the pool
+
+    /// There is a pool for so many jobs at once from now on, or none.
+    pub(super) fn pool(&mut self, jobs: u32) {
+        self.most_jobs = jobs;
+        let _ = self.handle(Input::PoolReady { jobs });
+    }
+
+    /// One of the jobs that are out is done, or fails.
+    pub(super) fn job(&mut self, pick: usize, fails: bool) {
+        if self.jobs.is_empty() {
+            return;
+        }
+        let job = self.jobs.remove(pick % self.jobs.len());
+        self.last_job = Some(job.id());
+        let done = if fails {
+            self.failed_jobs += 1;
+            Done::failed(job.id())
+        } else {
+            job.run()
+        };
+        assert_eq!(done.is_failed(), fails);
+        let _ = self.handle(Input::Done(done));
+    }
+
+    /// What a job came to is handed in once more.
+    pub(super) fn job_again(&mut self) {
+        if let Some(job) = self.last_job {
+            let before = self.server.as_ref().stats().stale;
+            let _ = self.handle(Input::Done(Done::failed(job)));
+            assert_eq!(self.server.as_ref().stats().stale, before + 1);
+        }
+    }
+
+    /// Polls until `Idle`, and does all jobs, until there is nothing more to do at this time.
+    fn settle(&mut self) {
+        for _ in 0..MAX_POLLS {
+            self.drain();
+            if self.jobs.is_empty() {
+                return;
+            }
+            self.job(0, false);
+        }
+        panic!("jobs without end");
+    }
+
     // ---- outputs
 
     /// Polls until `Idle`.
@@ -382,6 +454,11 @@ impl Driver {
                 self.bury(connection);
             }
             Output::Event(event) => self.event(event),
+            Output::Job(job) => {
+                assert!(self.jobs.len() < self.most_jobs as usize, "too many jobs");
+                assert!(self.jobs.iter().all(|other| other.id() != job.id()));
+                self.jobs.push(job);
+            }
             Output::Again => {}
             Output::Idle { deadline } => {
                 assert!(deadline.is_none_or(|deadline| deadline > self.latest));
@@ -501,6 +578,7 @@ impl Driver {
         assert_eq!(stats.sent_bytes, self.sent_bytes);
         assert_eq!(stats.clients as u64, stats.opened - stats.closed);
         assert!(stats.rooms <= limits.max_rooms as usize);
+        assert!(stats.failed_jobs <= self.failed_jobs);
     }
 
     /// Memory is given back: to be called at `Idle`.
@@ -529,7 +607,7 @@ impl Driver {
             self.writable(peer);
             self.flush(peer);
         }
-        self.drain();
+        self.settle();
         self.check();
         self.sleep_until_everyone_is_read();
         self.check_caught_up();
@@ -539,7 +617,7 @@ impl Driver {
             1 => (0..self.peers.len()).for_each(|peer| self.read_end(peer)),
             _ => self.command(Command::Drain),
         }
-        self.drain();
+        self.settle();
         self.sleep_until_nothing_is_left();
         let stats = self.server.as_ref().stats();
         assert!(self.live.is_empty(), "{:?}", self.live);
@@ -562,6 +640,7 @@ impl Driver {
             "a refusal that was not told"
         );
         assert_eq!(stats.received_bytes, self.received_bytes);
+        assert_eq!(stats.failed_jobs, self.failed_jobs);
         self.check();
         self.check_explanations();
     }
@@ -628,7 +707,7 @@ impl Driver {
                 "never read again"
             );
             self.set_time(self.deadline.expect("never read again"));
-            self.drain();
+            self.settle();
         }
         panic!("never read again");
     }
@@ -640,7 +719,7 @@ impl Driver {
                 return;
             };
             self.set_time(deadline);
-            self.drain();
+            self.settle();
         }
         panic!("timers without end");
     }

@@ -14,7 +14,19 @@ use crate::input::Choices;
 
 /// Reads one operation and does it.
 pub(super) fn perform(driver: &mut Driver, choices: &mut Choices<'_>) {
-    let operation = choices.below(28);
+    let choice = choices.byte();
+    // The rest of what is divided below: so that all that was found before there was a pool stays what it was.
+    match choice {
+        CONNECT_COMPRESSING => return connect_compressing(driver, choices),
+        POOL => return driver.pool(choices.below(4) as u32),
+        JOB => return job(driver, choices),
+        LARGE if !driver.peers.is_empty() => {
+            let peer = choices.below(driver.peers.len().min(256));
+            return large(driver, peer, choices);
+        }
+        _ => {}
+    }
+    let operation = usize::from(choice) % 28;
     match operation {
         0 => return accept(driver, choices),
         1 => return pass_time(driver, choices),
@@ -56,6 +68,22 @@ pub(super) fn perform(driver: &mut Driver, choices: &mut Choices<'_>) {
     }
 }
 
+/// Operations with a number of their own.
+pub(super) const CONNECT_COMPRESSING: u8 = 251;
+const POOL: u8 = 252;
+const JOB: u8 = 253;
+const LARGE: u8 = 254;
+
+fn job(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let choice = choices.byte();
+    let pick = usize::from(choice >> 3);
+    match choice & 7 {
+        0..=4 => driver.job(pick, false),
+        5 | 6 => driver.job(pick, true),
+        _ => driver.job_again(),
+    }
+}
+
 fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {
     let choice = choices.byte();
     let address = match choice & 7 {
@@ -79,6 +107,20 @@ fn connect(driver: &mut Driver, choices: &mut Choices<'_>) {
     let peer = driver.peers.len().wrapping_sub(1);
     if driver.peers.get(peer).is_some_and(|peer| peer.alive) {
         let handshake = handshake(driver, peer, choices);
+        driver.send(peer, &handshake);
+        driver.drain();
+    }
+}
+
+/// The same for a peer that may compress what it says.
+fn connect_compressing(driver: &mut Driver, choices: &mut Choices<'_>) {
+    accept(driver, choices);
+    let peer = driver.peers.len().wrapping_sub(1);
+    if driver.peers.get(peer).is_some_and(|peer| peer.alive) {
+        let mut handshake = handshake(driver, peer, choices);
+        handshake.truncate(handshake.len() - 2);
+        handshake.extend_from_slice(b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        driver.peers[peer].compresses = !driver.peers[peer].stream.is_open();
         driver.send(peer, &handshake);
         driver.drain();
     }
@@ -377,6 +419,71 @@ fn flood(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     for _ in 0..times {
         driver.send(peer, &frame);
     }
+}
+
+/// A message that takes long: in one piece, of several that are as long or short, or wrong somewhere; compressed, if the
+/// peer may and the choice says so.
+fn large(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
+    let (kind, how) = (choices.byte(), choices.byte());
+    let length = 900 + usize::from(how >> 1) * 25;
+    let data = "l".repeat(length);
+    let mut part = |driver: &mut Driver, data: &str| {
+        let room = serde_json::to_string(room(choices)).unwrap_or_default();
+        let id = driver.fresh_request();
+        let stream = &mut driver.peers[peer].stream;
+        let is_application = kind & 3 == 2;
+        if stream.kind == Kind::Client {
+            stream.waiting.insert(id, is_application);
+        }
+        match kind & 3 {
+            0 => format!(
+                "{{\"type\":\"room_message\",\"room\":{room},\"data\":\"{data}\",\"id\":{id}}}"
+            ),
+            1 => format!("{{\"id\":{id},\"type\":\"broadcast\",\"data\":\"{data}\"}}"),
+            2 => format!("{{\"type\":\"app\",\"id\":{id},\"data\":\"{data}\"}}"),
+            _ => format!("{{\"type\":\"nobody_knows\",\"id\":{id},\"data\":\"{data}\"}}"),
+        }
+    };
+    let mut message = match kind >> 2 & 3 {
+        0 => part(driver, &data),
+        1 => {
+            let parts = [part(driver, "s"), part(driver, &data), part(driver, "s")];
+            format!("{{\"type\":\"batch\",\"messages\":[{}]}}", parts.join(","))
+        }
+        2 => format!("{{\"type\":\"ping\",\"id\":tru,\"data\":\"{data}\"}}"),
+        _ => format!(
+            "{{\"type\":\"ping\",\"x\":{}1{}}}",
+            "[".repeat(length),
+            "]".repeat(length)
+        ),
+    }
+    .into_bytes();
+    if kind >> 2 & 3 >= 2 {
+        // Refused without a name.
+        driver.peers[peer].stream.clean = false;
+    }
+    if kind >> 4 == 0xf {
+        // No text.
+        driver.peers[peer].stream.clean = false;
+        message.push(0xff);
+    }
+    let compresses = how & 1 == 1 && driver.peers[peer].compresses;
+    let packed = compresses.then(|| driver.compressed(&message).map(<[u8]>::to_vec));
+    let packed = packed.flatten();
+    let (payload, rsv1) = match packed {
+        Some(packed) => (packed, true),
+        None => (message, false),
+    };
+    let mut frame = Vec::new();
+    put_masked_frame(
+        &mut frame,
+        OpCode::Data(Data::Text),
+        true,
+        rsv1,
+        &payload,
+        KEY,
+    );
+    driver.send(peer, &frame);
 }
 
 fn fragments(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {

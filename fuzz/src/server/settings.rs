@@ -89,6 +89,9 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
             ..RateLimit::default()
         },
     };
+    // What is large is done elsewhere, once there is a pool. What the server says is not compressed.
+    config.offload.min_bytes = 1_024;
+    config.compression.threshold_bytes = 1 << 20;
     config.timeouts.welcome_delay_ms = if bit(times, 0) { 10 } else { 0 };
     config.heartbeat = match times >> 1 & 3 {
         0 => Heartbeat::default(),

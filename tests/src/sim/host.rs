@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::IoSlice;
 
+use roomwire_core::offload::{Done, Job};
 use roomwire_core::{ConnectionId, Input, Instant, Machine, Now, Output, TransportEnd, Turn};
 
 use super::links::Mail;
-use super::network::{HostId, Network, News, SocketId};
+use super::network::{Due, HostId, Network, News, SocketId};
 use super::observer::{Accept, Observer};
+use super::plan::Pool;
 
 /// How a driver behaves, within the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,11 @@ pub(super) struct Host<M: Machine> {
     pub(super) commands: VecDeque<M::Command>,
     /// What other machines have for this one, and which.
     pub(super) mail: VecDeque<(usize, Mail<M::Relay>)>,
+    /// What came of what this machine has handed over, or the one before it.
+    pub(super) done: VecDeque<Done>,
+    pub(super) pool: Pool,
+    /// The machine knows of it, or there is none.
+    pub(super) told_of_pool: bool,
     /// It takes no connections.
     pub(super) closed: bool,
     /// Sockets that may have something to hand in, in the order in which they became so.
@@ -73,6 +80,9 @@ impl<M: Machine> Host<M> {
             knocks: VecDeque::new(),
             commands: VecDeque::new(),
             mail: VecDeque::new(),
+            done: VecDeque::new(),
+            pool: Pool::default(),
+            told_of_pool: true,
             closed: false,
             ready: VecDeque::new(),
             is_ready: Vec::new(),
@@ -87,6 +97,7 @@ impl<M: Machine> Host<M> {
     pub(super) fn fail(&mut self, machine: M) -> Vec<usize> {
         self.machine = machine;
         self.closed = false;
+        self.told_of_pool = self.pool.jobs == 0;
         // The links' room is told anew.
         self.mail
             .retain(|(_, mail)| matches!(mail, Mail::Letter(_)));
@@ -101,6 +112,8 @@ impl<M: Machine> Host<M> {
             || !(self.closed || self.knocks.is_empty())
             || !self.mail.is_empty()
             || !self.commands.is_empty()
+            || !self.done.is_empty()
+            || !self.told_of_pool
             || self.is_due(now)
     }
 
@@ -156,6 +169,15 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
 
     /// Hands in one thing that is ready; `false` when nothing can be.
     fn next_input(&mut self, host: usize) -> bool {
+        if !core::mem::replace(&mut self.hosts[host].told_of_pool, true) {
+            let jobs = self.hosts[host].pool.jobs;
+            self.input(host, Input::PoolReady { jobs });
+            return true;
+        }
+        if let Some(done) = self.hosts[host].done.pop_front() {
+            self.input(host, Input::Done(done));
+            return true;
+        }
         if let Some(command) = self.hosts[host].commands.pop_front() {
             self.input(host, Input::Command(command));
             return true;
@@ -304,6 +326,7 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             }
             Output::Event(event) => self.news.push_back(News::Event(HostId(number), event)),
             Output::Relay { to } => self.carry(number, to),
+            Output::Job(job) => self.hand_over(number, job),
             Output::Again => {}
             Output::Idle { deadline } => {
                 assert!(
@@ -317,6 +340,23 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             }
             _ => panic!("an output that no server has"),
         }
+    }
+
+    /// The pool does a job: when, and whether it fails, is up to chance.
+    fn hand_over(&mut self, host: usize, job: Job) {
+        let Pool {
+            jobs,
+            most_us,
+            fails,
+        } = self.hosts[host].pool;
+        assert!(jobs > 0, "{job:?} and no pool");
+        let at = self.now + self.rng.next() % (most_us + 1);
+        let done = match self.rng.below(256) < usize::from(fails) {
+            true => Done::failed(job.id()),
+            false => job.run(),
+        };
+        self.jobs += 1;
+        self.schedule(at, Due::Done { host, done });
     }
 
     fn transmit(&mut self, number: usize, connection: ConnectionId) {

@@ -194,9 +194,9 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
         true
     }
 
-    /// Nobody has anything to do, and nothing is on its way between machines: whoever watches hears of it once.
+    /// Nobody has anything to do, and nothing is on its way between machines or done by a pool: whoever watches hears of it once.
     pub(super) fn note_quiet(&mut self) {
-        if self.links.flying == 0 && !core::mem::replace(&mut self.quiet, true) {
+        if self.links.flying == 0 && self.jobs == 0 && !core::mem::replace(&mut self.quiet, true) {
             let now = Now {
                 mono: Instant::from_micros(self.now),
                 unix_ms: WALL_MS + self.inputs,

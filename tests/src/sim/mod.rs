@@ -55,6 +55,10 @@
 //! all shards are idle and nothing is on its way between them; where PROTOCOL.md promises less of several threads,
 //! and only there, it is content with less.
 //!
+//! Of every third plan the drivers have a [`Pool`]: it does its jobs in any order, late, and some of them not at all.
+//! What a client has said may wait for one then, so that the oracle is content with what it is content with where
+//! another shard is asked.
+//!
 //! Every run of one shard is recorded: [`Failure::keep`] writes the recording of one that failed to a file, and
 //! `roomwire-tokio replay FILE` shows what the server did, step by step. There are no recordings of several shards.
 //!
@@ -97,8 +101,8 @@ pub use observer::{Accept, Fingerprint, Log, Observer, Step};
 pub use oracle::{Editor, Kind, Oracle, Outgoing, Request, Target};
 pub use peer::{Codec, Heard, Peer};
 pub use plan::{
-    APPLICATION_TYPE, Act, Ask, Claim, ClientPlan, Head, Lie, Nature, Order, Parcel, Plan, Porter,
-    ROOMS, Recipient, Shards, Trouble, Wish,
+    APPLICATION_TYPE, Act, Ask, Claim, ClientPlan, Head, Lie, Nature, Order, Parcel, Plan, Pool,
+    Porter, ROOMS, Recipient, Shards, Trouble, Wish,
 };
 pub use rig::{App, Fate, Orders, Rig, RigClient, Ticket};
 pub use run::{Failure, Report, Sabotage, run, run_recorded, run_sabotaged, run_seed};

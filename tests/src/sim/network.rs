@@ -6,11 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use roomwire_core::offload::Done;
 use roomwire_core::{ConnectionId, Instant, ListenerId, Machine, Now, PeerAddr, TransportEnd};
 
 use super::host::{Driving, Host};
 use super::links::{Links, Mail};
 use super::observer::Observer;
+use super::plan::Pool;
 use super::socket::Socket;
 pub use super::socket::{HostId, News, Reading, SocketId};
 use super::wire::{End, Link, Segment, Wire};
@@ -37,6 +39,11 @@ pub(super) enum Due<R> {
         to: usize,
         mail: Mail<R>,
     },
+    /// What came of a job that a machine has handed over.
+    Done {
+        host: usize,
+        done: Done,
+    },
     Timer(u64),
 }
 
@@ -53,6 +60,8 @@ pub struct Network<M: Machine, O> {
     pub(super) observer: O,
     segments: Vec<(u64, Segment)>,
     pub(super) links: Links<M::Relay>,
+    /// Jobs under way.
+    pub(super) jobs: u64,
     /// Nobody has had anything to do since that was told.
     pub(super) quiet: bool,
     /// Who had the last turn.
@@ -74,6 +83,7 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             observer,
             segments: Vec::new(),
             links: Links::default(),
+            jobs: 0,
             quiet: false,
             turn: 0,
         }
@@ -83,6 +93,14 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
     pub fn add(&mut self, machine: M, driving: Driving) -> HostId {
         self.hosts.push(Host::new(machine, driving));
         HostId(self.hosts.len() - 1)
+    }
+
+    /// All drivers have a pool, of which their machines are told before anything else.
+    pub fn give_pool(&mut self, pool: Pool) {
+        for host in &mut self.hosts {
+            host.pool = pool;
+            host.told_of_pool = pool.jobs == 0;
+        }
     }
 
     // ---- what clients do
@@ -311,6 +329,10 @@ impl<M: Machine, O: Observer<M>> Network<M, O> {
             Due::Mail { from, to, mail } => {
                 self.links.flying -= 1;
                 self.hosts[to].mail.push_back((from, mail));
+            }
+            Due::Done { host, done } => {
+                self.jobs -= 1;
+                self.hosts[host].done.push_back(done);
             }
             Due::Timer(token) => self.news.push_back(News::Timer(token)),
             Due::Knock { socket, refused } => {

@@ -26,8 +26,21 @@ pub struct Plan {
     pub commands: Vec<(u64, Order)>,
     /// Of what the server is made.
     pub shards: Shards,
+    /// Who does what takes long.
+    pub pool: Pool,
     /// When everybody leaves, in microseconds from the beginning.
     pub end_us: u64,
+}
+
+/// The pool of each shard's driver. Jobs are done in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// So many at once; 0: there is no pool.
+    pub jobs: u32,
+    /// What came of a job is there after so many microseconds at most.
+    pub most_us: u64,
+    /// Of so many in 256 nothing comes: whoever was to do it has failed.
+    pub fails: u8,
 }
 
 /// The shards of a server, their links, and what happens to them.
@@ -323,11 +336,20 @@ pub const ROOMS: [&str; 9] = [
 pub const APPLICATION_TYPE: &str = "roll";
 
 impl Plan {
-    /// The same with a server of one shard, for what only that promises.
+    /// The same with a server of one shard that does everything itself, for what only that promises.
     #[must_use]
     pub fn alone(self) -> Self {
         Self {
             shards: Shards::default(),
+            ..self.without_pool()
+        }
+    }
+
+    /// The same with a server that does everything itself.
+    #[must_use]
+    pub fn without_pool(self) -> Self {
+        Self {
+            pool: Pool::default(),
             ..self
         }
     }

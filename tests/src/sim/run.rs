@@ -197,6 +197,7 @@ impl<'a> Run<'a> {
             }
             net.link(plan.shards.lag);
         }
+        net.give_pool(plan.pool);
         if let Some(courier) = sabotage.courier {
             net.set_courier(courier);
         }

@@ -7,7 +7,7 @@ use super::plan::{Act, Plan, Trouble};
 /// The smallest plan that was found for which `fails` holds, in at most `runs` calls of it.
 ///
 /// Tried are, in halves and then ever smaller: fewer clients, fewer commands, less trouble between shards, fewer acts
-/// of a client, fewer requests of an act, shorter files; fewer shards, links without delay, and the usual driver. A client that is dropped keeps its number, so that what is said
+/// of a client, fewer requests of an act, shorter files; fewer shards, links without delay, no pool, and the usual driver. A client that is dropped keeps its number, so that what is said
 /// of the others stays true. What remains keeps its time.
 pub fn shrink(plan: &Plan, runs: usize, mut fails: impl FnMut(&Plan) -> bool) -> Plan {
     let mut search = Search {
@@ -161,6 +161,7 @@ impl Search<'_> {
         let mut candidate = self.best.clone();
         candidate.driving = Driving::default();
         self.attempt(candidate);
+        self.attempt(self.best.clone().without_pool());
         for client in 0..self.best.clients.len() {
             let mut candidate = self.best.clone();
             candidate.clients[client].fragments = 1;

@@ -30,7 +30,13 @@ fn check(first: u64) {
         all.add(&passes(seed).coverage);
     }
     assert_eq!(all.seeds, SEEDS);
-    assert!(all.edges.contains_key("a compressed message"));
+    for edge in [
+        "a compressed message",
+        "a job: handed over → done",
+        "a job: handed over → failed",
+    ] {
+        assert!(all.edges.contains_key(edge), "{edge}");
+    }
 }
 
 /// Runs a seed, which must not fail.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use roomwire_core::replay::{Ending, Options};
 use roomwire_tests::sim::{
-    Editor, Plan, Report, Sabotage, replay, run, run_recorded, run_sabotaged,
+    Editor, Plan, Report, Sabotage, Shards, replay, run, run_recorded, run_sabotaged,
 };
 
 fn plan(seed: u64) -> Plan {
@@ -26,6 +26,25 @@ fn runs_are_done_again_to_the_same_hash() {
         let again = replay(&recorded(seed));
         assert_eq!(again, Ok(Ending::Closed), "seed {seed}");
     }
+}
+
+/// With a pool, too: whatever came of which job, and when.
+#[test]
+fn what_a_pool_has_done_is_done_again() {
+    let pooled = (0..).map(Plan::generate).filter(|plan| plan.pool.jobs > 0);
+    let mut jobs = 0;
+    for plan in pooled.take(12) {
+        let plan = Plan {
+            shards: Shards::default(),
+            ..plan
+        };
+        let report = run(&plan).unwrap_or_else(|failure| panic!("{failure}"));
+        let done = report.coverage.edges.get("a job: handed over → done");
+        jobs += done.map_or(0, |count| count.times);
+        let again = replay(&recording(report));
+        assert_eq!(again, Ok(Ending::Closed), "seed {}", plan.seed);
+    }
+    assert!(jobs > 100, "{jobs} of them");
 }
 
 /// Whatever liars, flooders and broken requests send, a server decides the same without what they said.

@@ -2,6 +2,7 @@
 
 mod edges;
 mod files;
+mod pool;
 mod server;
 mod shards;
 
@@ -11,7 +12,7 @@ use roomwire_core::{Config, ListenerId, PeerAddr};
 
 use super::network::Reading;
 use super::peer::Codec;
-use super::plan::{Act, Ask, ClientPlan, Head, Lie, Nature, Plan, ROOMS, Shards, Wish};
+use super::plan::{Act, Ask, ClientPlan, Head, Lie, Nature, Plan, Pool, ROOMS, Shards, Wish};
 use super::wire::Link;
 use crate::rng::Rng;
 
@@ -36,11 +37,13 @@ impl Plan {
             clients,
             commands,
             shards: Shards::default(),
+            pool: Pool::default(),
             end_us,
         };
         edges::add(&mut plan);
         files::add(&mut plan);
         shards::add(&mut plan);
+        pool::add(&mut plan);
         plan
     }
 }

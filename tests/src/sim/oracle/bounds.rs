@@ -43,6 +43,7 @@ impl Oracle {
             Output::Event(_)
             | Output::Close { .. }
             | Output::Finish { .. }
+            | Output::Job(_)
             | Output::Relay { .. } => {}
             _ if worked => {}
             _ => match bounds.credit.checked_sub(1) {

@@ -420,7 +420,7 @@ impl Oracle {
         let files = &self.config.files;
         let mut patience_ms = files.idle_ms + files.resume_ms + files.patience_ms + SLACK_MS;
         if !self.alone {
-            patience_ms += 2 * self.config.timeouts.relay_ms;
+            patience_ms += 2 * self.config.timeouts.relay_ms + self.pool_us / 1_000;
         }
         let patience_us = patience_ms * 1_000;
         let mut gone = Vec::new();

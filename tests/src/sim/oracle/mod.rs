@@ -68,8 +68,10 @@ pub struct Oracle {
     privates: Vec<Key>,
     orders: Orders,
     files: Files,
-    /// There is one shard.
+    /// There is one shard, and nobody's messages wait for a pool.
     alone: bool,
+    /// How long one message may wait for a pool, in microseconds.
+    pool_us: u64,
     /// The shard whose turn it is.
     here: usize,
     /// Lives of shards, and the present one of each shard.
@@ -163,7 +165,9 @@ impl Oracle {
             privates: Vec::new(),
             orders: Orders::default(),
             files: Files::default(),
-            alone: plan.shards.count == 1,
+            alone: plan.shards.count == 1 && plan.pool.jobs == 0,
+            // Everybody else's may come first, one after the other.
+            pool_us: plan.pool.most_us * (1 + plan.clients.len() as u64),
             here: 0,
             lives: (0..shards).map(Life::of).collect(),
             present: (0..shards).collect(),

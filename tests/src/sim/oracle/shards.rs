@@ -261,7 +261,7 @@ impl Oracle {
     }
 
     /// Nobody waits for another shard for longer than it may: twice that time for each request, once for room on the
-    /// link and once for the answer.
+    /// link and once for the answer; nor for a pool.
     pub(super) fn check_waiting(&mut self, number: usize) {
         let throttle = if self.life().throttles {
             super::quiet::MAX_THROTTLE_US
@@ -275,7 +275,7 @@ impl Oracle {
         let Some(waits) = waits else {
             return;
         };
-        let each = 2 * self.config.timeouts.relay_ms * 1_000;
+        let each = 2 * self.config.timeouts.relay_ms * 1_000 + self.pool_us;
         let most = session.moved_at + count * each + throttle + super::quiet::TURN_US;
         let (waits, now, since) = (waits.clone(), self.now, session.moved_at);
         self.check(now <= most, || {
@@ -283,15 +283,15 @@ impl Oracle {
         });
     }
 
-    /// Since when a client has to give a sign of life, if it has: not while it waits for another shard, and from then on
+    /// Since when a client has to give a sign of life, if it has: not while it waits for another shard, or for a pool, and from then on
     /// once more, as what it sends meanwhile is not read.
     pub(super) fn beats_from(&self, session: &Session, beats: bool, heard: u64) -> (bool, u64) {
         let mut open = session.asks[session.next..session.given].iter();
-        let silent = open.len() > 0;
+        let silent = open.len() as u64;
         let waits = open.any(|ask| ask.must_answer() && can_be_asked_elsewhere(ask));
         // Of one that is not answered nobody knows how long it waited.
-        let most = if silent {
-            2 * self.config.timeouts.relay_ms * 1_000
+        let most = if silent > 0 {
+            2 * self.config.timeouts.relay_ms * 1_000 + silent * self.pool_us
         } else {
             0
         };

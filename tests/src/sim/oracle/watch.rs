@@ -91,6 +91,10 @@ impl Observer<Server> for Oracle {
                     self.sessions[number].upgraded_at = Some(self.now);
                 }
             }
+            Input::Done(done) => self.coverage.edge(match done.is_failed() {
+                true => "a job: handed over → failed",
+                false => "a job: handed over → done",
+            }),
             Input::Command(command) => self.command(command),
             _ => {}
         }

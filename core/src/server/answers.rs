@@ -66,10 +66,10 @@ impl Waiting {
 }
 
 impl Pending {
-    /// None yet; those of `shard` differ from those of other shards.
-    pub(super) fn new(shard: ShardId) -> Self {
+    /// None yet; those of `shard` differ from those of other shards, and from those before it has begun anew.
+    pub(super) fn new(shard: ShardId, restarts: u16) -> Self {
         Self {
-            next: RequestToken::first_of(shard),
+            next: RequestToken::first_of(shard, restarts),
             ..Self::default()
         }
     }

@@ -148,24 +148,26 @@ impl Event {
     }
 }
 
-/// Names one application request; stale once it was answered or its client is gone.
+/// Names one application request; stale once it was answered, or its client is gone for good. It names none of a shard
+/// that has begun anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestToken(pub(crate) u64);
 
 impl RequestToken {
     /// The shard that has the client, and takes the answer.
     pub const fn shard(self) -> ShardId {
-        ShardId((self.0 >> TOKEN_BITS) as u8)
+        ShardId((self.0 >> SHARD_BITS) as u8)
     }
 
-    /// What comes before the first token of a shard.
-    pub(super) const fn first_of(shard: ShardId) -> u64 {
-        (shard.0 as u64) << TOKEN_BITS
+    /// What comes before the first token of a shard that has begun anew so often.
+    pub(super) const fn first_of(shard: ShardId, restarts: u16) -> u64 {
+        (shard.0 as u64) << SHARD_BITS | (restarts as u64) << RESTART_BITS
     }
 }
 
-/// Tokens that one shard gives out.
-const TOKEN_BITS: u32 = 56;
+/// Below them is what counts a shard's tokens.
+const RESTART_BITS: u32 = 40;
+const SHARD_BITS: u32 = 56;
 
 /// What an embedding program asks of a server. A command that names a connection which is gone is a counted
 /// no-op.

@@ -286,7 +286,7 @@ impl Server {
             news: VecDeque::new(),
             application_news: 0,
             application_bytes: 0,
-            pending: Pending::new(shard),
+            pending: Pending::new(shard, restarts),
             backlog: VecDeque::new(),
             awaiting: None,
             drain: Drain::No,

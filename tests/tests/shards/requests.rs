@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use roomwire_core::ShardId;
 use roomwire_core::server::{Command, Event, Outcome, RequestToken};
 use roomwire_tests::{Lag, Peer, Rng, World};
 use serde_json::{Value, json};
@@ -25,6 +26,44 @@ fn what_is_asked_until_it_is_answered_the_program_is_asked_once() {
     }
     assert!(cuts >= 15 * seeds(), "{cuts} cuts");
     assert!(repeated >= 5 * seeds(), "{repeated} asked again");
+}
+
+/// The program is slower than the shard that has asked it, which has begun anew: its answer is not for whoever asks next.
+#[test]
+fn an_answer_to_who_was_lost_with_a_shard_is_nobody_elses() {
+    let mut config = quiet();
+    config.application_types = vec!["count".to_owned()];
+    let mut world = World::of_shards(config, 2);
+    let shard = ShardId(1);
+    let ask = |world: &mut World| {
+        let peers = world.connect_many(2);
+        let there = peers.into_iter().find(|&peer| world.shard(peer) == shard);
+        let there = there.expect("they are spread");
+        world.events();
+        world.send(there, &json!({"type": "count", "id": 1, "messageId": "a"}));
+        let events = world.events().into_iter();
+        let requests = events.filter_map(|event| match event {
+            Event::Application { request, .. } => Some(request),
+            _ => None,
+        });
+        let [request] = requests.collect::<Vec<_>>()[..] else {
+            panic!("expected one request");
+        };
+        (there, request)
+    };
+    let (_, lost) = ask(&mut world);
+    world.restart(shard);
+    world.settle();
+    let (peer, request) = ask(&mut world);
+    for (request, n) in [(lost, 1), (request, 2)] {
+        let outcome = Outcome::Reply(json!({"type": "counted", "n": n}).to_string());
+        world.command(Command::Reply { request, outcome });
+        world.settle();
+    }
+    assert_eq!(
+        world.all(peer),
+        [json!({"type": "counted", "n": 2, "id": 1})]
+    );
 }
 
 /// A client that is connected over and over.

@@ -112,13 +112,13 @@ impl Pending {
         own.next().map(|&(_, token)| token)
     }
 
-    /// Those of a connection under an id. O(its requests).
-    fn under(&self, index: u32, id: &str) -> Vec<u64> {
+    /// Those of a connection under an id of a client's. O(its requests).
+    fn under(&self, index: u32, client: &ClientId, id: &str) -> Vec<u64> {
         let own = self.by_connection.range((index, 0)..=(index, u64::MAX));
         let is_it = |token: &u64| {
             self.steps.one();
             let named = self.requests.get(token).and_then(|it| it.named.as_deref());
-            named.is_some_and(|named| *named.id == *id)
+            named.is_some_and(|named| named.client == *client && *named.id == *id)
         };
         own.map(|&(_, token)| token).filter(is_it).collect()
     }
@@ -263,7 +263,8 @@ impl Server {
         self.stats.failed_jobs += 1;
         let token = request.0;
         let waiting = self.pending.requests.get(&token);
-        let id = waiting.and_then(Waiting::asks).map(|it| it.id.clone());
+        let named = waiting.and_then(Waiting::asks);
+        let named = named.map(|it| (it.client, it.id.clone()));
         let here = waiting.and_then(|it| self.session_of(it.connection));
         let Some(index) = here else {
             if !self.settle_request(token, failed) {
@@ -272,8 +273,8 @@ impl Server {
             return;
         };
         // Who asks again is told so, and the program is spared.
-        if let Some(id) = id {
-            self.note_answer(index, &id, Some(Arc::new(failed())));
+        if let Some((client, id)) = named {
+            self.note_outcome(index, &client, &id, &Arc::new(failed()));
         }
         self.take_request(token);
         self.close_failed(index);
@@ -310,12 +311,14 @@ impl Server {
             .extra
             .as_ref()
             .map_or(0, |extra| extra.pending_requests);
+        let client = self.id_of(session, index);
         for _ in 0..pending {
             let Some(token) = self.pending.first_of(index) else {
                 return;
             };
             let waiting = self.pending.requests.get(&token);
-            if comes_back && waiting.is_some_and(|it| it.asks().is_some()) {
+            let asks = waiting.and_then(Waiting::asks);
+            if comes_back && asks.is_some_and(|named| named.client == client) {
                 if self.pending.orphans < self.config.message_ids.max as usize {
                     self.pending.outlives(token);
                     continue;
@@ -370,7 +373,7 @@ impl Server {
         };
         let (client, id, due) = (*client, id.clone(), waiting.due);
         match self.session_of(waiting.connection) {
-            Some(index) => self.settle_here(index, &id, &Arc::new(answer())),
+            Some(index) => self.settle_here(index, &client, &id, &Arc::new(answer())),
             None => {
                 self.pending.remove(token);
                 self.deadlines.remove(due, Deadline::Reply(token));
@@ -387,7 +390,7 @@ impl Server {
         let shard = if elsewhere.is_some() {
             elsewhere
         } else if let Some(index) = self.find_client(&client) {
-            return self.settle_here(index, id, &answer);
+            return self.settle_here(index, &client, id, &answer);
         } else if self.keep_answer(&client, id, &answer) {
             return;
         } else {
@@ -410,12 +413,20 @@ impl Server {
         }
     }
 
-    fn settle_here(&mut self, index: u32, id: &str, answer: &Arc<Answer>) {
-        self.note_answer(index, id, Some(Arc::clone(answer)));
-        for token in self.pending.under(index, id) {
+    fn settle_here(&mut self, index: u32, client: &ClientId, id: &str, answer: &Arc<Answer>) {
+        self.note_outcome(index, client, id, answer);
+        for token in self.pending.under(index, client, id) {
             if let Some((index, waiting)) = self.take_request(token) {
                 self.tell_answer(index, answer, waiting.asked.asked());
             }
+        }
+    }
+
+    /// Keeps it for a client that is connected. What was asked on its connection before it took up who it was, was asked by
+    /// somebody else: who asks again under that id means a request of its own.
+    fn note_outcome(&mut self, index: u32, client: &ClientId, id: &str, answer: &Arc<Answer>) {
+        if self.client_id(index).as_ref() == Some(client) {
+            self.note_answer(index, id, Some(Arc::clone(answer)));
         }
     }
 

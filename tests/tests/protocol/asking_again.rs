@@ -289,3 +289,59 @@ fn what_waits_is_bounded() {
     roll(&mut world, peer, 1, "r");
     assert_eq!(told(&mut world, peer)[0]["code"], "internal");
 }
+
+/// What somebody has asked as somebody else, before taking up who it was, is nothing to what it has asked as that.
+#[test]
+fn an_answer_is_of_who_has_asked() {
+    let mut world = World::new(config());
+    let ada = world.connect();
+    let session = session(&mut world, ada);
+    world.events();
+    roll(&mut world, ada, 1, "r");
+    roll(&mut world, ada, 2, "s");
+    let [first, second] = asked(&mut world)[..] else {
+        panic!("expected two requests");
+    };
+    let answered = |world: &mut World, request, n| {
+        let outcome = rolled(n);
+        world.command(Command::Reply { request, outcome });
+        world.settle();
+    };
+    answered(&mut world, first, 1);
+    world.reset(ada);
+    // The same ids of another client, which is that one only later.
+    let ada = world.connect();
+    world.events();
+    for (id, name) in [(3, "r"), (4, "s"), (5, "t"), (6, "t")] {
+        roll(&mut world, ada, id, name);
+    }
+    let [other_first, other_second, third] = asked(&mut world)[..] else {
+        panic!("expected three requests");
+    };
+    let resume = json!({"type": "resume", "clientId": session["clientId"], "sessionSecret": session["sessionSecret"]});
+    assert_eq!(world.request(ada, &resume)["resumed"], true);
+    world.forget();
+    roll(&mut world, ada, 7, "s");
+    answered(&mut world, other_first, 13);
+    answered(&mut world, second, 2);
+    answered(&mut world, other_second, 14);
+    answered(&mut world, third, 15);
+    assert_eq!(
+        told(&mut world, ada),
+        [
+            answer(3, 13),
+            answer(7, 2),
+            answer(4, 14),
+            answer(5, 15),
+            answer(6, 15)
+        ]
+    );
+    for (id, name, n) in [(8, "r", 1), (9, "s", 2)] {
+        roll(&mut world, ada, id, name);
+        assert_eq!(told(&mut world, ada), [answer(id, n)]);
+    }
+    assert_eq!(asked(&mut world), []);
+    // Nor is what it never heard of.
+    roll(&mut world, ada, 10, "t");
+    assert_eq!(asked(&mut world).len(), 1);
+}

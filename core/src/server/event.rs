@@ -189,7 +189,8 @@ pub enum Command {
         message: String,
     },
     /// Answers an application request: its single outcome. One that has a `messageId` and whose client has lost its
-    /// connection is answered all the same: the answer is kept for it.
+    /// connection is answered all the same: the answer is kept for it. [`ErrorCode::RateLimited`] is none: then nothing was
+    /// done, and the client that asks again is heard.
     Reply {
         /// From [`Event::Application`].
         request: RequestToken,

@@ -345,3 +345,44 @@ fn an_answer_is_of_who_has_asked() {
     roll(&mut world, ada, 10, "t");
     assert_eq!(asked(&mut world).len(), 1);
 }
+
+/// There was too much to do, and nothing was done: to try again later is to ask anew.
+#[test]
+fn who_was_told_to_try_again_later_is_heard() {
+    let mut world = World::new(config());
+    let ada = world.connect();
+    let session = session(&mut world, ada);
+    world.events();
+    let refuse = |world: &mut World| {
+        let [request] = asked(world)[..] else {
+            panic!("expected one request");
+        };
+        let outcome = Outcome::Error {
+            code: ErrorCode::RateLimited,
+            message: "later".to_owned(),
+        };
+        world.command(Command::Reply { request, outcome });
+        world.settle();
+    };
+    roll(&mut world, ada, 1, "r");
+    roll(&mut world, ada, 2, "r");
+    refuse(&mut world);
+    let codes = told(&mut world, ada).into_iter();
+    let codes: Vec<_> = codes.map(|it| it["code"].clone()).collect();
+    assert_eq!(codes, ["rate_limited", "rate_limited"]);
+    roll(&mut world, ada, 3, "r");
+    world.reset(ada);
+    refuse(&mut world);
+    let ada = come_back(&mut world, &session);
+    world.forget();
+    roll(&mut world, ada, 4, "r");
+    let [request] = asked(&mut world)[..] else {
+        panic!("expected one request");
+    };
+    let outcome = rolled(4);
+    world.command(Command::Reply { request, outcome });
+    world.settle();
+    roll(&mut world, ada, 5, "r");
+    assert_eq!(told(&mut world, ada), [answer(4, 4), answer(5, 4)]);
+    assert_eq!(asked(&mut world), []);
+}

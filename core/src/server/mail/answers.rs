@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::{MessageIds, Sessions};
+use crate::error::ErrorCode;
 use crate::server::event::Outcome;
 
 /// The latest of a client's requests, the oldest first.
@@ -39,6 +40,15 @@ impl Request {
     }
 }
 
+/// Whether it says that nothing was done, as there was too much to do.
+fn is_refusal(answer: &Outcome) -> bool {
+    let code = match answer {
+        Outcome::Error { code, .. } => Some(*code),
+        Outcome::Ack | Outcome::Reply(_) => None,
+    };
+    code == Some(ErrorCode::RateLimited)
+}
+
 impl Answers {
     /// Memory of them.
     pub(super) const fn bytes(&self) -> usize {
@@ -58,6 +68,8 @@ impl Answers {
             return Before::Never;
         };
         match &request.answer {
+            // To try again later is to ask anew.
+            Some(answer) if is_refusal(answer) => Before::Never,
             Some(answer) => Before::Answered(Arc::clone(answer)),
             None if now_ms < request.timestamp.saturating_add(2 * patience_ms) => Before::Open,
             None => Before::Never,

@@ -478,7 +478,7 @@ impl super::sessions::Sessions {
         self.ids_forgotten += mail.answers.note(id, answer, now_ms, (limits, ids));
         if self.mail_bytes + mail.bytes() - before > limits.max_mail_bytes {
             self.ids_forgotten += 1;
-            mail.answers.forget_last();
+            mail.answers.forget(id);
         }
         self.mail_bytes = self.mail_bytes + mail.bytes() - before;
     }

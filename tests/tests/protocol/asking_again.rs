@@ -386,3 +386,37 @@ fn who_was_told_to_try_again_later_is_heard() {
     assert_eq!(told(&mut world, ada), [answer(4, 4), answer(5, 4)]);
     assert_eq!(asked(&mut world), []);
 }
+
+/// An answer that is too much for what is kept of a client is not worth all else that is.
+#[test]
+fn an_answer_that_is_too_large_is_forgotten_alone() {
+    let mut config = config();
+    config.sessions.mail_bytes = 1_000;
+    let mut world = World::new(config);
+    let ada = world.connect();
+    world.events();
+    roll(&mut world, ada, 1, "small");
+    roll(&mut world, ada, 2, "open");
+    roll(&mut world, ada, 3, "large");
+    let [small, open, large] = asked(&mut world)[..] else {
+        panic!("expected three requests");
+    };
+    let long = Outcome::Reply(json!({"type": "rolled", "n": "9".repeat(1_000)}).to_string());
+    for (request, outcome) in [(small, rolled(1)), (large, long)] {
+        world.command(Command::Reply { request, outcome });
+        world.settle();
+    }
+    assert_eq!(told(&mut world, ada).len(), 2);
+    assert_eq!(world.stats().ids_forgotten, 1);
+    roll(&mut world, ada, 4, "small");
+    assert_eq!(told(&mut world, ada), [answer(4, 1)]);
+    roll(&mut world, ada, 5, "open");
+    assert_eq!(asked(&mut world), []);
+    roll(&mut world, ada, 6, "large");
+    assert_eq!(asked(&mut world).len(), 1);
+    let outcome = rolled(2);
+    let request = open;
+    world.command(Command::Reply { request, outcome });
+    world.settle();
+    assert_eq!(told(&mut world, ada), [answer(2, 2), answer(5, 2)]);
+}

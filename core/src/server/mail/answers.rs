@@ -93,6 +93,10 @@ impl Answers {
             timestamp: now_ms,
             answer,
         };
+        if request.bytes() > limits.mail_bytes {
+            // It would not stay, and is not worth all others.
+            return 1;
+        }
         self.bytes += request.bytes();
         self.requests.push_back(request);
         let mut forgotten = 0;
@@ -110,10 +114,12 @@ impl Answers {
         notes.sum()
     }
 
-    /// Forgets the latest, for which there is no room.
-    pub(super) fn forget_last(&mut self) {
-        let last = self.requests.pop_back();
-        self.bytes -= last.map_or(0, |it| it.bytes());
+    /// Forgets one for which there is no room.
+    pub(super) fn forget(&mut self, id: &str) {
+        if let Some(at) = self.requests.iter().position(|it| *it.id == *id) {
+            let request = self.requests.remove(at);
+            self.bytes -= request.map_or(0, |it| it.bytes());
+        }
     }
 
     fn forget_first(&mut self) {

@@ -11,6 +11,7 @@ mod links;
 mod publishing;
 mod random;
 mod requests;
+mod requests_lost;
 mod restarts;
 mod returns;
 mod sessions;

@@ -660,6 +660,13 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         ]);
         bytes
     };
+    // Nobody is told anything of what is done.
+    let pool_alone = {
+        let mut bytes = vec![1, 1, 0x80, 252, 2, 7, 0, 6, 6, 9, 0, 0, 1, 6, 3];
+        bytes.extend([254, 0, 0x10, 0x40, 6].repeat(3));
+        bytes.extend([3, 253, 0, 3, 253, 0, 3, 253, 0, 3]);
+        bytes
+    };
     vec![
         ("after-close", after_close),
         ("application", application),
@@ -688,6 +695,7 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         ("large", large),
         ("pipelined", pipelined),
         ("pool", pool),
+        ("pool-alone", pool_alone),
         ("pool-goes", pool_goes),
         ("rude", rude),
         ("stalled-close", stalled(PLAIN, 6)),

@@ -421,27 +421,29 @@ fn flood(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     }
 }
 
-/// A message that takes long: in one piece, of several that are as long or short, or wrong somewhere; compressed, if the
-/// peer may and the choice says so.
+/// A message that takes long, with an `id` or without: in one piece, of several that are as long or short, or wrong
+/// somewhere; compressed, if the peer may and the choice says so.
 fn large(driver: &mut Driver, peer: usize, choices: &mut Choices<'_>) {
     let (kind, how) = (choices.byte(), choices.byte());
     let length = 900 + usize::from(how >> 1) * 25;
     let data = "l".repeat(length);
     let mut part = |driver: &mut Driver, data: &str| {
         let room = serde_json::to_string(room(choices)).unwrap_or_default();
-        let id = driver.fresh_request();
+        let named = kind >> 4 & 1 == 0;
+        let id = named.then(|| driver.fresh_request());
         let stream = &mut driver.peers[peer].stream;
-        let is_application = kind & 3 == 2;
         if stream.kind == Kind::Client {
-            stream.waiting.insert(id, is_application);
+            let is_application = kind & 3 == 2;
+            stream.waiting.extend(id.map(|id| (id, is_application)));
         }
+        let id = id.map(|id| format!(",\"id\":{id}")).unwrap_or_default();
         match kind & 3 {
-            0 => format!(
-                "{{\"type\":\"room_message\",\"room\":{room},\"data\":\"{data}\",\"id\":{id}}}"
-            ),
-            1 => format!("{{\"id\":{id},\"type\":\"broadcast\",\"data\":\"{data}\"}}"),
-            2 => format!("{{\"type\":\"app\",\"id\":{id},\"data\":\"{data}\"}}"),
-            _ => format!("{{\"type\":\"nobody_knows\",\"id\":{id},\"data\":\"{data}\"}}"),
+            0 => {
+                format!("{{\"type\":\"room_message\",\"room\":{room},\"data\":\"{data}\"{id}}}")
+            }
+            1 => format!("{{\"data\":\"{data}\",\"type\":\"broadcast\"{id}}}"),
+            2 => format!("{{\"type\":\"app\",\"data\":\"{data}\"{id}}}"),
+            _ => format!("{{\"type\":\"nobody_knows\",\"data\":\"{data}\"{id}}}"),
         }
     };
     let mut message = match kind >> 2 & 3 {

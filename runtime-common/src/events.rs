@@ -130,3 +130,6 @@ pub fn log_event(event: &Event) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

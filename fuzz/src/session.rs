@@ -78,6 +78,10 @@ fn configuration(choices: &mut Choices<'_>) -> SessionConfig {
         after: (bits & 16 == 16).then_some(2),
     });
     config.credentials_timeout_ms = (bits & 8 == 8).then_some(700);
+    if bits & 32 == 32 {
+        config.max_batch_messages = 1 + usize::from(bits >> 6);
+        config.max_room_name_bytes = 1;
+    }
     config
 }
 

@@ -13,7 +13,7 @@ fn there_is_time_left_where_all_shards_were_drained() {
     drains.begin();
     assert!(drains.filter(Event::Drained).0.is_none());
     assert_eq!(left(), Duration::ZERO);
-    assert!(drains.clone().filter(Event::Drained).0.is_some());
+    assert!(drains.filter(Event::Drained).0.is_some());
     assert!((Duration::from_secs(1)..=HOUR).contains(&left()));
     assert_eq!(drains.time_left(Duration::ZERO)(), Duration::ZERO);
 }

@@ -177,7 +177,7 @@ fn ids_are_known_for_their_window_and_while_the_client_may_come_back() {
     let mut config = config();
     config.message_ids.window_ms = 1_000;
     config.message_ids.max_per_client = 2;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let ada = world.connect();
     let session = session(&mut world, ada);
     world.events();
@@ -259,7 +259,7 @@ fn what_waits_is_bounded() {
     let mut config = config();
     config.limits.max_pending_requests = 3;
     config.message_ids.max = 4;
-    let mut world = World::new(config);
+    let mut world = World::alone(config);
     let ada = world.connect();
     let session = session(&mut world, ada);
     world.events();

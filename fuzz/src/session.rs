@@ -410,6 +410,10 @@ impl Driver {
             Event::Closed(_) => self.closes += 1,
             Event::Ended(_) => self.is_over = true,
             Event::Session(told) if !told.resumed => self.mail = Some(told.last),
+            // The server has lost it, and it begins anew.
+            Event::Session(told) if self.mail.is_some_and(|last| last > told.last) => {
+                self.mail = Some(0);
+            }
             Event::NewIdentity { .. } => self.mail = None,
             Event::Message(Message {
                 told:

@@ -115,6 +115,7 @@ mod steps;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod websocket;
+mod wire;
 
 pub use config::{Config, ConfigError, ValidConfig};
 pub use error::ErrorCode;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use super::Ending;
 use super::hash::Hash;
 use super::recorder::HeaderConfig;
-use super::wire::{Fault, MAGIC, Recorded, Source, VERSION, tag};
+use super::wire::{MAGIC, Recorded, VERSION, tag};
 use crate::config::{Config, ConfigError};
 use crate::machine::{Input, Machine, Output};
 use crate::offload::{Done, Job, JobId};
 use crate::server::{Event, Server};
 use crate::time::{Instant, Now};
+use crate::wire::{Fault, Source};
 
 /// Does a recording again.
 ///

@@ -15,6 +15,7 @@ use crate::machine::{Input, ListenerId, Machine, Output, PeerAddr, ShardId, Turn
 use crate::server::{Command, Event, Server};
 use crate::stats::{Counting, Stats};
 use crate::time::{Instant, Now};
+use crate::wire::{put_bytes, put_number, put_step};
 
 /// Where a recording goes. It must not wait: the server does while it does.
 pub trait Sink {
@@ -316,7 +317,7 @@ impl<S: Sink> Tape<S> {
     fn wrong_files(&mut self, at: usize, numbers: Vec<u64>) -> Result<(), Ending> {
         for number in numbers {
             let mut record = vec![tag::WRONG_FILE];
-            wire::put_number(&mut record, number);
+            put_number(&mut record, number);
             if self.taken + (self.buffer.len() + record.len() + END_BYTES) as u64 > self.max_bytes {
                 return Err(Ending::Full);
             }
@@ -356,14 +357,14 @@ impl<S: Sink> Tape<S> {
         let start = self.buffer.len();
         self.start = start;
         self.buffer.push(kind);
-        wire::put_number(&mut self.buffer, self.polls);
+        put_number(&mut self.buffer, self.polls);
         let last = self.last;
-        wire::put_step(
+        put_step(
             &mut self.buffer,
             last.mono.as_micros(),
             now.mono.as_micros(),
         );
-        wire::put_step(&mut self.buffer, last.unix_ms, now.unix_ms);
+        put_step(&mut self.buffer, last.unix_ms, now.unix_ms);
         start
     }
 
@@ -404,7 +405,7 @@ impl<S: Sink> Tape<S> {
 
     fn put_end(&mut self, ending: Ending) {
         self.buffer.push(tag::END);
-        wire::put_number(&mut self.buffer, self.polls);
+        put_number(&mut self.buffer, self.polls);
         self.buffer
             .extend_from_slice(&self.hash.value().to_le_bytes());
         self.buffer.push(wire::ending_number(ending));
@@ -423,7 +424,7 @@ fn put_header(out: &mut Vec<u8>, config: &ValidConfig, seed: &[u8; 32], masked: 
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, u8::from(masked)]);
     out.extend_from_slice(seed);
-    wire::put_bytes(out, env!("CARGO_PKG_VERSION").as_bytes());
+    put_bytes(out, env!("CARGO_PKG_VERSION").as_bytes());
     let config = HeaderConfig {
         config: Config::clone(config),
         listeners: config.listeners.clone(),
@@ -434,5 +435,5 @@ fn put_header(out: &mut Vec<u8>, config: &ValidConfig, seed: &[u8; 32], masked: 
     // Plain data into memory: there is nothing that could fail.
     let json = serde_json::to_vec(&config);
     debug_assert!(json.is_ok(), "{json:?}");
-    wire::put_bytes(out, &json.unwrap_or_default());
+    put_bytes(out, &json.unwrap_or_default());
 }

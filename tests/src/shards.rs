@@ -320,6 +320,20 @@ impl Machine for Shards {
                 }
                 return Turn::Open;
             }
+            Input::Command(Command::GiveSession { shard, .. }) => {
+                let shard = &mut self.shards[usize::from(shard.0)];
+                shard.idle = None;
+                return shard.server.handle(now, input);
+            }
+            Input::Command(Command::TakeSession { client, asked_ms }) => {
+                for shard in &mut self.shards {
+                    shard.idle = None;
+                    let (client, asked_ms) = (*client, *asked_ms);
+                    let take = Command::TakeSession { client, asked_ms };
+                    let _ = shard.server.handle(now, Input::Command(take));
+                }
+                return Turn::Open;
+            }
             Input::Command(Command::Publish { .. }) => {
                 let shard = &mut self.shards[0];
                 shard.idle = None;

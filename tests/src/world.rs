@@ -96,9 +96,14 @@ impl World {
 
     /// A server of so many shards.
     pub fn of_shards(config: Config, shards: u8) -> Self {
+        Self::with_seed(config, shards, 7)
+    }
+
+    /// One of several servers: with seeds of their own they give out ids of their own.
+    pub fn with_seed(config: Config, shards: u8, seed: u8) -> Self {
         let config = config.validate().expect("a config that is allowed");
         Self {
-            driver: Driver::new(Shards::new(&config, [7; 32], shards)),
+            driver: Driver::new(Shards::new(&config, [seed; 32], shards)),
             clients: Vec::new(),
             by_connection: BTreeMap::new(),
             requests: 0,

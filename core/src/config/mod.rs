@@ -5,12 +5,14 @@
 //! [`ValidConfig`]. Times are integers in milliseconds and say so (`_ms`), sizes in bytes (`_bytes`); limits
 //! are inclusive maxima; "no limit" is `None`, never a magic number.
 
+mod session_key;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 use serde::{Deserialize, Serialize};
 
+pub use session_key::SessionKey;
 pub use validate::{ConfigError, ValidConfig};
 
 /// All settings of a server. `Config::default()` is what an unconfigured server runs with.
@@ -278,6 +280,10 @@ impl Default for Timeouts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sessions {
+    /// What several servers have in common that take up each other's sessions, where the program around them carries
+    /// these ([`Event::SessionWanted`](crate::server::Event::SessionWanted)): as secret as a private key. Default: none, and
+    /// sessions are those of this server.
+    pub key: Option<SessionKey>,
     /// From the end of a connection, for how long a client can take up who it was: its id, its metadata. Default
     /// 60,000. 0: not at all.
     pub window_ms: u64,
@@ -310,6 +316,7 @@ impl Sessions {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
+            key: None,
             window_ms: 60_000,
             away_ms: 10_000,
             max_parked: 65_536,

@@ -296,6 +296,8 @@ const MAX_MAIL: u32 = 1_000_000;
 
 fn check_sessions(sessions: &Sessions) -> Result<(), ConfigError> {
     let Sessions {
+        // Any will do that is as long.
+        key: _,
         window_ms,
         away_ms,
         max_parked,

@@ -216,6 +216,22 @@ impl Hash {
                 self.about(11, *connection, false);
                 self.bytes(client.as_str().as_bytes());
             }
+            Event::SessionWanted {
+                shard,
+                client,
+                asked_ms,
+            } => {
+                self.bytes(&[12, shard.0]);
+                self.bytes(client.as_str().as_bytes());
+                self.number(*asked_ms);
+            }
+            // Its seal is of what was said.
+            Event::SessionLeft { client, session } => {
+                let length = session.as_ref().map_or(0, |it| it.as_bytes().len());
+                self.bytes(&[13]);
+                self.bytes(client.as_str().as_bytes());
+                self.number(length as u64);
+            }
             Event::Drained => self.bytes(&[4]),
             // Drivers tell it, after what was recorded.
             Event::Failed { .. } => {}

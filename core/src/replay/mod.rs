@@ -52,6 +52,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use mask::mask_outcome;
 pub use mask::{Masker, mask_json};
 pub use player::{Header, Progress, ReplayError, Replayer, Step, What};
 pub use recorder::{Options, Recorder, Sink};

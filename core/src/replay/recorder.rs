@@ -291,7 +291,7 @@ impl<S: Sink> Tape<S> {
         match (input, &mut self.maskers) {
             (Input::Command(command), Some(_)) => {
                 let mut command = command.clone();
-                mask_command(&mut command);
+                mask_command(&mut command, server);
                 let masked: Input<'_, _, <Server as Machine>::Relay> = Input::Command(command);
                 wire::put_input(&mut self.buffer, &masked);
             }

@@ -3,10 +3,10 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use super::Ending;
-use crate::id::ConnectionId;
+use crate::id::{ClientId, ConnectionId};
 use crate::machine::{Input, ListenerId, PeerAddr, ShardId, TransportEnd};
 use crate::offload::JobId;
-use crate::server::{Command, MessageName, RequestToken};
+use crate::server::{Command, MessageName, RequestToken, SavedSession};
 use crate::wire::{Fault, Source, put_bytes, put_number, put_outcome};
 
 /// What went into a server at one step.
@@ -287,6 +287,24 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
             out.push(8);
             put_number(out, request.0);
         }
+        Command::GiveSession {
+            shard,
+            client,
+            session,
+        } => {
+            out.push(9);
+            put_number(out, u64::from(shard.0));
+            out.extend_from_slice(&client.to_bytes());
+            let session = session.as_ref();
+            put_bytes(out, session.map_or(&[], SavedSession::as_bytes));
+            let checked = session.and_then(|session| session.checked);
+            out.push(checked.map_or(0, |right| 1 + u8::from(right)));
+        }
+        Command::TakeSession { client, asked_ms } => {
+            out.push(10);
+            out.extend_from_slice(&client.to_bytes());
+            put_number(out, *asked_ms);
+        }
         Command::Explain {
             message,
             connection,
@@ -439,6 +457,15 @@ impl Source<'_> {
             8 => Command::Fail {
                 request: RequestToken(self.number()?),
             },
+            9 => Command::GiveSession {
+                shard: ShardId(self.small("a shard is out of bounds")?),
+                client: self.client()?,
+                session: self.session()?,
+            },
+            10 => Command::TakeSession {
+                client: self.client()?,
+                asked_ms: self.number()?,
+            },
             6 => Command::Explain {
                 connection: self.id()?,
                 message: match self.byte()? {
@@ -452,6 +479,25 @@ impl Source<'_> {
             },
             _ => return Err(Fault::Bad("a command is of no known kind")),
         })
+    }
+
+    fn client(&mut self) -> Result<ClientId, Fault> {
+        Ok(ClientId::from_bytes(&self.array()?))
+    }
+
+    fn session(&mut self) -> Result<Option<SavedSession>, Fault> {
+        const BAD: Fault = Fault::Bad("a session is none");
+        let bytes = self.bytes()?;
+        let checked = match self.byte()? {
+            0 => None,
+            checked => Some(checked == 2),
+        };
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let mut session = SavedSession::from_bytes(bytes).map_err(|_| BAD)?;
+        session.checked = checked;
+        Ok(Some(session))
     }
 
     pub(super) fn ending(&mut self) -> Result<Ending, Fault> {

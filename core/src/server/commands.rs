@@ -51,6 +51,12 @@ impl Server {
                     self.close_session(index, &goodbye);
                 }
             }
+            Command::GiveSession {
+                shard,
+                client,
+                session,
+            } => self.give_session(shard, client, session),
+            Command::TakeSession { client, asked_ms } => self.hand_over_session(client, asked_ms),
             Command::Drain => self.start_drain(self.config.drain.timeout_ms),
             Command::Abandon => {
                 self.farewell = Farewell::FAILED;
@@ -123,6 +129,7 @@ impl Server {
             let due = self.now.mono + timeout;
             self.drain_due = due;
             self.deadlines.insert(due, Deadline::Drain);
+            self.sessions.leave = self.lets_sessions_go();
         }
     }
 

@@ -8,6 +8,7 @@ use crate::id::{ClientId, ConnectionId};
 use crate::machine::{ListenerId, PeerAddr, ShardId};
 use crate::message::TransferId;
 use crate::server::explain::{MessageName, Verdict};
+use crate::server::sessions::SavedSession;
 pub use crate::session::connection::CloseCause;
 
 /// News from a server.
@@ -49,6 +50,26 @@ pub enum Event {
         connection: ConnectionId,
         /// Its public address from now on.
         client: ClientId,
+    },
+    /// A client wants to be who it was on another server ([`sessions.key`](crate::config::Sessions::key)). Answer it with
+    /// [`Command::GiveSession`]; without an answer within `timeouts.relay_ms` the client gets `error internal`.
+    SessionWanted {
+        /// Takes the answer.
+        shard: ShardId,
+        /// Who it was.
+        client: ClientId,
+        /// When it has asked, by this server's clock, in ms since 1970: of two connections that ask at two servers the one
+        /// that asked later has it in the end, as far as the servers' clocks agree.
+        asked_ms: u64,
+    },
+    /// A session is not this server's any more, for another one to take up: as [`Command::TakeSession`] has asked for, or
+    /// as this one is drained and has a [`sessions.key`](crate::config::Sessions::key). Each is told of once, before
+    /// [`Drained`](Self::Drained).
+    SessionLeft {
+        /// Whose it was.
+        client: ClientId,
+        /// What is left of it; `None`: there was none.
+        session: Option<SavedSession>,
     },
     /// A client sent a message of a registered type. Answer it with [`Command::Reply`]; without an answer in
     /// time the client gets `error internal`.
@@ -202,6 +223,26 @@ pub enum Command {
     Fail {
         /// From [`Event::Application`].
         request: RequestToken,
+    },
+    /// Answers [`Event::SessionWanted`]. A session that nobody waits for any more is kept for `sessions.window_ms`; one
+    /// that is not sealed with [`sessions.key`](crate::config::Sessions::key), is over or is held here already is a
+    /// counted no-op, and the client is told that there is none. O(size).
+    GiveSession {
+        /// From the event.
+        shard: ShardId,
+        /// From the event.
+        client: ClientId,
+        /// As another server has told it ([`Event::SessionLeft`]); `None`: nobody has it.
+        session: Option<SavedSession>,
+    },
+    /// Takes a session for another server: the connection that has it, if any, is closed with 4409. Answered by one
+    /// [`Event::SessionLeft`], by the shard that decides about it; so every shard is to be asked. A server that asks for
+    /// the session itself has none: carry one session to one server after the other.
+    TakeSession {
+        /// From the event of the other server.
+        client: ClientId,
+        /// From there, too: a connection that has asked for it since keeps it.
+        asked_ms: u64,
     },
     /// Takes a client out of a room; the others are told with reason `kicked`.
     Kick {

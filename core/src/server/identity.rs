@@ -65,7 +65,7 @@ impl Server {
             return None;
         }
         let held = self.sessions.connection(client);
-        let shard = held.map_or_else(|| self.place_of(client), |at| Some(at.shard()))?;
+        let shard = held.map_or_else(|| self.shard_of(client), |at| Some(at.shard()))?;
         (shard != self.shard && self.links.has(shard)).then_some(shard)
     }
 

@@ -2,6 +2,7 @@
 //! connection what it has missed on this one, or between the two.
 
 mod answers;
+mod spelling;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

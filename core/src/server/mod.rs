@@ -90,6 +90,7 @@ use refusals::Refusals;
 pub use refusals::Refused;
 use repeats::Repeats;
 use sessions::Sessions;
+pub use sessions::{NoSession, SavedSession};
 pub use shards::Place;
 pub(crate) use shards::Waiting;
 use timing::class;
@@ -191,6 +192,8 @@ enum News {
     Resumed(u32, ClientId),
     Ended(u32),
     Application(Box<Event>),
+    /// It goes to another server, or comes from there.
+    Session(Box<Event>),
     Refused(Refused),
     Drained,
 }
@@ -270,7 +273,7 @@ impl Server {
             unfinished: Unfinished::default(),
             jobs: Jobs::new(shard, restarts),
             addresses: Addresses::new(key, limits.max_idle_addresses),
-            sessions: Sessions::new(&seed),
+            sessions: Sessions::new(&seed, config.sessions.key.as_ref()),
             repeats: Repeats::default(),
             refusals: Refusals::default(),
             rooms,

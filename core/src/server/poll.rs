@@ -93,7 +93,13 @@ impl Server {
     fn next_event(&mut self) -> Option<Event> {
         loop {
             self.steps.one();
+            if self.sessions.leave
+                && let Some(event) = self.next_leaving()
+            {
+                return Some(event);
+            }
             return Some(match self.news.pop_front()? {
+                News::Session(event) => *event,
                 News::Application(event) => {
                     self.application_news -= 1;
                     self.application_bytes -= event.carried_bytes();

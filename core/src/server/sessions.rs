@@ -5,9 +5,12 @@
 //! written down here. A shard that such a client is connected to knows it, too.
 
 mod claims;
+mod moves;
+mod saved;
 mod table;
 
 use claims::Claim;
+pub use saved::{NoSession, SavedSession};
 use table::Held;
 pub(super) use table::Sessions;
 
@@ -209,8 +212,16 @@ impl Server {
     ) -> bool {
         let luggage = pack(session);
         let extra = session.extra.as_deref();
-        if !extra.is_some_and(|extra| extra.resumable) || self.drain != Drain::No {
+        let is_over = self.drain != Drain::No && !self.lets_sessions_go();
+        if !extra.is_some_and(|extra| extra.resumable) || is_over {
             self.sessions.hands_over(&luggage);
+            return false;
+        }
+        if self.drain != Drain::No && cause != CloseCause::Replaced {
+            self.sessions.hands_over(&luggage);
+            if cause == CloseCause::Drain || !is_goodbye(cause, code) {
+                self.let_go((client, session.lives()), &luggage, self.session_ends_ms());
+            }
             return false;
         }
         let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))

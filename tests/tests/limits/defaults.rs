@@ -50,6 +50,7 @@ fn defaults_are_what_is_documented() {
     assert_eq!(timeouts.typing_ms, 5_000);
     assert_eq!(timeouts.application_reply_ms, 10_000);
 
+    assert_eq!(config.sessions.key, None);
     assert_eq!(config.sessions.window_ms, 60_000);
     assert_eq!(config.sessions.away_ms, 10_000);
     assert_eq!(config.sessions.max_parked, 65_536);

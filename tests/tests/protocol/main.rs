@@ -12,6 +12,7 @@ mod coming_back;
 mod compression;
 mod counters;
 mod data;
+mod elsewhere;
 mod files;
 mod history;
 mod http;

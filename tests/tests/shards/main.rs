@@ -8,6 +8,7 @@ mod claims;
 mod files;
 mod history;
 mod links;
+mod nodes;
 mod publishing;
 mod random;
 mod requests;

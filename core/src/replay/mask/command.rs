@@ -2,7 +2,7 @@
 
 use super::text::Text;
 use super::utf8::Utf8;
-use crate::server::{Command, Outcome};
+use crate::server::{Command, Outcome, Server};
 
 /// Masks a whole JSON text as a [`Masker`](super::Masker) masks those of clients: the same length, the same structure. O(length).
 #[must_use]
@@ -24,22 +24,33 @@ fn mask_prose(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }
 
+/// Masks what the program answers.
+pub(crate) fn mask_outcome(outcome: &mut Outcome) {
+    match outcome {
+        Outcome::Ack => {}
+        Outcome::Reply(message) => *message = mask_json(message),
+        Outcome::Error { message, .. } => *message = mask_prose(message),
+    }
+}
+
 /// Masks payloads; rooms, connections and codes stay.
-pub(in crate::replay) fn mask_command(command: &mut Command) {
+pub(in crate::replay) fn mask_command(command: &mut Command, server: &Server) {
     match command {
         Command::Send { message, .. } | Command::Publish { message, .. } => {
             *message = mask_json(message);
         }
-        Command::Reply { outcome, .. } => match outcome {
-            Outcome::Ack => {}
-            Outcome::Reply(message) => *message = mask_json(message),
-            Outcome::Error { message, .. } => *message = mask_prose(message),
-        },
+        Command::Reply { outcome, .. } => mask_outcome(outcome),
+        Command::GiveSession { session, .. } => {
+            if let Some(session) = session {
+                *session = session.masked(server.has_sealed(session));
+            }
+        }
         Command::Close { reason, .. } => *reason = mask_prose(reason),
         Command::Kick { .. }
         | Command::Fail { .. }
         | Command::Drain
         | Command::Abandon
+        | Command::TakeSession { .. }
         | Command::Explain { .. } => {}
     }
 }

@@ -11,17 +11,17 @@ use crate::server::event::Outcome;
 /// The latest of a client's requests, the oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answers {
-    requests: VecDeque<Request>,
+    pub(super) requests: VecDeque<Request>,
     /// What they take.
     bytes: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Request {
-    id: Box<str>,
+pub(super) struct Request {
+    pub(super) id: Box<str>,
     /// When it came, or was answered, of the server's clock, ms.
-    timestamp: u64,
-    answer: Option<Arc<Outcome>>,
+    pub(super) timestamp: u64,
+    pub(super) answer: Option<Arc<Outcome>>,
 }
 
 /// What is known of a request.
@@ -50,6 +50,10 @@ fn is_refusal(answer: &Outcome) -> bool {
 }
 
 impl Answers {
+    pub(super) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Memory of them.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes

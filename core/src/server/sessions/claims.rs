@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use super::table::{Claimer, Held};
+use super::table::{Claimer, Held, Taker};
 use super::{ENDS_AT_ONCE, pack, unknown};
 use crate::cluster::link::Freight;
 use crate::cluster::message::{Answer, Granted, Luggage, Request, Who};
@@ -45,7 +45,7 @@ impl Server {
 
     /// Whether somebody has asked for a session later who has it, or is about to: a claim that has been on its way for
     /// longer than that takes nothing from anybody. Where the clock has gone back since, nothing is known.
-    fn is_overtaken_claim(&self, client: &ClientId, asked_ms: u64) -> bool {
+    pub(super) fn is_overtaken_claim(&self, client: &ClientId, asked_ms: u64) -> bool {
         let newest = self.sessions.asked_ms(client);
         asked_ms < newest && newest <= self.now.unix_ms
     }
@@ -63,29 +63,30 @@ impl Server {
         if self.is_overtaken_claim(&client, asked_ms) {
             return Claim::Overtaken;
         }
+        let claimer = Claimer {
+            connection,
+            ticket,
+            asked_ms,
+        };
         let holder = match self.sessions.get_mut(&client) {
             Some(Held::Parked { .. }) => {
                 return Claim::Granted(self.sessions.grant(client, connection, asked_ms));
             }
             Some(Held::Moving { to, .. }) => {
-                let claimer = Claimer {
-                    connection,
-                    ticket,
-                    asked_ms,
-                };
-                if let Some(other) = to.replace(claimer) {
-                    self.reply_over(other.connection, other.ticket, Answer::Overtaken);
+                if let Some(other) = to.replace(Taker::Client(claimer)) {
+                    self.is_overtaken_by(other, client);
                 }
                 return Claim::Later;
             }
             Some(&mut Held::At(holder)) => Some(holder),
-            None => {
-                let here = self.find_client(&client).filter(|&at| self.may_resume(at));
-                here.and_then(|index| self.connections.id(index))
-            }
+            None => self.resumable_here(&client),
         };
         let Some(from) = holder else {
-            return Claim::Unknown;
+            if !self.shares_sessions() {
+                return Claim::Unknown;
+            }
+            self.want_session(client, claimer);
+            return Claim::Later;
         };
         if from == connection {
             // It has been given to it, and the answer was late, or is yet to come.
@@ -100,14 +101,12 @@ impl Server {
             let granted = self.sessions.grant(client, connection, asked_ms);
             return Claim::Granted(Granted { luggage, ..granted });
         }
-        let to = Some(Claimer {
-            connection,
-            ticket,
-            asked_ms,
-        });
         let lives = self.sessions.lives(&client);
-        let mail = None;
-        let moving = Held::Moving { from, to, mail };
+        let moving = Held::Moving {
+            from: Some(from),
+            to: Some(Taker::Client(claimer)),
+            mail: None,
+        };
         self.sessions.insert(client, moving, lives);
         let request = Request::Replace {
             holder: from,
@@ -115,6 +114,12 @@ impl Server {
         };
         self.ask(from.shard(), request);
         Claim::Later
+    }
+
+    /// The connection of this shard for which an id was made, if it may come back.
+    pub(super) fn resumable_here(&self, client: &ClientId) -> Option<ConnectionId> {
+        let here = self.find_client(client).filter(|&at| self.may_resume(at));
+        here.and_then(|index| self.connections.id(index))
     }
 
     fn may_resume(&self, index: u32) -> bool {
@@ -148,11 +153,11 @@ impl Server {
         luggage: Luggage,
     ) {
         let to = match self.sessions.get(&client) {
-            Some(&Held::Moving { from, to, .. }) if from == holder => to,
+            Some(&Held::Moving { from, to, .. }) if from == Some(holder) => to,
             _ => return self.sessions.hands_over(&luggage),
         };
         match to {
-            Some(claimer) => {
+            Some(Taker::Client(claimer)) => {
                 let mut granted = self
                     .sessions
                     .grant(client, claimer.connection, claimer.asked_ms);
@@ -161,12 +166,16 @@ impl Server {
                 let answer = Answer::Claimed(granted);
                 self.reply_over(claimer.connection, claimer.ticket, answer);
             }
-            None => {
+            Some(Taker::Elsewhere(_)) | None => {
                 let lives = self.sessions.lives(&client);
                 let later = self.sessions.remove(client).unwrap_or_default().mail;
                 let mut luggage = luggage;
                 self.append_mail(&mut luggage, later);
-                self.park(client, luggage, lives);
+                if to.is_none() {
+                    return self.park(client, luggage, lives);
+                }
+                self.sessions.hands_over(&luggage);
+                self.let_go((client, lives), &luggage, self.session_ends_ms());
             }
         }
     }
@@ -184,7 +193,7 @@ impl Server {
     }
 
     /// Closes a connection whose session goes on on another one; what goes with it.
-    fn replace(&mut self, holder: ConnectionId, client: &ClientId) -> Luggage {
+    pub(super) fn replace(&mut self, holder: ConnectionId, client: &ClientId) -> Luggage {
         let Some(index) = self.connections.resolve(holder) else {
             return Luggage::default();
         };
@@ -206,15 +215,16 @@ impl Server {
             connection, client, ..
         } = who;
         let holds = match self.sessions.get(&client) {
-            Some(&Held::Moving { from, to, .. }) if from == connection => {
+            Some(&Held::Moving { from, to, .. }) if from == Some(connection) => {
                 if let Some(luggage) = kept {
                     return self.replaced(connection, client, luggage);
                 }
-                if let Some(Claimer {
-                    connection, ticket, ..
-                }) = to
-                {
-                    self.reply_over(connection, ticket, unknown().into());
+                match to {
+                    Some(Taker::Client(Claimer {
+                        connection, ticket, ..
+                    })) => self.reply_over(connection, ticket, unknown().into()),
+                    Some(Taker::Elsewhere(_)) => self.has_none(client),
+                    None => {}
                 }
                 return self.sessions.end(client);
             }
@@ -234,7 +244,12 @@ impl Server {
     }
 
     /// Keeps a session that nobody has, if there is a place for it.
-    fn park(&mut self, client: ClientId, luggage: Luggage, lives: u32) {
+    pub(super) fn park(&mut self, client: ClientId, luggage: Luggage, lives: u32) {
+        if self.sessions.leave {
+            self.sessions.end(client);
+            self.sessions.hands_over(&luggage);
+            return self.let_go((client, lives), &luggage, self.session_ends_ms());
+        }
         if self.sessions.is_full(&self.config.sessions) {
             self.sessions.end(client);
             return self.sessions.hands_over(&luggage);
@@ -279,8 +294,14 @@ impl Server {
 
     /// The same, where it is decided. If it has been given the session meanwhile, that comes back.
     pub(in crate::server) fn unclaim(&mut self, who: Who) {
-        if let Some(Held::Moving { to, .. }) = self.sessions.get_mut(&who.client) {
-            to.take_if(|claimer| claimer.connection == who.connection);
+        let Some(Held::Moving { from, to, .. }) = self.sessions.get_mut(&who.client) else {
+            return;
+        };
+        let is_it = |claimer: Claimer| claimer.connection == who.connection;
+        to.take_if(|taker| taker.client().is_some_and(is_it));
+        // If another server gives it all the same, it is kept.
+        if from.is_none() && to.is_none() {
+            self.sessions.end(who.client);
         }
     }
 
@@ -310,9 +331,23 @@ impl Server {
     // ---- other shards
 
     /// The shard that an id names, if there is one.
-    pub(super) fn shard_of(&self, client: &ClientId) -> Option<ShardId> {
-        let shard = self.place_of(client)?;
-        (shard == self.shard || self.links.has(shard)).then_some(shard)
+    pub(in crate::server) fn shard_of(&self, client: &ClientId) -> Option<ShardId> {
+        let shard = self.place_of(client).filter(|&shard| self.is_shard(shard));
+        let foreign = || self.shares_sessions().then(|| self.owner_of(client));
+        shard.or_else(foreign)
+    }
+
+    /// The shard that decides about an id, also if that was made by another server: that may be any, but always the same.
+    pub(super) fn owner_of(&self, client: &ClientId) -> ShardId {
+        let shard = self.place_of(client).filter(|&shard| self.is_shard(shard));
+        shard.unwrap_or_else(|| {
+            let hash = self.keyed_hash(&client.to_bytes());
+            ShardId((hash % self.links.shards().len().max(1) as u64) as u8)
+        })
+    }
+
+    fn is_shard(&self, shard: ShardId) -> bool {
+        shard == self.shard || self.links.has(shard)
     }
 
     /// The shard that a client with an id of this one's is connected to, if that is another one and takes something for
@@ -341,6 +376,7 @@ impl Server {
     pub(in crate::server) fn sessions_of_failed(&mut self, shard: ShardId) {
         let mut gone = Vec::new();
         let mut in_use = Vec::new();
+        let mut unwanted = Vec::new();
         self.steps.many(self.sessions.held.len());
         for (&client, entry) in &mut self.sessions.held {
             let lives = entry.lives;
@@ -353,19 +389,25 @@ impl Server {
                 Held::At(at) if at.shard() == shard => gone.push(who(*at)),
                 Held::At(at) => in_use.push(who(*at)),
                 Held::Moving { from, to, .. } => {
-                    to.take_if(|claimer| claimer.connection.shard() == shard);
-                    if from.shard() == shard {
-                        gone.push(who(*from));
+                    let was_there = |claimer: Claimer| claimer.connection.shard() == shard;
+                    to.take_if(|taker| taker.client().is_some_and(was_there));
+                    match from {
+                        Some(from) if from.shard() == shard => gone.push(who(*from)),
+                        None if to.is_none() => unwanted.push(client),
+                        _ => {}
                     }
                 }
                 Held::Parked { .. } => {}
             }
         }
+        for client in unwanted {
+            self.sessions.end(client);
+        }
         for who in gone {
             self.release(who, Some(Luggage::default()));
         }
         for who in in_use {
-            if self.place_of(&who.client) == Some(shard) {
+            if self.shard_of(&who.client) == Some(shard) {
                 self.ask(shard, Request::Hold { who });
             }
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::cluster::message::{Granted, Luggage};
-use crate::config;
+use crate::config::{self, SessionKey};
 use crate::id::{ClientId, ConnectionId};
 use crate::message::SessionSecret;
 use crate::server::mail::Mail;
@@ -14,12 +14,16 @@ use crate::time::Instant;
 /// Who has which id, as far as the id does not tell.
 #[derive(Debug)]
 pub(in crate::server) struct Sessions {
-    key: [u8; 32],
+    pub(super) key: [u8; 32],
     pub(super) held: BTreeMap<ClientId, Entry>,
     /// Those that nobody has, in the order in which they end.
     pub(super) parked: BTreeSet<(Instant, ClientId)>,
     /// When they are looked at.
     pub(super) due: Option<Instant>,
+    /// They may be those of other servers.
+    pub(super) shared: bool,
+    /// They leave, for other servers.
+    pub(in crate::server) leave: bool,
     /// Members that are away from rooms which have their home here.
     pub(in crate::server) away: usize,
     /// Memory of the mail of all sessions of this shard.
@@ -43,9 +47,11 @@ pub(super) struct Entry {
 pub(in crate::server) enum Held {
     At(ConnectionId),
     /// Another shard closes the connection that has it, for somebody who may have gone meanwhile.
+    ///
+    /// Without a connection another server may have it, which the program around this one knows.
     Moving {
-        from: ConnectionId,
-        to: Option<Claimer>,
+        from: Option<ConnectionId>,
+        to: Option<Taker>,
         /// What is sent to it meanwhile.
         mail: Option<Box<Mail>>,
     },
@@ -57,6 +63,30 @@ pub(in crate::server) enum Held {
 
 /// Who waits for a session.
 #[derive(Clone, Copy, Debug)]
+pub(in crate::server) enum Taker {
+    Client(Claimer),
+    /// Another server, whose client has asked for it then.
+    Elsewhere(u64),
+}
+
+impl Taker {
+    pub(super) fn asked_ms(self) -> u64 {
+        match self {
+            Self::Client(claimer) => claimer.asked_ms,
+            Self::Elsewhere(asked_ms) => asked_ms,
+        }
+    }
+
+    pub(super) fn client(self) -> Option<Claimer> {
+        match self {
+            Self::Client(claimer) => Some(claimer),
+            Self::Elsewhere(_) => None,
+        }
+    }
+}
+
+/// A client that waits for a session.
+#[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct Claimer {
     pub(super) connection: ConnectionId,
     pub(super) ticket: u64,
@@ -65,15 +95,26 @@ pub(in crate::server) struct Claimer {
 }
 
 impl Sessions {
-    pub(in crate::server) fn new(seed: &[u8; 32]) -> Self {
+    /// Whose secrets come from the seed, or from what several servers have in common.
+    pub(in crate::server) fn new(seed: &[u8; 32], shared: Option<&SessionKey>) -> Self {
         let mut hash = Sha256::new();
-        hash.update(b"roomwire session secrets");
-        hash.update(seed);
+        match shared {
+            Some(SessionKey(key)) => {
+                hash.update(b"roomwire shared session secrets");
+                hash.update(key);
+            }
+            None => {
+                hash.update(b"roomwire session secrets");
+                hash.update(seed);
+            }
+        }
         Self {
             key: hash.finalize().into(),
             held: BTreeMap::new(),
             parked: BTreeSet::new(),
             due: None,
+            shared: shared.is_some(),
+            leave: false,
             away: 0,
             mail_bytes: 0,
             mail_lost: 0,
@@ -126,7 +167,7 @@ impl Sessions {
     /// When the last one who was given a session, or waits for it, has asked for it.
     pub(super) fn asked_ms(&self, client: &ClientId) -> u64 {
         self.held.get(client).map_or(0, |entry| match &entry.held {
-            Held::Moving { to: Some(to), .. } => to.asked_ms,
+            Held::Moving { to: Some(to), .. } => to.asked_ms(),
             _ => entry.asked_ms,
         })
     }
@@ -196,7 +237,8 @@ impl Sessions {
             return None;
         }
         match self.get_mut(client)? {
-            Held::At(_) => None,
+            // Nobody knows whether there is such a client.
+            Held::At(_) | Held::Moving { from: None, .. } => None,
             Held::Moving { mail, .. } => Some(mail),
             Held::Parked { luggage, .. } => Some(&mut luggage.mail),
         }

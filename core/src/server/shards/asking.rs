@@ -408,7 +408,8 @@ impl Server {
 
     /// Whether a client's next message has to wait for another shard.
     pub(in crate::server) fn waits_for_shard(&self, index: u32) -> bool {
-        if self.links.is_empty() {
+        let is_alone = self.links.is_empty() && !self.shares_sessions();
+        if is_alone {
             return false;
         }
         let session = self.connections.get(index).and_then(|c| c.session());

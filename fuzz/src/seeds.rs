@@ -469,6 +469,26 @@ fn replay() -> Vec<(&'static str, Vec<u8>)> {
             "number",
             records(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]),
         ),
+        ("sessions", {
+            let client = [7; 18];
+            let mut session = with(&[1], &client);
+            session.extend([0xff; 8]);
+            // No connection before, no metadata; one letter, one id, one answer.
+            session.extend([0, 0, 1, 0, 0, 1]);
+            session.extend(client);
+            session.extend([1, 0, 0, 2, b'4', b'2', 1]);
+            session.extend(client);
+            session.extend([1, b'a', 1, 1, 1, 1, b'b', 1, 0]);
+            session.extend([0; 32]);
+            let mut bytes = vec![11, 0, 0, 0, 9, 0];
+            bytes.extend(client);
+            bytes.push(session.len() as u8);
+            bytes.extend(session);
+            bytes.extend([2, 0, 11, 0, 0, 0, 10]);
+            bytes.extend(client);
+            bytes.extend([9, 0]);
+            records(&bytes)
+        }),
         ("end", records(&[33, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0])),
         ("other", with(&[0, 0, 0], b"roomwire\x02")),
         ("none", with(&[0, 0, 0], b"GET / HTTP/1.1")),
@@ -667,6 +687,17 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         bytes.extend([3, 253, 0, 3, 253, 0, 3, 253, 0, 3]);
         bytes
     };
+    // A session is taken for another server, asked for, given; taken again, spoiled, given; and leaves with a drain.
+    let sessions_elsewhere = {
+        let mut bytes = vec![0, 0xc1, 0x80, 7, 0, 7, 0, 7, 0, 7, 0, 7, 0, 6, 6];
+        bytes.extend([9, 0, 9, 3, 3, 9, 0, 8, 1, 3, 9, 1, 7, 1, 0, 3]);
+        bytes.extend([20, 0, 1, 3, 9, 1, 7, 1, 0, 3, 9, 1, 7, 0x81, 0, 3]);
+        bytes.extend([250, 1, 3, 9, 2, 9, 7, 0, 3, 250, 3, 3]);
+        bytes.extend([9, 3, 9, 7, 0, 3, 250, 2, 3, 250, 6, 30, 1, 3]);
+        bytes.extend([250, 5, 3, 9, 4, 9, 7, 0, 3, 250, 0, 3]);
+        bytes.extend([20, 4, 1, 3, 4, 8, 0xff, 3, 6, 6]);
+        bytes
+    };
     vec![
         ("after-close", after_close),
         ("application", application),
@@ -698,6 +729,7 @@ fn server() -> Vec<(&'static str, Vec<u8>)> {
         ("pool-alone", pool_alone),
         ("pool-goes", pool_goes),
         ("rude", rude),
+        ("sessions-elsewhere", sessions_elsewhere),
         ("stalled-close", stalled(PLAIN, 6)),
         ("stalled-latest", stalled(PLAIN, 2)),
         ("stalled-newest", stalled(PLAIN, 1)),

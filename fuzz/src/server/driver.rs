@@ -5,11 +5,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use roomwire_core::offload::{Done, Job, JobId};
 use roomwire_core::replay::{Options, Recorder};
-use roomwire_core::server::{Command, Event, MessageName, RequestToken, Verdict};
+use roomwire_core::server::{Command, Event, MessageName, RequestToken, SavedSession, Verdict};
 use roomwire_core::websocket::deflate::{Compressors, Effort, Window};
 use roomwire_core::{
-    ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, TransportEnd, Turn,
-    ValidConfig,
+    ClientId, ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
+    TransportEnd, Turn, ValidConfig,
 };
 
 use super::settings::{Manners, PROXIED};
@@ -34,6 +34,10 @@ pub(super) struct Driver {
     closed: BTreeSet<ConnectionId>,
     /// Application requests that were told and not answered.
     pub(super) requests: Vec<RequestToken>,
+    /// Sessions that another server may have.
+    pub(super) left: Vec<SavedSession>,
+    /// Those that are asked of others.
+    pub(super) wanted: Vec<(ShardId, ClientId)>,
     /// Client ids as peers were told them.
     pub(super) clients: Vec<String>,
     /// Sessions that clients were told, with their secrets.
@@ -120,6 +124,8 @@ impl Driver {
             opened: BTreeSet::new(),
             closed: BTreeSet::new(),
             requests: Vec::new(),
+            left: Vec::new(),
+            wanted: Vec::new(),
             clients: Vec::new(),
             sessions: Vec::new(),
             jobs: Vec::new(),
@@ -537,6 +543,26 @@ impl Driver {
                 );
                 let known = self.sessions.iter().any(|(id, _)| *id == client.as_str());
                 assert!(known, "a session that nobody was told of");
+                let elsewhere = self.left.iter().any(|it| it.client() == client);
+                assert!(!elsewhere, "a session that has left");
+            }
+            Event::SessionWanted {
+                shard,
+                client,
+                asked_ms,
+            } => {
+                assert!(asked_ms > 0, "wanted without being asked for");
+                self.wanted.push((shard, client));
+            }
+            Event::SessionLeft { client, session } => {
+                if let Some(session) = session {
+                    assert_eq!(session.client(), client);
+                    assert!(
+                        self.left.iter().all(|it| it.client() != client),
+                        "it has left twice"
+                    );
+                    self.left.push(session);
+                }
             }
             Event::Application { request, .. } => self.requests.push(request),
             Event::Refused { count, .. } => {

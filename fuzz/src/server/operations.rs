@@ -3,9 +3,11 @@
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
-use roomwire_core::server::{Command, Outcome};
+use roomwire_core::server::{Command, Outcome, SavedSession};
 use roomwire_core::websocket::{Control, Data, OpCode, put_close_payload, put_masked_frame};
-use roomwire_core::{ConnectionId, ErrorCode, Input, Instant, ListenerId, PeerAddr, TransportEnd};
+use roomwire_core::{
+    ClientId, ConnectionId, ErrorCode, Input, Instant, ListenerId, PeerAddr, ShardId, TransportEnd,
+};
 
 use super::driver::{Driver, Writes};
 use super::settings::ROOMS;
@@ -20,6 +22,7 @@ pub(super) fn perform(driver: &mut Driver, choices: &mut Choices<'_>) {
         CONNECT_COMPRESSING => return connect_compressing(driver, choices),
         POOL => return driver.pool(choices.below(4) as u32),
         JOB => return job(driver, choices),
+        SESSIONS => return sessions(driver, choices),
         LARGE if !driver.peers.is_empty() => {
             let peer = choices.below(driver.peers.len().min(256));
             return large(driver, peer, choices);
@@ -70,6 +73,7 @@ pub(super) fn perform(driver: &mut Driver, choices: &mut Choices<'_>) {
 
 /// Operations with a number of their own.
 pub(super) const CONNECT_COMPRESSING: u8 = 251;
+const SESSIONS: u8 = 250;
 const POOL: u8 = 252;
 const JOB: u8 = 253;
 const LARGE: u8 = 254;
@@ -82,6 +86,68 @@ fn job(driver: &mut Driver, choices: &mut Choices<'_>) {
         5 | 6 => driver.job(pick, true),
         _ => driver.job_again(),
     }
+}
+
+/// Another server takes a session, or what left comes back, whole or not.
+fn sessions(driver: &mut Driver, choices: &mut Choices<'_>) {
+    let choice = choices.byte();
+    let pick = usize::from(choice >> 3);
+    let command = match choice & 7 {
+        0..=2 => {
+            let count = driver.sessions.len();
+            let Some((id, _)) = driver.sessions.get(pick % count.max(1)) else {
+                return;
+            };
+            let Some(client) = ClientId::parse(id) else {
+                return;
+            };
+            let asked_ms = if choice & 7 == 0 { 0 } else { u64::MAX };
+            Command::TakeSession { client, asked_ms }
+        }
+        3 | 4 => {
+            let (shard, client) = driver.wanted.pop().unwrap_or_else(|| nobody(choices));
+            let own = driver.left.iter().position(|it| it.client() == client);
+            let session = own.map(|at| driver.left.swap_remove(at));
+            Command::GiveSession {
+                shard,
+                client,
+                session,
+            }
+        }
+        5 => {
+            let Some(session) = driver.left.pop() else {
+                return;
+            };
+            Command::GiveSession {
+                shard: ShardId(0),
+                client: session.client(),
+                session: Some(session),
+            }
+        }
+        _ => {
+            let Some(session) = driver.left.last() else {
+                return;
+            };
+            let mut bytes = session.as_bytes().to_vec();
+            let at = choices.below(bytes.len().min(256));
+            bytes[at] ^= choices.byte().max(1);
+            let Ok(session) = SavedSession::from_bytes(&bytes) else {
+                return;
+            };
+            Command::GiveSession {
+                shard: ShardId(choice >> 7),
+                client: session.client(),
+                session: Some(session),
+            }
+        }
+    };
+    driver.command(command);
+}
+
+/// Nobody has asked for it.
+fn nobody(choices: &mut Choices<'_>) -> (ShardId, ClientId) {
+    let client = ClientId::from_bytes(&[choices.byte(); ClientId::BYTES]);
+    (ShardId(0), client)
 }
 
 fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {

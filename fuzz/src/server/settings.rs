@@ -2,7 +2,8 @@
 
 use roomwire_core::ValidConfig;
 use roomwire_core::config::{
-    Config, Heartbeat, ListenerConfig, Permission, RateLimit, RoomRule, Sessions, SlowReader,
+    Config, Heartbeat, ListenerConfig, Permission, RateLimit, RoomRule, SessionKey, Sessions,
+    SlowReader,
 };
 
 use crate::input::Choices;
@@ -106,6 +107,7 @@ pub(super) fn choose(choices: &mut Choices<'_>) -> (ValidConfig, Manners) {
     };
     if bit(times, 6) {
         config.sessions = Sessions {
+            key: bit(times, 7).then_some(SessionKey([9; 32])),
             window_ms: 200,
             away_ms: if bit(times, 7) { 50 } else { 0 },
             max_parked: 2,

@@ -29,6 +29,8 @@
 //! A program that has message types of its own registers them in the config, takes [`Server::events`] before
 //! it runs the server, and answers through a [`Handle`].
 //!
+//! Several servers take up each other's sessions where they have a [`SessionStore`] in common ([`Server::sessions`]).
+//!
 //! A [`Client`] is the other end, and comes back by itself: `examples/async_std_client.rs` shows one.
 
 mod adopt;
@@ -43,8 +45,10 @@ use async_std::channel::{Receiver, Sender, TrySendError, bounded};
 pub use client::Client;
 use roomwire_core::server::Event;
 use roomwire_runtime::mailbox::{Bell, Letter, MAILBOX};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
-use roomwire_runtime::{Bound, Host, RunError, Shard};
+pub use roomwire_runtime::{
+    AdoptError, Adopted, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
+};
+use roomwire_runtime::{Asking, Bound, Host, RunError, Shard};
 
 /// What runs servers and clients on async-std.
 #[derive(Debug)]
@@ -89,8 +93,8 @@ impl Host for AsyncStd {
         (Post(post), mailbox)
     }
 
-    fn handle(posts: Vec<Post>) -> Handle {
-        Handle::new(posts)
+    fn handle(posts: Vec<Post>, asking: Asking) -> Handle {
+        Handle::new(posts, asking)
     }
 
     fn drain(handle: &Handle) {

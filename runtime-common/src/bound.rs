@@ -8,7 +8,7 @@ use roomwire_core::cluster::Relay;
 use roomwire_core::server::{Command, Place};
 #[cfg(feature = "tls")]
 use roomwire_core::tls::TlsListener;
-use roomwire_core::{ShardId, ValidConfig};
+use roomwire_core::{ConfigError, ShardId, ValidConfig};
 
 use crate::answers::{Answers, Hook};
 use crate::desk::Desk;
@@ -20,6 +20,7 @@ use crate::mailbox::Bell;
 use crate::pool::Pool;
 use crate::record::Recording;
 use crate::seed;
+use crate::sessions::{Asking, Exchange, Keeper, SessionStore};
 use crate::settings::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::Certificates;
@@ -40,6 +41,8 @@ pub struct Bound {
     pub(crate) hooks: Option<Arc<Pool>>,
     /// What answers them there, if anything.
     pub(crate) hook: Option<Hook>,
+    /// What they have in common of sessions between servers.
+    pub(crate) exchange: Arc<Exchange>,
     /// Wakes the shard's loop.
     pub bell: Arc<Bell>,
     /// Readable when the bell has been rung.
@@ -112,6 +115,8 @@ impl Bound {
             let patience = drains.time_left(Duration::from_millis(config.drain.timeout_ms));
             Arc::new(Pool::with_patience("roomwire-hook", threads, patience))
         });
+        let relay = Duration::from_millis(config.timeouts.relay_ms);
+        let exchange = Exchange::new(hooks.as_ref(), relay, count);
         let links = Links::between(&bells);
         let ends = bells.into_iter().zip(ears).zip(links).zip(listeners);
         let shards = (0..settings.threads).zip(ends);
@@ -126,6 +131,7 @@ impl Bound {
             pool: pool.clone(),
             hooks: hooks.clone(),
             hook: None,
+            exchange: Arc::clone(&exchange),
             bell,
             ear,
             drains: drains.clone(),
@@ -163,6 +169,7 @@ impl Bound {
             pool: self.pool.clone(),
             hooks: self.hooks.clone(),
             hook: self.hook.clone(),
+            exchange: Arc::clone(&self.exchange),
             bell: Arc::clone(&self.bell),
             ear: self.ear.try_clone()?,
             drains: self.drains.clone(),
@@ -178,13 +185,37 @@ impl Bound {
         })
     }
 
-    /// This life's end of the pool, and who answers application messages.
-    pub(crate) fn desk(&self) -> (Desk<Command>, Answers) {
+    /// This life's end of the pool, who answers application messages, and who keeps sessions.
+    pub(crate) fn desk(&self) -> (Desk<Command>, Answers, Keeper) {
         let jobs = self.config.offload.max_jobs;
         let desk = Desk::new(self.pool.clone(), &self.bell, jobs);
         let (hook, hooks) = (self.hook.as_ref(), self.hooks.as_ref());
         let answers = Answers::new(hook, hooks, desk.tray(), &self.config.limits);
-        (desk, answers)
+        let keeper = Keeper::new(&self.exchange, hooks, desk.tray(), &self.config.limits);
+        (desk, answers, keeper)
+    }
+
+    /// Has a store keep the sessions that leave, and find those that are wanted, on all shards.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] where [`sessions.key`](roomwire_core::config::Sessions::key) is not set.
+    pub fn keep_sessions(&self, store: Arc<dyn SessionStore>) -> Result<(), RunError> {
+        if self.config.sessions.key.is_none() {
+            return Err(RunError::Config(ConfigError {
+                key: "sessions.key".to_owned(),
+                value: "none".to_owned(),
+                allowed: "a key where a store keeps sessions, the same for all servers: \
+                    64 hexadecimal digits, as `openssl rand -hex 32` makes them"
+                    .to_owned(),
+            }));
+        }
+        self.exchange.keep_in(store);
+        Ok(())
+    }
+
+    /// Where its handles ask for sessions.
+    pub(crate) fn asking(&self) -> Asking {
+        Asking::new(&self.exchange)
     }
 
     /// Has a function answer application messages, on all shards.

@@ -27,10 +27,16 @@ pub(crate) struct Desk<C> {
 
 /// What has been done and not been handed in.
 pub(crate) struct Tray<C> {
-    done: Mutex<VecDeque<Returned<C>>>,
+    done: Mutex<Queue<C>>,
     /// There is something in it.
     filled: AtomicBool,
     bell: Arc<Bell>,
+}
+
+struct Queue<C> {
+    returned: VecDeque<Returned<C>>,
+    /// Nothing more is taken.
+    is_closed: bool,
 }
 
 pub(crate) enum Returned<C> {
@@ -50,23 +56,43 @@ impl<C> fmt::Debug for Tray<C> {
 impl<C> Tray<C> {
     fn new(bell: &Arc<Bell>) -> Arc<Self> {
         Arc::new(Self {
-            done: Mutex::default(),
+            done: Mutex::new(Queue {
+                returned: VecDeque::new(),
+                is_closed: false,
+            }),
             filled: AtomicBool::new(false),
             bell: Arc::clone(bell),
         })
     }
 
-    /// Puts something there and wakes the shard.
+    /// Puts something there and wakes the shard. Once that is over it comes to nothing.
     pub(crate) fn put(&self, returned: Returned<C>) {
+        let _ = self.try_put(returned);
+    }
+
+    /// The same; gives it back if the shard is over.
+    pub(crate) fn try_put(&self, returned: Returned<C>) -> Option<Returned<C>> {
         {
             let mut queue = self.queue();
-            queue.push_back(returned);
+            if queue.is_closed {
+                return Some(returned);
+            }
+            queue.returned.push_back(returned);
             self.filled.store(true, Ordering::Release);
         }
         self.bell.ring();
+        None
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Returned<C>>> {
+    /// Takes nothing more; what nobody has taken.
+    pub(crate) fn close(&self) -> VecDeque<Returned<C>> {
+        let mut queue = self.queue();
+        queue.is_closed = true;
+        self.filled.store(false, Ordering::Release);
+        std::mem::take(&mut queue.returned)
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue<C>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,9 +133,10 @@ impl<C: Send + 'static> Desk<C> {
             return None;
         }
         let mut queue = self.tray.queue();
-        let returned = queue.pop_front();
+        let returned = queue.returned.pop_front();
         // What is put there from now on says so again.
-        self.tray.filled.store(!queue.is_empty(), Ordering::Release);
+        let is_filled = !queue.returned.is_empty();
+        self.tray.filled.store(is_filled, Ordering::Release);
         Some(match returned? {
             Returned::Done(done) => Input::Done(done),
             Returned::Command(command) => Input::Command(command),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use roomwire_core::ClientId;
 use roomwire_core::server::{Event, Refused};
 
 use crate::threads::End;
@@ -104,6 +105,10 @@ pub fn log_event(event: &Event) {
         Event::Resumed { connection, client } => {
             tracing::debug!(%connection, %client, "resumed a session");
         }
+        Event::SessionWanted { client, .. } => {
+            tracing::debug!(%client, "wants a session of another server");
+        }
+        Event::SessionLeft { client, session } => log_left(*client, session.is_some()),
         Event::Closed {
             connection,
             client,
@@ -129,6 +134,11 @@ pub fn log_event(event: &Event) {
         ),
         _ => {}
     }
+}
+
+/// Logs that a session is another server's from now on, or that there was none.
+pub(crate) fn log_left(client: ClientId, session: bool) {
+    tracing::debug!(%client, session, "asked for by another server, or left");
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use roomwire_core::{
 use crate::answers::Answers;
 use crate::desk::Desk;
 use crate::host::Hosted;
+use crate::sessions::Keeper;
 
 /// A machine whose panics are caught.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Guarded<M> {
     state: State,
     desk: Desk<Command>,
     answers: Answers,
+    keeper: Keeper,
     /// The driver knows that it has panicked.
     told: bool,
     now: Now,
@@ -48,7 +50,7 @@ impl<M: Hosted> Guarded<M> {
     pub(crate) fn new(
         machine: M,
         shard: ShardId,
-        (desk, answers): (Desk<Command>, Answers),
+        (desk, answers, keeper): (Desk<Command>, Answers, Keeper),
     ) -> Self {
         Self {
             machine,
@@ -56,6 +58,7 @@ impl<M: Hosted> Guarded<M> {
             state: State::Sound,
             desk,
             answers,
+            keeper,
             told: true,
             now: Now::default(),
         }
@@ -78,6 +81,17 @@ impl<M: Hosted> Guarded<M> {
     /// Hands in what the pool has done.
     fn take_done(&mut self) {
         while let Some(input) = self.desk.next_input() {
+            let input = match input {
+                // What has failed keeps nothing.
+                Input::Command(Command::GiveSession {
+                    session: Some(session),
+                    ..
+                }) if self.state != State::Sound => {
+                    self.keeper.save(session);
+                    continue;
+                }
+                input => input,
+            };
             let now = self.now;
             if self.ask(|machine| machine.handle(now, input)) == Some(Turn::Full) {
                 self.desk.ring_again();
@@ -103,6 +117,7 @@ impl<M: Hosted> Guarded<M> {
             "a thread has failed, which is a bug: its clients are closed, and it begins anew"
         );
         (self.state, self.told) = (State::Failing, false);
+        self.keeper.fail();
         let now = self.now;
         let _ = self.ask(|machine| machine.handle(now, Input::Command(Command::Abandon)));
     }
@@ -144,10 +159,16 @@ impl<M: Hosted> Machine for Guarded<M> {
                 self.desk.send(job);
                 Output::Again
             }
-            Some(Output::Event(event)) => match self.answers.take(event) {
-                Some(event) => Output::Event(event),
-                None => Output::Again,
-            },
+            Some(Output::Event(event)) => {
+                if matches!(event, Event::Drained) {
+                    self.keeper.close();
+                }
+                let event = self.answers.take(event);
+                match event.and_then(|event| self.keeper.take(event)) {
+                    Some(event) => Output::Event(event),
+                    None => Output::Again,
+                }
+            }
             Some(output) => output,
             None if self.state == State::GivenUp => {
                 self.state = State::Over;

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::thread;
 
-use roomwire_core::Stats;
-use roomwire_core::server::Command;
+use roomwire_core::server::{Command, SavedSession};
+use roomwire_core::{ClientId, Stats};
 
 use crate::adopt::{AdoptError, Adopted, Dealer};
 use crate::error::Ended;
 use crate::mailbox::{Letter, Reply, shard_of};
 use crate::reply::one;
+use crate::sessions::{Asking, SessionHolder};
 
 /// The sender's side of a shard's mailbox, as a runtime has it.
 pub trait Post: Clone + Send + Sync + 'static {
@@ -37,14 +38,16 @@ pub trait Post: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct Handle<P> {
     shards: Arc<[P]>,
+    asking: Asking,
     dealer: Dealer,
 }
 
 impl<P: Post> Handle<P> {
-    /// Reaches the shards behind these mailboxes.
-    pub fn new(shards: impl IntoIterator<Item = P>) -> Self {
+    /// Reaches the shards behind these mailboxes, whose sessions are asked for there.
+    pub fn new(shards: impl IntoIterator<Item = P>, asking: Asking) -> Self {
         Self {
             shards: shards.into_iter().collect(),
+            asking,
             dealer: Dealer::default(),
         }
     }
@@ -74,6 +77,45 @@ impl<P: Post> Handle<P> {
             all += stats.await.ok_or(Ended)?;
         }
         Ok(all)
+    }
+
+    /// Takes a session out of the server, for another one of the same
+    /// [`sessions.key`](roomwire_core::config::Sessions::key): the connection that has it, if any, is closed with 4409,
+    /// unless it has asked for it after `asked_ms`: when that is wanted, in ms since 1970, as
+    /// [`Event::SessionWanted`](roomwire_core::server::Event::SessionWanted) tells. `None`: it has none. Whoever takes it has it alone, and is to give it to a server
+    /// ([`Command::GiveSession`]) or to a store. Where the future is dropped before it is ready, the server's
+    /// [store](crate::SessionStore) keeps it.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs. What it has had is in its store.
+    pub async fn take_session(
+        &self,
+        client: ClientId,
+        asked_ms: u64,
+    ) -> Result<Option<SavedSession>, Ended> {
+        let asked = self.asking.ask(client)?;
+        if asked.is_open() {
+            // One that has ended may have left it to another one.
+            let _ = self
+                .send_all(|| Letter::Command(Command::TakeSession { client, asked_ms }))
+                .await;
+        }
+        Ok(asked.await)
+    }
+
+    /// [`take_session`](Self::take_session) outside a runtime, such as in a [store](crate::SessionStore): blocks, but no
+    /// longer than [`timeouts.relay_ms`](roomwire_core::config::Timeouts::relay_ms) and a second; who has no answer by then
+    /// is told `None`. Where that would hold up a loop, as a store without threads for hooks does, it is so at once.
+    ///
+    /// # Errors
+    /// As [`take_session`](Self::take_session).
+    pub fn take_session_blocking(
+        &self,
+        client: ClientId,
+        asked_ms: u64,
+    ) -> Result<Option<SavedSession>, Ended> {
+        self.asking
+            .ask_all((client, asked_ms), &self.shards, P::try_send)
     }
 
     /// Takes over a connection that another server has upgraded, on one thread after the other. Waits, on whichever
@@ -120,6 +162,12 @@ impl<P: Post> Handle<P> {
             outcome = outcome.and(shard.send(letter()).await);
         }
         outcome
+    }
+}
+
+impl<P: Post> SessionHolder for Handle<P> {
+    fn hand_over(&self, client: ClientId, asked_ms: u64) -> Result<Option<SavedSession>, Ended> {
+        self.take_session_blocking(client, asked_ms)
     }
 }
 

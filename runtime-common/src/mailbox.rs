@@ -11,11 +11,12 @@ use std::sync::mpsc::{
 };
 use std::time::Duration;
 
-use roomwire_core::server::{Command, Event};
-use roomwire_core::{ShardId, Stats};
+use roomwire_core::server::{Command, Event, SavedSession};
+use roomwire_core::{ClientId, ShardId, Stats};
 
 use crate::adopt::{AdoptError, Adopted, Dealer};
 use crate::error::Ended;
+use crate::sessions::{Asking, SessionHolder};
 
 /// Commands and events that may wait between a program and its server.
 pub const MAILBOX: usize = 1_024;
@@ -121,20 +122,35 @@ impl Sender {
         self.bell.ring();
         sent.map_err(|_| Ended)
     }
+
+    /// Without waiting. A letter that nobody would open is gone.
+    ///
+    /// # Errors
+    /// Gives it back if the mailbox is full.
+    pub fn try_send(&self, letter: Letter) -> Result<(), Letter> {
+        let sent = self.letters.try_send(letter);
+        self.bell.ring();
+        match sent {
+            Err(TrySendError::Full(letter)) => Err(letter),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Talks to a running server from any thread but its own: calls may wait for it.
 #[derive(Clone, Debug)]
 pub struct Handle {
     shards: Arc<[Sender]>,
+    asking: Asking,
     dealer: Dealer,
 }
 
 impl Handle {
-    /// Reaches the shards behind these mailboxes.
-    pub fn new(shards: impl IntoIterator<Item = Sender>) -> Self {
+    /// Reaches the shards behind these mailboxes, whose sessions are asked for there.
+    pub fn new(shards: impl IntoIterator<Item = Sender>, asking: Asking) -> Self {
         Self {
             shards: shards.into_iter().collect(),
+            asking,
             dealer: Dealer::default(),
         }
     }
@@ -166,6 +182,25 @@ impl Handle {
             all += stats.recv().map_err(|_| Ended)?;
         }
         Ok(all)
+    }
+
+    /// Takes a session out of the server, for another one of the same
+    /// [`sessions.key`](roomwire_core::config::Sessions::key): the connection that has it, if any, is closed with 4409,
+    /// unless it has asked for it after `asked_ms`: when that is wanted, in ms since 1970, as
+    /// [`Event::SessionWanted`](roomwire_core::server::Event::SessionWanted) tells. `None`: it has none. Whoever takes it has it alone, and is to give it to a server
+    /// ([`Command::GiveSession`]) or to a store. Waits no longer than
+    /// [`timeouts.relay_ms`](roomwire_core::config::Timeouts::relay_ms) and a second; who has no answer by then is told
+    /// `None`. Where that would hold up a loop, as a store without threads for hooks does, it is so at once.
+    ///
+    /// # Errors
+    /// [`Ended`] when the server no longer runs. What it has had is in its store.
+    pub fn take_session(
+        &self,
+        client: ClientId,
+        asked_ms: u64,
+    ) -> Result<Option<SavedSession>, Ended> {
+        self.asking
+            .ask_all((client, asked_ms), &self.shards, Sender::try_send)
     }
 
     /// Takes over a connection that another server has upgraded, on one thread after the other. Waits until the
@@ -203,6 +238,12 @@ impl Handle {
     }
 }
 
+impl SessionHolder for Handle {
+    fn hand_over(&self, client: ClientId, asked_ms: u64) -> Result<Option<SavedSession>, Ended> {
+        self.take_session(client, asked_ms)
+    }
+}
+
 /// The shard that a command is for; `None`: all of them.
 pub fn shard_of(command: &Command) -> Option<ShardId> {
     match command {
@@ -211,7 +252,9 @@ pub fn shard_of(command: &Command) -> Option<ShardId> {
         | Command::Close { connection, .. }
         | Command::Explain { connection, .. } => Some(connection.shard()),
         Command::Reply { request, .. } | Command::Fail { request } => Some(request.shard()),
-        Command::Drain => None,
+        Command::GiveSession { shard, .. } => Some(*shard),
+        // The one that knows answers.
+        Command::TakeSession { .. } | Command::Drain => None,
         // Any shard knows where a room is at home.
         _ => Some(ShardId(0)),
     }

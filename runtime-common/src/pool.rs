@@ -2,8 +2,9 @@
 //! were given.
 //!
 //! They start when there is something to do for the first time, so that a server that never has such costs nothing. How much may wait is
-//! bounded by whoever gives it. Dropping the pool forgets what waits, and waits for what is under way: to its end where
-//! that is sure to come, and else for a time that is named, after which its threads are left to themselves.
+//! bounded by whoever gives it. Dropping the pool forgets what waits, unless that was to be done surely, and waits for what
+//! is under way: to its end where that is sure to come, and else for a time that is named, after which its threads are left
+//! to themselves.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -43,23 +44,35 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    tasks: VecDeque<Task>,
+    tasks: VecDeque<Given>,
     /// Threads that wait for one.
     idle: usize,
     /// Threads that do one.
     busy: usize,
+    /// Those of them that do one that is to be done surely.
+    surely: usize,
     over: bool,
 }
 
+struct Given {
+    task: Task,
+    /// The end does not forget it.
+    surely: bool,
+}
+
 /// A thread is at work, until this is dropped: also when its task panics.
-struct Busy<'a>(&'a Shared);
+struct Busy<'a> {
+    shared: &'a Shared,
+    surely: bool,
+}
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.shared.state();
         state.busy -= 1;
+        state.surely -= usize::from(self.surely);
         if state.over {
-            self.0.done.notify_all();
+            self.shared.done.notify_all();
         }
     }
 }
@@ -89,19 +102,22 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does tasks until the pool is over.
+    /// Does tasks until the pool is over, and none is left.
     fn work(&self) {
         let mut state = self.state();
-        while !state.over {
+        loop {
             match state.tasks.pop_front() {
-                Some(task) => {
+                Some(Given { task, surely }) => {
                     state.busy += 1;
+                    state.surely += usize::from(surely);
                     drop(state);
-                    let busy = Busy(self);
+                    let shared = self;
+                    let busy = Busy { shared, surely };
                     task();
                     drop(busy);
                     state = self.state();
                 }
+                None if state.over => return,
                 None => {
                     state.idle += 1;
                     let woken = self.news.wait(state);
@@ -116,9 +132,14 @@ impl Shared {
 impl Tasks {
     /// Gives another task. Without a thread it is done once there is one; after the end it is forgotten.
     pub(crate) fn push(&self, task: Task) {
+        let surely = false;
+        self.put(Given { task, surely });
+    }
+
+    fn put(&self, given: Given) {
         let mut state = self.0.state();
         if !state.over {
-            state.tasks.push_back(task);
+            state.tasks.push_back(given);
             self.0.news.notify_one();
         }
     }
@@ -159,6 +180,18 @@ impl Pool {
 
     /// Gives a task to the first thread that is free. Where the system has no thread at all it is done at once.
     pub(crate) fn give(&self, task: Task) {
+        let surely = false;
+        self.take(Given { task, surely });
+    }
+
+    /// The same for what the end does not forget, such as a session that is to be saved: as long as that waits at all, it
+    /// waits for this too, and then logs how many of these have not been done.
+    pub(crate) fn give_surely(&self, task: Task) {
+        let surely = true;
+        self.take(Given { task, surely });
+    }
+
+    fn take(&self, given: Given) {
         let mut started = self.started();
         let is_short = {
             let state = self.tasks.0.state();
@@ -173,13 +206,13 @@ impl Pool {
                 Err(error) if started.is_empty() => {
                     tracing::warn!(%error, "no thread for what takes long: it is done where it comes up");
                     drop(started);
-                    return task();
+                    return (given.task)();
                 }
                 Err(_) => {}
             }
         }
         drop(started);
-        self.tasks.push(task);
+        self.tasks.put(given);
     }
 
     fn started(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -212,13 +245,16 @@ const NICENESS: i32 = 10;
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let waiting = {
+        let forgotten: VecDeque<_> = {
             let mut state = self.tasks.0.state();
             state.over = true;
-            std::mem::take(&mut state.tasks)
+            let tasks = std::mem::take(&mut state.tasks);
+            let (kept, forgotten) = tasks.into_iter().partition(|given| given.surely);
+            state.tasks = kept;
+            forgotten
         };
         self.tasks.0.news.notify_all();
-        drop(waiting);
+        drop(forgotten);
         let mut threads = std::mem::take(&mut *self.started());
         // One of its own cannot wait for itself.
         let own = thread::current().id();
@@ -226,7 +262,14 @@ impl Drop for Pool {
         let stays = usize::from(threads.iter().any(is_own));
         threads.retain(|thread| !is_own(thread));
         if let Some(patience) = &self.patience {
-            let stuck = self.wait_for_all_but(stays, patience());
+            let (stuck, undone) = self.wait_for_all_but(stays, patience());
+            if undone > 0 {
+                tracing::warn!(
+                    undone,
+                    "{}: there was no time to save sessions: they are lost",
+                    self.name
+                );
+            }
             if stuck > 0 {
                 tracing::warn!(
                     stuck,
@@ -245,15 +288,26 @@ impl Drop for Pool {
 }
 
 impl Pool {
-    /// Waits for threads that are at work, but for so long only; how many still are. `stays` of them are not waited for.
-    fn wait_for_all_but(&self, stays: usize, patience: Duration) -> usize {
+    /// Waits for threads that are at work, and for what they are still to do surely, but for so long only: how many still
+    /// are, and how much of that is not done. `stays` of them are not waited for.
+    fn wait_for_all_but(&self, stays: usize, patience: Duration) -> (usize, usize) {
         let shared = &self.tasks.0;
-        let is_at_work = |state: &mut State| state.busy > stays;
+        // A thread of its own goes on with it once this is done.
+        let goes_on = stays > 0;
+        let is_at_work =
+            |state: &mut State| state.busy > stays || !(goes_on || state.tasks.is_empty());
         let waited = shared
             .done
             .wait_timeout_while(shared.state(), patience, is_at_work);
-        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.busy.saturating_sub(stays)
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if goes_on {
+            return (state.busy.saturating_sub(stays), 0);
+        }
+        let late = std::mem::take(&mut state.tasks);
+        let counts = (state.busy, late.len() + state.surely);
+        drop(state);
+        drop(late);
+        counts
     }
 }
 

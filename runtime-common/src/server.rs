@@ -13,6 +13,7 @@ use crate::handle::{AbortOnDrop, Handle, Post};
 use crate::listen::Address;
 use crate::mailbox::Bell;
 use crate::reply::one;
+use crate::sessions::{Asking, SessionStore};
 use crate::settings::Settings;
 use crate::threads::{Running, run_shards};
 #[cfg(feature = "tls")]
@@ -34,8 +35,8 @@ pub trait Host: Sized + 'static {
     /// A mailbox of the shard that `bell` wakes.
     fn mailbox(bell: &Arc<Bell>) -> (Self::Post, Self::Mailbox);
 
-    /// A handle for the shards behind these.
-    fn handle(posts: Vec<Self::Post>) -> Self::Handle;
+    /// A handle for the shards behind these, whose sessions are asked for there.
+    fn handle(posts: Vec<Self::Post>, asking: Asking) -> Self::Handle;
 
     /// Asks a server to say goodbye to everyone and end. Blocks while a mailbox is full.
     fn drain(handle: &Self::Handle);
@@ -84,9 +85,10 @@ impl<H: Host> Server<H> {
         let bound = Bound::new(settings)?;
         let mailboxes = bound.all().map(|shard| H::mailbox(&shard.bell));
         let (posts, mailboxes): (Vec<_>, _) = mailboxes.unzip();
+        let handle = H::handle(posts, bound.asking());
         Ok(Self {
             bound,
-            handle: H::handle(posts),
+            handle,
             mailboxes,
             events: Vec::new(),
         })
@@ -118,12 +120,23 @@ impl<H: Host> Server<H> {
     pub fn events(&mut self) -> H::Events {
         let (senders, events) = H::events(self.bound.all().map(|shard| &shard.bell));
         self.events = senders;
+        self.bound.exchange.has_program();
         events
     }
 
     /// Has a function answer application messages, in place of events, on threads besides those that serve: see [`Hook`].
     pub fn answer(&mut self, hook: &Hook) {
         self.bound.answer(hook);
+    }
+
+    /// Has a store keep the sessions that leave this server, and find those that its clients have on others, in place of
+    /// events: see [`SessionStore`]. In place of a store that it was given before.
+    ///
+    /// # Errors
+    /// [`RunError::Config`] where [`sessions.key`](roomwire_core::config::Sessions::key) is not set, without which no store
+    /// is ever asked.
+    pub fn sessions(&mut self, store: Arc<dyn SessionStore>) -> Result<(), RunError> {
+        self.bound.keep_sessions(store)
     }
 
     /// Serves on this thread, and on others if the settings ask for more than one, until a handle has drained or aborted

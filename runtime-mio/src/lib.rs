@@ -45,8 +45,10 @@ use roomwire_core::Stats;
 use roomwire_core::server::Command;
 use roomwire_runtime::mailbox::{Bell, EventSender, Letter, Sender, events, mailbox};
 pub use roomwire_runtime::mailbox::{Events, Handle};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
-use roomwire_runtime::{Bound, End, Host, Hosted, RunError, Serve, live};
+pub use roomwire_runtime::{
+    AdoptError, Adopted, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
+};
+use roomwire_runtime::{Asking, Bound, End, Host, Hosted, RunError, Serve, live};
 
 use shard::Shard;
 
@@ -68,8 +70,8 @@ impl Host for Mio {
         mailbox(bell)
     }
 
-    fn handle(posts: Vec<Sender>) -> Handle {
-        Handle::new(posts)
+    fn handle(posts: Vec<Sender>, asking: Asking) -> Handle {
+        Handle::new(posts, asking)
     }
 
     fn drain(handle: &Handle) {

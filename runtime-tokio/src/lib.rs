@@ -25,6 +25,8 @@
 //! it runs the server, and answers through a [`Handle`]: `examples/application.rs` shows it. One that has a server of
 //! its own hands over what is upgraded there ([`Handle::adopt`]): `examples/hyper.rs`.
 //!
+//! Several servers take up each other's sessions where they have a [`SessionStore`] in common ([`Server::sessions`]).
+//!
 //! A [`Client`] is the other end, and comes back by itself: `examples/tokio_client.rs` shows one.
 
 mod adopt;
@@ -44,8 +46,10 @@ pub use adopt::bridge;
 pub use client::Client;
 use roomwire_core::server::Event;
 use roomwire_runtime::mailbox::{Bell, Letter, MAILBOX};
-pub use roomwire_runtime::{AdoptError, Adopted, Ended, Hook, Request};
-use roomwire_runtime::{Bound, Host, RunError, Shard};
+pub use roomwire_runtime::{
+    AdoptError, Adopted, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
+};
+use roomwire_runtime::{Asking, Bound, Host, RunError, Shard};
 use tokio::sync::mpsc;
 
 /// What runs servers and clients on tokio.
@@ -91,8 +95,8 @@ impl Host for Tokio {
         (Post(post), mailbox)
     }
 
-    fn handle(posts: Vec<Post>) -> Handle {
-        Handle::new(posts)
+    fn handle(posts: Vec<Post>, asking: Asking) -> Handle {
+        Handle::new(posts, asking)
     }
 
     fn drain(handle: &Handle) {

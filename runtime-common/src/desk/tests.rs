@@ -5,7 +5,7 @@ use super::*;
 impl<C> Desk<C> {
     /// The commands that have come back since the last call.
     pub(crate) fn take_commands(&self) -> Vec<C> {
-        let all = std::mem::take(&mut *self.tray.queue());
+        let all = std::mem::take(&mut self.tray.queue().returned);
         let commands = all.into_iter().filter_map(|returned| match returned {
             Returned::Command(command) => Some(command),
             Returned::Done(_) => None,

@@ -1,10 +1,12 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use roomwire_core::server::Place;
 use roomwire_core::{Config, Instant, Server, TransportEnd};
 
 use super::*;
 use crate::mailbox::Bell;
+use crate::sessions::Exchange;
 
 /// A server that panics when it is told to, as often as it may.
 struct Trap {
@@ -56,11 +58,14 @@ const NOW: Now = Now {
 
 /// A guarded server with one client, which has its upgrade response.
 /// Without a pool.
-fn desk() -> (Desk<Command>, Answers) {
+fn desk() -> (Desk<Command>, Answers, Keeper) {
     let (bell, _) = Bell::new().expect("a bell");
     let desk = Desk::new(None, &Arc::new(bell), 1);
-    let answers = Answers::new(None, None, desk.tray(), &Config::default().limits);
-    (desk, answers)
+    let limits = Config::default().limits;
+    let answers = Answers::new(None, None, desk.tray(), &limits);
+    let exchange = Exchange::new(None, Duration::ZERO, 1);
+    let keeper = Keeper::new(&exchange, None, desk.tray(), &limits);
+    (desk, answers, keeper)
 }
 
 fn guarded(panics: u32) -> (Guarded<Trap>, ConnectionId) {

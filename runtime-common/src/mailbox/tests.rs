@@ -6,7 +6,9 @@ use std::thread;
 
 use roomwire_core::server::{Command, Event};
 
-use super::{Bell, Letter, MAILBOX, events, mailbox};
+use roomwire_core::{ClientId, ShardId};
+
+use super::{Bell, Letter, MAILBOX, events, mailbox, shard_of};
 use crate::error::Ended;
 
 fn bell() -> (Arc<Bell>, UnixStream) {
@@ -87,4 +89,34 @@ fn events_end_with_the_loop() {
     let (all, end) = waiting.join().expect("no panic");
     assert_eq!(all, [Event::Drained]);
     assert_eq!(end, Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn a_full_mailbox_gives_back_what_is_not_waited_for() {
+    let (bell, ear) = bell();
+    let (sender, letters) = mailbox(&bell);
+    for _ in 0..MAILBOX {
+        assert!(sender.try_send(Letter::Abort).is_ok());
+    }
+    assert!(rings(&ear));
+    assert!(matches!(sender.try_send(Letter::Abort), Err(Letter::Abort)));
+    drop(letters);
+    assert!(sender.try_send(Letter::Abort).is_ok(), "nobody opens it");
+}
+
+#[test]
+fn a_session_is_asked_of_all_and_given_to_one() {
+    let client = ClientId::from_bytes(&[1; ClientId::BYTES]);
+    let take = Command::TakeSession {
+        client,
+        asked_ms: 1,
+    };
+    assert_eq!(shard_of(&take), None);
+    let (shard, session) = (ShardId(2), None);
+    let give = Command::GiveSession {
+        shard,
+        client,
+        session,
+    };
+    assert_eq!(shard_of(&give), Some(shard));
 }

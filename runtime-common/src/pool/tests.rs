@@ -143,3 +143,78 @@ fn a_thread_that_is_lost_is_not_waited_for() {
     has_begun.recv_timeout(PATIENCE).expect("it begins");
     drop(pool);
 }
+
+#[test]
+fn the_end_forgets_nothing_that_is_to_be_done_surely() {
+    let pool = Pool::with_patience("pool", 1, || PATIENCE);
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    let done = Arc::new(Mutex::new(Vec::new()));
+    pool.give(Box::new(move || {
+        begun.send(()).unwrap_or_default();
+        let _ = released.recv_timeout(PATIENCE);
+    }));
+    has_begun.recv_timeout(PATIENCE).expect("it begins");
+    for number in 0..10 {
+        let done = Arc::clone(&done);
+        let task = Box::new(move || done.lock().expect("no panic").push(number));
+        if number % 2 == 0 {
+            pool.give(task);
+        } else {
+            pool.give_surely(task);
+        }
+    }
+    release.send(()).expect("it waits");
+    let tasks = pool.tasks();
+    // The order in which the thread and this get to it decides what else is done.
+    drop(pool);
+    drop(tasks);
+    let done = Arc::into_inner(done).expect("nobody has it");
+    let done = done.into_inner().expect("no panic");
+    let surely: Vec<_> = done.into_iter().filter(|number| number % 2 == 1).collect();
+    assert_eq!(surely, [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn the_end_waits_no_longer_than_it_may_for_what_is_to_be_done_surely() {
+    let pool = Pool::with_patience("pool", 1, || Duration::from_millis(1));
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    let (told, heard) = channel();
+    pool.give_surely(Box::new(move || {
+        begun.send(()).unwrap_or_default();
+        let _ = released.recv_timeout(PATIENCE);
+        told.send(()).unwrap_or_default();
+    }));
+    has_begun.recv_timeout(PATIENCE).expect("it begins");
+    let late = Arc::new(());
+    for _ in 0..3 {
+        let late = Arc::clone(&late);
+        pool.give_surely(Box::new(move || drop(late)));
+    }
+    let shared = Arc::clone(&pool.tasks.0);
+    // One is under way, and three have not begun.
+    assert_eq!(pool.wait_for_all_but(0, Duration::ZERO), (1, 4));
+    drop(pool);
+    assert_eq!(Arc::strong_count(&late), 1);
+    release.send(()).expect("it waits");
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok(()));
+    assert!(shared.state().over);
+}
+
+/// One of its own threads may be the last that has it.
+#[test]
+fn what_is_to_be_done_surely_is_done_by_the_thread_that_ends_it() {
+    let pool = Arc::new(Pool::with_patience("pool", 1, || PATIENCE));
+    let own = Arc::clone(&pool);
+    let (release, released) = channel::<()>();
+    let (told, heard) = channel();
+    pool.give(Box::new(move || {
+        let _ = released.recv_timeout(PATIENCE);
+        drop(own);
+    }));
+    pool.give_surely(Box::new(move || told.send(()).unwrap_or_default()));
+    drop(pool);
+    release.send(()).expect("it waits");
+    assert_eq!(heard.recv_timeout(PATIENCE), Ok(()));
+}

@@ -1,6 +1,6 @@
 //! What the tests share: a driver over a virtual clock, a WebSocket client of its own, and a world of both.
 //!
-//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], [`heavy`], `clients` and the sockets of a
+//! Nothing here sleeps, opens a socket or reads a clock, but for [`tcp`], [`heavy`], `clients`, `moves` and the sockets of a
 //! [`stage`], which the tests
 //! of adapters use. A test says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for
 //! tests that need to decide about every single poll, and a [`stage`] is for what all servers do alike.
@@ -14,6 +14,8 @@ mod driver;
 mod frame;
 pub mod heavy;
 pub mod model;
+#[cfg(feature = "sockets")]
+pub mod moves;
 mod pipe;
 pub mod registry;
 mod rng;

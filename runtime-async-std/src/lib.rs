@@ -46,7 +46,7 @@ pub use client::Client;
 use roomwire_core::server::Event;
 use roomwire_runtime::mailbox::{Bell, Letter, MAILBOX};
 pub use roomwire_runtime::{
-    AdoptError, Adopted, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
+    AdoptError, Adopted, DirStore, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
 };
 use roomwire_runtime::{Asking, Bound, Host, RunError, Shard};
 

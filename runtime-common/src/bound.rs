@@ -20,7 +20,7 @@ use crate::mailbox::Bell;
 use crate::pool::Pool;
 use crate::record::Recording;
 use crate::seed;
-use crate::sessions::{Asking, Exchange, Keeper, SessionStore};
+use crate::sessions::{Asking, DirStore, Exchange, Keeper, SessionStore};
 use crate::settings::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::Certificates;
@@ -75,7 +75,7 @@ impl Bound {
     /// [`RunError::Config`], [`RunError::Certificate`] and [`RunError::Bind`] name what is wrong and what to do; [`RunError::Io`] when the
     /// system has no randomness, or the file of a recording is there already or cannot be made.
     pub fn new(settings: &Settings) -> Result<Self, RunError> {
-        let config = settings.core_config()?;
+        let (config, store) = with_store(settings)?;
         #[cfg(feature = "tls")]
         let certificates = match &settings.certificates[..] {
             [] => None,
@@ -117,6 +117,9 @@ impl Bound {
         });
         let relay = Duration::from_millis(config.timeouts.relay_ms);
         let exchange = Exchange::new(hooks.as_ref(), relay, count);
+        if let Some(store) = store {
+            exchange.keep_in(store);
+        }
         let links = Links::between(&bells);
         let ends = bells.into_iter().zip(ears).zip(links).zip(listeners);
         let shards = (0..settings.threads).zip(ends);
@@ -250,4 +253,23 @@ impl Bound {
         });
         Some(listeners.collect())
     }
+}
+
+/// The core's config, and the store that the settings ask for; its sessions have a key.
+fn with_store(
+    settings: &Settings,
+) -> Result<(ValidConfig, Option<Arc<dyn SessionStore>>), RunError> {
+    let Some(dir) = &settings.session_store.dir else {
+        return Ok((settings.core_config()?, None));
+    };
+    // What is wrong with the settings is told before anything is made.
+    settings.core_config()?;
+    let failed = || RunError::io("using the directory of session_store.dir");
+    let store = DirStore::open(dir).map_err(failed())?;
+    let mut settings = settings.clone();
+    let key = &mut settings.core.sessions.key;
+    if key.is_none() {
+        *key = Some(store.key().map_err(failed())?);
+    }
+    Ok((settings.core_config()?, Some(Arc::new(store))))
 }

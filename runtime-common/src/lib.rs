@@ -66,8 +66,11 @@ pub use listen::{Address, BindError, Listener};
 pub use record::{FileSink, Recording};
 pub use reply::{Answer, Give, one};
 pub use server::{Host, Server, Shard};
-pub use sessions::{Asking, MemoryStore, SessionHolder, SessionStore};
-pub use settings::{ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, Settings};
+pub use sessions::{Asking, DirStore, MemoryStore, SessionHolder, SessionStore};
+pub use settings::{
+    ListenerSettings, LogFormat, LogLevel, LogSettings, RecordSettings, SessionStoreSettings,
+    Settings,
+};
 pub use signal::Signal;
 pub use signals::{Shutdown, Signals};
 pub use slots::Slots;

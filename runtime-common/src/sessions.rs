@@ -4,6 +4,7 @@
 //! the threads for hooks call, and whoever has asked a [handle](crate::Handle::take_session).
 
 mod asked;
+mod dir;
 mod exchange;
 mod memory;
 
@@ -21,6 +22,7 @@ use crate::desk::{Returned, Tray};
 use crate::events::{log_event, log_left};
 use crate::pool::Pool;
 
+pub use dir::DirStore;
 pub(crate) use exchange::Exchange;
 pub use exchange::{Asking, SessionHolder};
 pub use memory::MemoryStore;

@@ -25,6 +25,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Whether everything that goes in is recorded.
     pub record: RecordSettings,
+    /// Whether sessions outlive the process.
+    pub session_store: SessionStoreSettings,
     /// The certificates of listeners that speak TLS.
     #[cfg(feature = "tls")]
     pub certificates: Vec<CertificateFiles>,
@@ -106,6 +108,7 @@ impl Default for Settings {
             listeners: vec![ListenerSettings::default()],
             log: LogSettings::default(),
             record: RecordSettings::default(),
+            session_store: SessionStoreSettings::default(),
             #[cfg(feature = "tls")]
             certificates: Vec::new(),
         }
@@ -163,6 +166,16 @@ impl Default for RecordSettings {
             payloads: false,
         }
     }
+}
+
+/// Where sessions are kept for the next process, once this one is drained.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "cli", serde(deny_unknown_fields, default))]
+pub struct SessionStoreSettings {
+    /// A directory, which is made if it is not there, with the key of its sessions where `sessions.key` is not set:
+    /// servers of one machine may share it ([`DirStore`](crate::DirStore)). `None`: sessions end with the process.
+    pub dir: Option<PathBuf>,
 }
 
 /// How the process logs.

@@ -46,7 +46,7 @@ use roomwire_core::server::Command;
 use roomwire_runtime::mailbox::{Bell, EventSender, Letter, Sender, events, mailbox};
 pub use roomwire_runtime::mailbox::{Events, Handle};
 pub use roomwire_runtime::{
-    AdoptError, Adopted, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
+    AdoptError, Adopted, DirStore, Ended, Hook, MemoryStore, Request, SessionHolder, SessionStore,
 };
 use roomwire_runtime::{Asking, Bound, End, Host, Hosted, RunError, Serve, live};
 

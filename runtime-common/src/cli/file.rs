@@ -1,4 +1,4 @@
-//! The config file: the core's sections, `[[listener]]`, `[log]`, `[record]` and `[threads]`. Unknown keys are refused everywhere.
+//! The config file: the core's sections, `[[listener]]`, `[log]`, `[record]`, `[session_store]` and `[threads]`. Unknown keys are refused everywhere.
 
 use roomwire_core::Config;
 use roomwire_core::config::{ListenerConfig, RateLimit};
@@ -8,7 +8,9 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::endpoint::Endpoint;
 use super::options::Preset;
-use crate::settings::{ListenerSettings, LogSettings, RecordSettings, Settings};
+use crate::settings::{
+    ListenerSettings, LogSettings, RecordSettings, SessionStoreSettings, Settings,
+};
 
 /// What a config file says.
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ pub(super) fn parse(text: &str) -> Result<File, FileError> {
         core,
         log: process.log,
         record: process.record,
+        session_store: process.session_store,
         threads: process.threads.count.unwrap_or(1),
         #[cfg(feature = "tls")]
         certificates: process.certificate,
@@ -88,6 +91,7 @@ pub(super) fn print(settings: &Settings) -> Result<String, toml::ser::Error> {
         listener: settings.listeners.iter().map(Into::into).collect(),
         log: settings.log,
         record: settings.record.clone(),
+        session_store: settings.session_store.clone(),
         threads: Threads {
             count: Some(settings.threads),
         },
@@ -174,7 +178,7 @@ fn with_process_sections(mut error: FileError) -> FileError {
     if error.message.starts_with("unknown field") && error.message.contains("`room_names`") {
         error
             .message
-            .push_str(", `certificate`, `listener`, `log`, `record`, `threads`");
+            .push_str(", `certificate`, `listener`, `log`, `record`, `session_store`, `threads`");
     }
     error
 }
@@ -191,6 +195,7 @@ struct Process {
     listener: Vec<Listener>,
     log: LogSettings,
     record: RecordSettings,
+    session_store: SessionStoreSettings,
     threads: Threads,
     #[cfg(feature = "tls")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -198,7 +203,14 @@ struct Process {
 }
 
 /// `certificate` is known to all, so that a program without TLS says what it lacks.
-const PROCESS_SECTIONS: [&str; 5] = ["certificate", "listener", "log", "record", "threads"];
+const PROCESS_SECTIONS: [&str; 6] = [
+    "certificate",
+    "listener",
+    "log",
+    "record",
+    "session_store",
+    "threads",
+];
 
 /// How many threads there are.
 #[derive(Default, Serialize, Deserialize)]

@@ -269,6 +269,10 @@ pub(super) struct Options {
     #[arg(value_parser = BoolishValueParser::new())]
     pub(super) record_payloads: Option<bool>,
 
+    /// Keep sessions there when the server is drained, for the next one; as secret as a key
+    #[arg(long, global = true, env = "ROOMWIRE_SESSION_DIR", value_name = "DIR")]
+    pub(super) session_dir: Option<PathBuf>,
+
     /// Check the settings, print `config ok`, and exit
     #[arg(
         long,

@@ -220,6 +220,12 @@ impl Given {
             "record.payloads",
             "--record-payloads",
         );
+        given.set(
+            &mut settings.session_store.dir,
+            options.session_dir.clone().map(Some),
+            "session_store.dir",
+            "--session-dir",
+        );
         given
     }
 

@@ -222,6 +222,7 @@ impl Server {
             if cause == CloseCause::Drain || !is_goodbye(cause, code) {
                 self.let_go((client, session.lives()), &luggage, self.session_ends_ms());
             }
+            self.is_nobodys(index, client, session.lives());
             return false;
         }
         let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))
@@ -258,6 +259,25 @@ impl Server {
             self.ask(owner, Request::Release { who, luggage });
         }
         keeps && self.config.sessions.rooms_wait_ms() > 0
+    }
+
+    /// A session has ended, or has left with its connection: who decides about it has nothing to give away any more.
+    fn is_nobodys(&mut self, index: u32, client: ClientId, lives: u32) {
+        let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))
+        else {
+            return;
+        };
+        let who = Who {
+            connection,
+            client,
+            lives,
+        };
+        if owner == self.shard {
+            return self.release(who, None);
+        }
+        self.sessions.end(client);
+        let luggage = None;
+        self.ask(owner, Request::Release { who, luggage });
     }
 }
 

@@ -7,6 +7,7 @@ mod batches;
 mod claims;
 mod files;
 mod history;
+mod leaving;
 mod links;
 mod nodes;
 mod publishing;

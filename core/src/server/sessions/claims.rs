@@ -220,6 +220,8 @@ impl Server {
                     return self.replaced(connection, client, luggage);
                 }
                 match to {
+                    // It is about to be told to go, and finds the session at the next server.
+                    Some(Taker::Client(_)) if self.sessions.leave => {}
                     Some(Taker::Client(Claimer {
                         connection, ticket, ..
                     })) => self.reply_over(connection, ticket, unknown().into()),

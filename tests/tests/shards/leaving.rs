@@ -1,0 +1,230 @@
+//! Sessions that go to another server while something is on its way between the shards.
+
+use roomwire_core::config::{SessionKey, Sessions};
+use roomwire_core::server::{Command, Event, SavedSession};
+use roomwire_core::{ClientId, ShardId};
+use roomwire_tests::{Lag, Peer, Rng, World};
+use serde_json::{Value, json};
+
+use crate::sessions::{come_back, connect_to, resume, session};
+use crate::{all_of, quiet};
+
+fn world(shards: u8) -> World {
+    let mut config = quiet();
+    config.sessions = Sessions {
+        key: Some(SessionKey([5; 32])),
+        window_ms: 10_000,
+        ..Sessions::default()
+    };
+    World::of_shards(config, shards)
+}
+
+fn hold(world: &mut World, from: u8, to: u8, ms: u64) {
+    let machine = world.driver().machine_mut();
+    machine.hold(ShardId(from), ShardId(to), ms * 1_000);
+}
+
+fn id(session: &Value) -> ClientId {
+    let id = session["clientId"].as_str().expect("an id");
+    ClientId::parse(id).expect("an id")
+}
+
+fn left(events: &[Event]) -> Vec<Option<SavedSession>> {
+    let left = events.iter().filter_map(|event| match event {
+        Event::SessionLeft { session, .. } => Some(session.clone()),
+        _ => None,
+    });
+    left.collect()
+}
+
+/// A drain closes the connection that has a session before the shard that decides about it can.
+#[test]
+fn a_session_that_is_taken_during_a_drain_is_told_of_once() {
+    let mut world = world(2);
+    let made = connect_to(&mut world, 0);
+    let bob = session(&mut world, made);
+    world.reset(made);
+    come_back(&mut world, 1, &bob);
+    let friend = connect_to(&mut world, 1);
+    world.stall(friend);
+    world.events();
+    hold(&mut world, 0, 1, 50);
+    let client = id(&bob);
+    let asked_ms = u64::MAX;
+    world.command(Command::TakeSession { client, asked_ms });
+    world.command(Command::Drain);
+    world.advance_ms(500);
+    let left = left(&world.events());
+    assert_eq!(left.len(), 2, "one of the drain, and one answer");
+    let sessions = left.iter().filter(|it| it.is_some());
+    assert_eq!(sessions.count(), 1, "it is there twice");
+}
+
+/// The same for a client here that has asked for it.
+#[test]
+fn a_session_that_is_claimed_during_a_drain_is_told_of_once() {
+    let mut world = world(2);
+    let made = connect_to(&mut world, 0);
+    let bob = session(&mut world, made);
+    world.reset(made);
+    come_back(&mut world, 1, &bob);
+    let second = connect_to(&mut world, 0);
+    world.events();
+    hold(&mut world, 0, 1, 50);
+    world.send(second, &resume(&bob));
+    world.command(Command::Drain);
+    world.advance_ms(500);
+    let left = left(&world.events());
+    let sessions = left.iter().filter(|it| it.is_some());
+    assert_eq!(sessions.count(), 1, "it is there twice");
+}
+
+/// How many stories are tried: `ROOMWIRE_LEAVING_SEEDS`.
+fn seeds() -> u64 {
+    let set = std::env::var("ROOMWIRE_LEAVING_SEEDS").ok();
+    set.map_or(50, |set| set.parse().expect("a number of seeds"))
+}
+
+/// What the program knows of one session, which a server and its store have in turn.
+struct Store {
+    session: Value,
+    saved: Option<SavedSession>,
+    wanted: Vec<(ShardId, ClientId)>,
+    asked: usize,
+    answered: usize,
+    seed: u64,
+}
+
+impl Store {
+    fn read(&mut self, world: &mut World, fails: bool) {
+        for event in world.events() {
+            match event {
+                Event::SessionWanted { shard, client, .. } => self.wanted.push((shard, client)),
+                Event::SessionLeft { session, .. } => {
+                    self.answered += 1;
+                    if session.is_some() {
+                        assert!(fails || self.saved.is_none(), "seed {}: twice", self.seed);
+                        self.saved = session;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whatever happens meanwhile, each that takes a session has one answer, there is one of it, and nothing of it stays
+/// behind.
+#[test]
+fn sessions_come_and_go() {
+    for seed in 0..seeds() {
+        for fails in [false, true] {
+            story(seed, fails);
+        }
+    }
+}
+
+fn story(seed: u64, fails: bool) {
+    let mut world = world(3);
+    let mut rng = Rng::new(seed);
+    let made = connect_to(&mut world, 0);
+    let friend = connect_to(&mut world, 1);
+    let bob = session(&mut world, made);
+    let memory = |world: &World| {
+        let servers = world.machine().servers();
+        servers
+            .map(|server| server.memory().deadlines)
+            .sum::<usize>()
+    };
+    world.driver().machine_mut().set_lag(Lag {
+        rng: Rng::new(seed),
+        most_us: 20_000,
+        stalls_per_mille: 50,
+        stall_us: 100_000,
+    });
+    let mut store = Store {
+        session: bob,
+        saved: None,
+        wanted: Vec::new(),
+        asked: 0,
+        answered: 0,
+        seed,
+    };
+    let mut peers: Vec<Peer> = vec![made];
+    let mut number = 0;
+    for _ in 0..120 {
+        match rng.below(10) {
+            0 | 1 => {
+                let shard = rng.below(3) as u8;
+                let peer = connect_to(&mut world, shard);
+                world.post_json(peer, &resume(&store.session));
+                peers.push(peer);
+            }
+            2 if !peers.is_empty() => {
+                let peer = peers.swap_remove(rng.below(peers.len()));
+                world.reset(peer);
+            }
+            3 => {
+                let asked_ms = if rng.one_in(4) { 0 } else { u64::MAX };
+                let client = id(&store.session);
+                store.asked += 1;
+                world.command(Command::TakeSession { client, asked_ms });
+            }
+            4 | 5 if !store.wanted.is_empty() => {
+                let (shard, client) = store.wanted.remove(0);
+                let session = store.saved.take();
+                world.command(Command::GiveSession {
+                    shard,
+                    client,
+                    session,
+                });
+            }
+            6 if fails && rng.one_in(4) => {
+                let shard = ShardId(rng.below(3) as u8);
+                world.restart(shard);
+            }
+            7 | 8 => {
+                number += 1;
+                let to = &store.session["clientId"];
+                let send = json!({"type": "private_message", "to": to, "data": number, "messageId": number.to_string()});
+                world.post_json(friend, &send);
+            }
+            _ => world.advance_ms(rng.below(60) as u64),
+        }
+        store.read(&mut world, fails);
+    }
+    if rng.one_in(2) {
+        // The last of it is told of once.
+        world.command(Command::Drain);
+        for _ in 0..4 {
+            let client = id(&store.session);
+            store.asked += 1;
+            let asked_ms = u64::MAX;
+            world.command(Command::TakeSession { client, asked_ms });
+            world.advance_ms(rng.below(60) as u64);
+            // One of the drain is no answer.
+            for event in world.events() {
+                if let Event::SessionLeft { session, .. } = event
+                    && session.is_some()
+                {
+                    assert!(fails || store.saved.is_none(), "seed {seed}: twice");
+                    store.saved = session;
+                }
+            }
+        }
+        world.advance_ms(30_000);
+        store.read(&mut world, fails);
+        return;
+    }
+    for peer in peers {
+        world.reset(peer);
+    }
+    world.reset(friend);
+    world.advance_ms(30_000);
+    store.read(&mut world, fails);
+    if !fails {
+        assert_eq!(store.answered, store.asked, "seed {seed}: answers");
+    }
+    assert_eq!(memory(&world), 0, "seed {seed} {fails}: something is kept");
+    assert_eq!(world.stats().buffered_bytes, 0, "seed {seed} {fails}");
+}

@@ -479,6 +479,52 @@ fn what_a_drain_has_let_go_is_gone() {
     }
 }
 
+/// Of two that ask a server the second one has asked last, also where a third one was between them elsewhere.
+#[test]
+fn who_asks_last_is_asked_for() {
+    let [(mut one, _), (mut two, _)] = two();
+    let bob = one.connect();
+    let session = session(&mut one, bob);
+    let asked = |world: &mut World| {
+        let events = world.events().into_iter();
+        let mut asked = events.filter_map(|event| match event {
+            Event::SessionWanted {
+                shard,
+                client,
+                asked_ms,
+            } => Some((shard, client, asked_ms)),
+            _ => None,
+        });
+        asked.next()
+    };
+    let pass = |worlds: [&mut World; 2]| worlds.into_iter().for_each(|it| it.advance_ms(10));
+    pass([&mut one, &mut two]);
+    let first = two.connect();
+    two.forget();
+    two.send(first, &resume(&session));
+    pass([&mut one, &mut two]);
+    let second = one.connect();
+    one.forget();
+    one.send(second, &resume(&session));
+    resumed(&mut one, second, &session);
+    pass([&mut one, &mut two]);
+    let third = two.connect();
+    two.send(third, &resume(&session));
+    two.expect_nothing(third);
+    // The program carries what is wanted, until nothing is.
+    let mut carried = 0;
+    while let Some((shard, client, asked_ms)) = asked(&mut two) {
+        carried += 1;
+        assert!(carried < 4, "without end");
+        one.events();
+        one.command(Command::TakeSession { client, asked_ms });
+        let (_, session) = left(&mut one).pop().expect("an answer");
+        give(&mut two, shard, client, session);
+    }
+    resumed(&mut two, third, &session);
+    assert_eq!(one.close_frame(second).map(|(code, _)| code), Some(4409));
+}
+
 /// A batch in which a session is taken up goes on when that is there, and so does what comes behind it.
 #[test]
 fn a_batch_waits_for_its_session() {

@@ -39,6 +39,7 @@ impl Server {
             mail: None,
         };
         self.sessions.insert(client, moving, 0);
+        self.sessions.asked_elsewhere(&client, claimer.asked_ms);
         let shard = self.shard;
         let event = Event::SessionWanted {
             shard,
@@ -59,6 +60,7 @@ impl Server {
             self.stats.stale += 1;
             return;
         }
+        let wanted_ms = self.sessions.wanted_ms(&client);
         let claimer = match self.sessions.get(&client) {
             Some(Held::Moving { from: None, to, .. }) => to.and_then(Taker::client),
             // What is here is newer.
@@ -89,6 +91,10 @@ impl Server {
                 self.reply_over(connection, ticket, answer);
             }
             (Some((lives, luggage)), None) => self.park(client, luggage, lives),
+            // Others were asked for somebody who had asked before: what they keep from him may be this one's.
+            (None, Some(claimer)) if claimer.asked_ms > wanted_ms => {
+                self.want_session(client, claimer);
+            }
             (None, Some(claimer)) => {
                 self.reply_over(claimer.connection, claimer.ticket, unknown().into());
             }

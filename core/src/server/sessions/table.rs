@@ -38,7 +38,7 @@ pub(in crate::server) struct Sessions {
 pub(super) struct Entry {
     /// How many connections it has had but the first: what is said of an earlier one comes too late.
     pub(super) lives: u32,
-    /// When the one who has it has asked for it; 0: it began with it.
+    /// When the one who has it has asked for it, or the one for whom other servers were asked; 0: it began with it.
     pub(super) asked_ms: u64,
     pub(super) held: Held,
 }
@@ -170,6 +170,18 @@ impl Sessions {
             Held::Moving { to: Some(to), .. } => to.asked_ms(),
             _ => entry.asked_ms,
         })
+    }
+
+    /// Other servers are asked for a session, for somebody who has asked for it then.
+    pub(super) fn asked_elsewhere(&mut self, client: &ClientId, asked_ms: u64) {
+        if let Some(entry) = self.held.get_mut(client) {
+            entry.asked_ms = asked_ms;
+        }
+    }
+
+    /// When the one has asked for a session for whom other servers were asked.
+    pub(super) fn wanted_ms(&self, client: &ClientId) -> u64 {
+        self.held.get(client).map_or(0, |entry| entry.asked_ms)
     }
 
     /// How many connections a session has had but the first.

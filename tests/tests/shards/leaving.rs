@@ -79,6 +79,49 @@ fn a_session_that_is_claimed_during_a_drain_is_told_of_once() {
     assert_eq!(sessions.count(), 1, "it is there twice");
 }
 
+/// A shard that has begun anew hears from a client without the session before it hears from the shard which has it.
+#[test]
+fn a_shard_that_has_begun_anew_finds_a_session() {
+    let mut world = world(3);
+    let made = connect_to(&mut world, 0);
+    let bob = session(&mut world, made);
+    world.reset(made);
+    let back = come_back(&mut world, 1, &bob);
+    world.request(
+        back,
+        &json!({"type": "set_metadata", "metadata": {"name": "Bob"}}),
+    );
+    let second = connect_to(&mut world, 2);
+    world.events();
+    hold(&mut world, 1, 0, 50);
+    world.restart(ShardId(0));
+    world.send(second, &resume(&bob));
+    world.advance_ms(10);
+    let wanted = world.events().into_iter().find_map(|event| match event {
+        Event::SessionWanted { shard, client, .. } => Some((shard, client)),
+        _ => None,
+    });
+    let (shard, client) = wanted.expect("it is wanted");
+    world.advance_ms(100);
+    let session = None;
+    world.command(Command::GiveSession {
+        shard,
+        client,
+        session,
+    });
+    world.advance_ms(500);
+    let heard = world.all(second);
+    // Whatever the second one was told: the session is where it can be found.
+    let client = id(&bob);
+    let asked_ms = u64::MAX;
+    world.events();
+    world.command(Command::TakeSession { client, asked_ms });
+    world.advance_ms(100);
+    let left = left(&world.events());
+    assert!(matches!(left[..], [Some(_)]), "{left:?}, heard {heard:?}");
+    let _ = all_of(&mut world, back, "closing");
+}
+
 /// How many stories are tried: `ROOMWIRE_LEAVING_SEEDS`.
 fn seeds() -> u64 {
     let set = std::env::var("ROOMWIRE_LEAVING_SEEDS").ok();

@@ -415,11 +415,25 @@ impl Server {
         }
     }
 
-    /// An id that was made here before this shard began anew is in use elsewhere.
+    /// An id that was made here before this shard began anew is in use elsewhere. Whoever has asked for it before that was
+    /// known gets it from there, and not from another server.
     pub(in crate::server) fn hold(&mut self, who: Who) {
-        if self.sessions.get(&who.client).is_none() {
-            let held = Held::At(who.connection);
-            self.sessions.insert(who.client, held, who.lives);
+        let holder = who.connection;
+        match self.sessions.get(&who.client) {
+            None => self
+                .sessions
+                .insert(who.client, Held::At(holder), who.lives),
+            Some(&Held::Moving { from: None, to, .. }) => {
+                let moving = Held::Moving {
+                    from: Some(holder),
+                    to,
+                    mail: None,
+                };
+                self.sessions.insert(who.client, moving, who.lives);
+                let client = who.client;
+                self.ask(holder.shard(), Request::Replace { holder, client });
+            }
+            Some(_) => {}
         }
     }
 

@@ -52,8 +52,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use mask::mask_outcome;
 pub use mask::{Masker, mask_json};
+pub(crate) use mask::{Said, mask_outcome, mask_said};
 pub use player::{Header, Progress, ReplayError, Replayer, Step, What};
 pub use recorder::{Options, Recorder, Sink};
 pub use wire::Recorded;

@@ -1,6 +1,6 @@
 //! Masks what an embedding program says.
 
-use super::text::Text;
+use super::text::{Field, Text};
 use super::utf8::Utf8;
 use crate::server::{Command, Outcome, Server};
 
@@ -11,6 +11,23 @@ pub fn mask_json(text: &str) -> String {
     let bytes = text.bytes().map(|byte| masker.masked(byte)).collect();
     // Valid text is masked by valid text.
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Masks what somebody has said under `field`, as it is masked in his message.
+pub(crate) fn mask_said(text: &str, field: Said) -> String {
+    let mut masker = Text::value(match field {
+        Said::Data => Field::Data,
+        Said::Metadata => Field::Metadata,
+    });
+    let bytes = text.bytes().map(|byte| masker.masked(byte)).collect();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// What a JSON text is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said {
+    Data,
+    Metadata,
 }
 
 /// Masks text for people; what JSON must escape stays, as it takes more bytes there.

@@ -41,7 +41,7 @@ use crate::http::{BodyDiscard, Framing, HeadLimits};
 
 pub(super) use command::mask_command;
 pub use command::mask_json;
-pub(crate) use command::mask_outcome;
+pub(crate) use command::{Said, mask_outcome, mask_said};
 use frames::Frames;
 use head::{Ended, Head};
 use proxy::Preface;

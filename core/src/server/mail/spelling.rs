@@ -6,7 +6,7 @@ use super::{Known, Letter, Mail};
 use crate::cluster::message::Carried;
 use crate::config::{MessageIds, Sessions};
 use crate::id::ClientId;
-use crate::replay::{mask_json, mask_outcome};
+use crate::replay::{Said, mask_outcome, mask_said};
 use crate::wire::{Fault, Source, put_bytes, put_number, put_outcome};
 
 /// Kinds of data.
@@ -98,7 +98,7 @@ impl Mail {
     pub(in crate::server) fn mask(&mut self) {
         for letter in &mut self.letters {
             letter.data = match &letter.data {
-                Carried::Json(text) => Carried::Json(mask_json(text).into()),
+                Carried::Json(text) => Carried::Json(mask_said(text, Said::Data).into()),
                 Carried::Bytes(bytes) => Carried::Bytes(vec![0; bytes.len()].into()),
             };
         }

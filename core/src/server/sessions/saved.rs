@@ -8,7 +8,7 @@ use super::table::Sessions;
 use crate::cluster::message::Luggage;
 use crate::config;
 use crate::id::ClientId;
-use crate::replay::mask_json;
+use crate::replay::{Said, mask_said};
 use crate::server::mail::Mail;
 use crate::wire::{Fault, Source, put_bytes, put_number};
 
@@ -168,7 +168,8 @@ impl SavedSession {
         };
         let mut masked = match self.open((&all, &ids)) {
             Ok((lives, mut luggage)) => {
-                luggage.metadata = luggage.metadata.map(|text| mask_json(&text).into());
+                let mask = |text: Box<str>| mask_said(&text, Said::Metadata).into();
+                luggage.metadata = luggage.metadata.map(mask);
                 if let Some(mail) = &mut luggage.mail {
                     mail.mask();
                 }

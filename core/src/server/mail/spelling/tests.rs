@@ -191,3 +191,23 @@ fn claims_are_not_believed() {
     }
     assert!(matches!(read(&has_it), Err(Fault::Bad(_))), "acknowledged");
 }
+
+/// What looks like a word of the protocol was said all the same.
+#[test]
+fn masked_mail_says_nothing() {
+    let (sessions, _) = limits();
+    let mut mail = Mail::default();
+    let said = r#"{"room":"secret","id":"secret","secret":1,"to":{"secret":"secret"}}"#;
+    let letter = Letter {
+        offset: 0,
+        from: ClientId::encode(&[7; 18]),
+        data: Carried::Json(said.into()),
+        timestamp: 1,
+        until_ms: None,
+    };
+    mail.push(letter, &sessions);
+    mail.mask();
+    let bytes = written(&mail);
+    let shown = String::from_utf8_lossy(&bytes);
+    assert!(!shown.contains("secret"), "{shown}");
+}

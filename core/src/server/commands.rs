@@ -152,9 +152,9 @@ impl Server {
         }
     }
 
-    /// Tells the end of a drain once no connection is left.
+    /// Tells the end of a drain once no connection is left, nor a session for another server.
     pub(super) fn check_drained(&mut self) {
-        if self.drain == Drain::Waiting && self.live == 0 {
+        if self.drain == Drain::Waiting && self.live == 0 && !self.has_leaving() {
             self.drain = Drain::Done;
             self.deadlines.remove(self.drain_due, Deadline::Drain);
             self.tell_last_refusals();

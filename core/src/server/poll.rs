@@ -49,6 +49,10 @@ impl Server {
             if started || !self.news.is_empty() || self.links.is_stirred() || self.has_next_job() {
                 continue;
             }
+            // Last: a program that is slow to take them keeps nobody from being told to go.
+            if let Some(event) = self.next_leaving() {
+                return Output::Event(event);
+            }
             if more {
                 return Output::Again;
             }
@@ -93,11 +97,6 @@ impl Server {
     fn next_event(&mut self) -> Option<Event> {
         loop {
             self.steps.one();
-            if self.sessions.leave
-                && let Some(event) = self.next_leaving()
-            {
-                return Some(event);
-            }
             return Some(match self.news.pop_front()? {
                 News::Session(event) => *event,
                 News::Application(event) => {
@@ -294,6 +293,8 @@ impl Server {
     /// Says goodbye to the next clients of a drain.
     fn go_on_with_drain(&mut self) -> bool {
         let Drain::Telling(from) = self.drain else {
+            // The last session may have left.
+            self.check_drained();
             return false;
         };
         let end = from

@@ -1,5 +1,8 @@
 //! Sessions that go from one server to another, by way of the program around them.
 
+mod asking;
+mod drains;
+
 use roomwire_core::config::{SessionKey, Sessions};
 use roomwire_core::server::{Command, Event, SavedSession};
 use roomwire_core::{ClientId, Config, ShardId};
@@ -451,120 +454,4 @@ fn without_a_key_nobody_is_asked() {
     one.forget();
     one.send(peer, &resume(&session));
     is_stale(&mut one, peer);
-}
-
-/// What a drain has let go is not there a second time, whoever has had it last and however it has ended.
-#[test]
-fn what_a_drain_has_let_go_is_gone() {
-    for goodbye in [false, true] {
-        let [(mut one, ada), _] = two();
-        let bob = one.connect();
-        let session = session(&mut one, bob);
-        one.reset(bob);
-        let back = one.connect();
-        one.forget();
-        one.send(back, &resume(&session));
-        resumed(&mut one, back, &session);
-        write(&mut one, ada, &session, 1);
-        // The server waits for others that are slow to go.
-        one.stall(ada);
-        one.command(Command::Drain);
-        let let_go = left(&mut one);
-        assert_eq!(let_go.len(), 1, "it is told of once");
-        assert!(let_go[0].1.is_some());
-        if goodbye {
-            one.reset(back);
-        }
-        assert_eq!(take(&mut one, id(&session)), None, "a second one");
-    }
-}
-
-/// Of two that ask a server the second one has asked last, also where a third one was between them elsewhere.
-#[test]
-fn who_asks_last_is_asked_for() {
-    let [(mut one, _), (mut two, _)] = two();
-    let bob = one.connect();
-    let session = session(&mut one, bob);
-    let asked = |world: &mut World| {
-        let events = world.events().into_iter();
-        let mut asked = events.filter_map(|event| match event {
-            Event::SessionWanted {
-                shard,
-                client,
-                asked_ms,
-            } => Some((shard, client, asked_ms)),
-            _ => None,
-        });
-        asked.next()
-    };
-    let pass = |worlds: [&mut World; 2]| worlds.into_iter().for_each(|it| it.advance_ms(10));
-    pass([&mut one, &mut two]);
-    let first = two.connect();
-    two.forget();
-    two.send(first, &resume(&session));
-    pass([&mut one, &mut two]);
-    let second = one.connect();
-    one.forget();
-    one.send(second, &resume(&session));
-    resumed(&mut one, second, &session);
-    pass([&mut one, &mut two]);
-    let third = two.connect();
-    two.send(third, &resume(&session));
-    two.expect_nothing(third);
-    // The program carries what is wanted, until nothing is.
-    let mut carried = 0;
-    while let Some((shard, client, asked_ms)) = asked(&mut two) {
-        carried += 1;
-        assert!(carried < 4, "without end");
-        one.events();
-        one.command(Command::TakeSession { client, asked_ms });
-        let (_, session) = left(&mut one).pop().expect("an answer");
-        give(&mut two, shard, client, session);
-    }
-    resumed(&mut two, third, &session);
-    assert_eq!(one.close_frame(second).map(|(code, _)| code), Some(4409));
-}
-
-/// A batch in which a session is taken up goes on when that is there, and so does what comes behind it.
-#[test]
-fn a_batch_waits_for_its_session() {
-    let [(mut one, _), (mut two, _)] = two();
-    let bob = one.connect();
-    let session = session(&mut one, bob);
-    let back = two.connect();
-    two.forget();
-    let set = |n: u64| json!({"type": "set_metadata", "metadata": {"n": n}, "id": 10 + n});
-    two.send(
-        back,
-        &json!({"type": "batch", "messages": [resume(&session), set(1)], "id": 9}),
-    );
-    two.send(back, &set(2));
-    two.expect_nothing(back);
-    let (shard, client) = wanted(&mut two).expect("it is wanted");
-    let saved = stored(take(&mut one, client));
-    give(&mut two, shard, client, saved);
-    let ids: Vec<_> = two.all(back).iter().map(|it| it["id"].clone()).collect();
-    assert_eq!(ids, [json!(1), json!(11), json!(9), json!(12)]);
-}
-
-/// Who goes while it waits leaves nothing behind, and what comes for it all the same is over in time.
-#[test]
-fn who_does_not_wait_leaves_nothing() {
-    let [(mut one, _), (mut two, _)] = two();
-    let bob = one.connect();
-    let session = session(&mut one, bob);
-    for late in [false, true] {
-        let (back, shard) = ask(&mut two, &session);
-        two.send_text(back, "{\"type\":\"typing_start\",\"room\":\"a\"}");
-        two.reset(back);
-        if late {
-            let saved = stored(take(&mut one, id(&session)));
-            give(&mut two, shard, id(&session), saved);
-        } else {
-            give(&mut two, shard, id(&session), None);
-        }
-        two.advance_ms(2 * WINDOW_MS);
-        assert_eq!(two.stats().buffered_bytes, 0);
-        assert_eq!(take(&mut two, id(&session)), None);
-    }
 }

@@ -227,4 +227,9 @@ impl Server {
         let &(until, client) = self.sessions.parked.first()?;
         Some(self.unpark(client, until))
     }
+
+    /// Whether there are sessions that nobody has, where all leave.
+    pub(in crate::server) fn has_leaving(&self) -> bool {
+        self.sessions.leave && !self.sessions.parked.is_empty()
+    }
 }

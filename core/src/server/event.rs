@@ -68,7 +68,8 @@ pub enum Event {
     SessionLeft {
         /// Whose it was.
         client: ClientId,
-        /// What is left of it; `None`: there was none.
+        /// What is left of it; `None`: there is none, or none for whoever has asked: somebody here has asked for it since, or
+        /// this server asks for it itself.
         session: Option<SavedSession>,
     },
     /// A client sent a message of a registered type. Answer it with [`Command::Reply`]; without an answer in
@@ -225,8 +226,9 @@ pub enum Command {
         request: RequestToken,
     },
     /// Answers [`Event::SessionWanted`]. A session that nobody waits for any more is kept for `sessions.window_ms`; one
-    /// that is not sealed with [`sessions.key`](crate::config::Sessions::key), is over or is held here already is a
-    /// counted no-op, and the client is told that there is none. O(size).
+    /// that is held here already is a counted no-op. So is one that is not sealed with
+    /// [`sessions.key`](crate::config::Sessions::key), or is over by this server's clock: the client is told that there is
+    /// none. O(size).
     GiveSession {
         /// From the event.
         shard: ShardId,
@@ -237,7 +239,8 @@ pub enum Command {
     },
     /// Takes a session for another server: the connection that has it, if any, is closed with 4409. Answered by one
     /// [`Event::SessionLeft`], by the shard that decides about it; so every shard is to be asked. A server that asks for
-    /// the session itself has none: carry one session to one server after the other.
+    /// the session itself has none: carry one session to one server after the other. Nobody answers if that shard fails
+    /// meanwhile ([`Event::Failed`]).
     TakeSession {
         /// From the event of the other server.
         client: ClientId,

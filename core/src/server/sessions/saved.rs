@@ -52,7 +52,8 @@ impl SavedSession {
         self.client
     }
 
-    /// From then on it is over, in ms since 1970: a server that it is given to takes no notice of it.
+    /// From then on it is over, in ms since 1970 by the clock of the server that has let it go: one that it is given to takes
+    /// no notice of it. Where clocks differ by more than `sessions.window_ms`, no session arrives in time.
     pub const fn until_ms(&self) -> u64 {
         self.until_ms
     }

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use crate::sessions::{come_back, connect_to, resume, session};
 use crate::{all_of, quiet};
 
+/// Longer than any story.
+const WINDOW_MS: u64 = 100_000;
+
 fn world(shards: u8) -> World {
     let mut config = quiet();
     config.sessions = Sessions {
         key: Some(SessionKey([5; 32])),
-        window_ms: 10_000,
+        window_ms: WINDOW_MS,
         ..Sessions::default()
     };
     World::of_shards(config, shards)
@@ -259,11 +262,23 @@ fn story(seed: u64, fails: bool) {
         store.read(&mut world, fails);
         return;
     }
+    world.advance_ms(10_000);
+    store.read(&mut world, fails);
+    if !fails {
+        // It is not lost.
+        let client = id(&store.session);
+        store.asked += 1;
+        let asked_ms = u64::MAX;
+        world.command(Command::TakeSession { client, asked_ms });
+        world.advance_ms(1_000);
+        store.read(&mut world, fails);
+        assert!(store.saved.is_some(), "seed {seed}: it is lost");
+    }
     for peer in peers {
         world.reset(peer);
     }
     world.reset(friend);
-    world.advance_ms(30_000);
+    world.advance_ms(2 * WINDOW_MS);
     store.read(&mut world, fails);
     if !fails {
         assert_eq!(store.answered, store.asked, "seed {seed}: answers");

@@ -482,7 +482,7 @@ fn replay() -> Vec<(&'static str, Vec<u8>)> {
             session.extend([0; 32]);
             let mut bytes = vec![11, 0, 0, 0, 9, 0];
             bytes.extend(client);
-            bytes.push(session.len() as u8);
+            bytes.extend([9, session.len() as u8]);
             bytes.extend(session);
             bytes.extend([2, 0, 11, 0, 0, 0, 10]);
             bytes.extend(client);

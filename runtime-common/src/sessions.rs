@@ -149,6 +149,7 @@ impl Keeper {
         let give = move |session| Command::GiveSession {
             shard,
             client,
+            asked_ms,
             session,
         };
         if !self.exchange.may_take(self.max_takes) {

@@ -67,6 +67,7 @@ async fn a_program_carries_what_is_wanted() {
                     let give = Command::GiveSession {
                         shard,
                         client,
+                        asked_ms,
                         session,
                     };
                     to.command(give).await.expect("it runs");

@@ -99,6 +99,8 @@ pub(crate) struct Link {
     ungreeted: bool,
     /// How often the other shard has begun anew, where this one has heard of it.
     restarts: Option<u16>,
+    /// Nobody is left at the other shard, which is drained.
+    gone: bool,
     /// What the other shard holds.
     holds: Holds,
     /// How many connections it has of each address, where that matters.
@@ -180,6 +182,21 @@ impl Links {
     /// Whether there is only one shard.
     pub(crate) fn is_empty(&self) -> bool {
         self.links.is_empty()
+    }
+
+    /// Nobody is left at another shard.
+    pub(crate) fn set_gone(&mut self, shard: ShardId) {
+        if let Some(link) = self.get_mut(shard) {
+            link.gone = true;
+        }
+    }
+
+    /// Whether nobody is left at the shards but `shard`, all that they have asked for is done, and they have been told
+    /// all that there was.
+    pub(crate) fn are_gone(&self, shard: ShardId) -> bool {
+        let is_gone = |link: &Link| link.gone && link.inbox.is_empty() && link.out.is_empty();
+        let mut others = (0..).map(ShardId).zip(&self.links);
+        others.all(|(other, link)| other == shard || is_gone(link))
     }
 
     /// Whether there is such a shard.
@@ -409,6 +426,7 @@ impl Links {
             link.asked = Load::default();
             link.done = Load::default();
             link.holds = Holds::default();
+            link.gone = false;
             link.addresses.clear();
         }
         lost

@@ -45,6 +45,8 @@ pub(crate) enum Item {
     Done(Load),
     /// What the shard holds.
     Holds(Holds),
+    /// The shard is drained, and nobody is left there whose session could go anywhere.
+    Gone,
     /// Clients of an address are connected to the shard: how many.
     Address(Key, u32),
     /// Clients of an address have said that much there since the last one.
@@ -525,6 +527,7 @@ impl Item {
             Self::Delivery(delivery) => delivery.said.text_bytes(),
             Self::File { to, told, .. } => to.capacity() * size_of::<ConnectionId>() + told.bytes(),
             Self::Greeting { .. }
+            | Self::Gone
             | Self::Done(_)
             | Self::Holds(_)
             | Self::Address(..)

@@ -290,11 +290,13 @@ fn put_command(out: &mut Vec<u8>, command: &Command) {
         Command::GiveSession {
             shard,
             client,
+            asked_ms,
             session,
         } => {
             out.push(9);
             put_number(out, u64::from(shard.0));
             out.extend_from_slice(&client.to_bytes());
+            put_number(out, *asked_ms);
             let session = session.as_ref();
             put_bytes(out, session.map_or(&[], SavedSession::as_bytes));
             let checked = session.and_then(|session| session.checked);
@@ -460,6 +462,7 @@ impl Source<'_> {
             9 => Command::GiveSession {
                 shard: ShardId(self.small("a shard is out of bounds")?),
                 client: self.client()?,
+                asked_ms: self.number()?,
                 session: self.session()?,
             },
             10 => Command::TakeSession {

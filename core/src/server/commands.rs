@@ -54,8 +54,9 @@ impl Server {
             Command::GiveSession {
                 shard,
                 client,
+                asked_ms,
                 session,
-            } => self.give_session(shard, client, session),
+            } => self.give_session((shard, asked_ms), client, session),
             Command::TakeSession { client, asked_ms } => self.hand_over_session(client, asked_ms),
             Command::Drain => self.start_drain(self.config.drain.timeout_ms),
             Command::Abandon => {
@@ -144,6 +145,7 @@ impl Server {
 
     /// Time is up: what is left is reset.
     pub(super) fn drain_overdue(&mut self) {
+        self.sessions.late = true;
         for index in 0..self.connections.slots() {
             let stage = self.connections.get(index).map(|c| &c.stage);
             if !matches!(stage, None | Some(Stage::Over(_))) {
@@ -154,7 +156,7 @@ impl Server {
 
     /// Tells the end of a drain once no connection is left, nor a session for another server.
     pub(super) fn check_drained(&mut self) {
-        if self.drain == Drain::Waiting && self.live == 0 && !self.has_leaving() {
+        if self.drain == Drain::Waiting && self.live == 0 && !self.waits_for_sessions() {
             self.drain = Drain::Done;
             self.deadlines.remove(self.drain_due, Deadline::Drain);
             self.tell_last_refusals();

@@ -225,7 +225,8 @@ pub enum Command {
         /// From [`Event::Application`].
         request: RequestToken,
     },
-    /// Answers [`Event::SessionWanted`]. A session that nobody waits for any more is kept for `sessions.window_ms`; one
+    /// Answers [`Event::SessionWanted`]. A session that nobody waits for any more is kept for `sessions.window_ms`, or
+    /// leaves again where `sessions.max_parked` are kept; one
     /// that is held here already is a counted no-op. So is one that is not sealed with
     /// [`sessions.key`](crate::config::Sessions::key), or is over by this server's clock: the client is told that there is
     /// none. O(size).
@@ -234,6 +235,8 @@ pub enum Command {
         shard: ShardId,
         /// From the event.
         client: ClientId,
+        /// From the event.
+        asked_ms: u64,
         /// As another server has told it ([`Event::SessionLeft`]); `None`: nobody has it.
         session: Option<SavedSession>,
     },

@@ -212,17 +212,9 @@ impl Server {
     ) -> bool {
         let luggage = pack(session);
         let extra = session.extra.as_deref();
-        let is_over = self.drain != Drain::No && !self.lets_sessions_go();
-        if !extra.is_some_and(|extra| extra.resumable) || is_over {
+        let leaves = self.sessions.leave;
+        if !extra.is_some_and(|extra| extra.resumable) || self.drain != Drain::No && !leaves {
             self.sessions.hands_over(&luggage);
-            return false;
-        }
-        if self.drain != Drain::No && cause != CloseCause::Replaced {
-            self.sessions.hands_over(&luggage);
-            if cause == CloseCause::Drain || !is_goodbye(cause, code) {
-                self.let_go((client, session.lives()), &luggage, self.session_ends_ms());
-            }
-            self.is_nobodys(index, client, session.lives());
             return false;
         }
         let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))
@@ -240,14 +232,17 @@ impl Server {
             return self.config.sessions.rooms_wait_ms() > 0;
         }
         // Whether another shard has a place for it, that shard knows.
-        let full = owner == self.shard && self.sessions.is_full(&self.config.sessions);
-        let keeps = !full && !is_goodbye(cause, code);
+        let full = !leaves && owner == self.shard && self.sessions.is_full(&self.config.sessions);
+        let keeps = !full && (leaves && cause == CloseCause::Drain || !is_goodbye(cause, code));
         let who = Who {
             connection,
             client,
             lives: session.lives(),
         };
-        if owner == self.shard && keeps {
+        if leaves && self.sessions.late && owner != self.shard {
+            // Nobody waits for what is on its way there.
+            self.leaves_at_once(who, owner, keeps.then_some(luggage));
+        } else if owner == self.shard && keeps {
             self.release(who, Some(luggage));
         } else if owner == self.shard {
             self.sessions.hands_over(&luggage);
@@ -258,26 +253,7 @@ impl Server {
             let luggage = keeps.then_some(luggage);
             self.ask(owner, Request::Release { who, luggage });
         }
-        keeps && self.config.sessions.rooms_wait_ms() > 0
-    }
-
-    /// A session has ended, or has left with its connection: who decides about it has nothing to give away any more.
-    fn is_nobodys(&mut self, index: u32, client: ClientId, lives: u32) {
-        let (Some(owner), Some(connection)) = (self.shard_of(&client), self.connections.id(index))
-        else {
-            return;
-        };
-        let who = Who {
-            connection,
-            client,
-            lives,
-        };
-        if owner == self.shard {
-            return self.release(who, None);
-        }
-        self.sessions.end(client);
-        let luggage = None;
-        self.ask(owner, Request::Release { who, luggage });
+        keeps && !leaves && self.config.sessions.rooms_wait_ms() > 0
     }
 }
 

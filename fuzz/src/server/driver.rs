@@ -37,7 +37,7 @@ pub(super) struct Driver {
     /// Sessions that another server may have.
     pub(super) left: Vec<SavedSession>,
     /// Those that are asked of others.
-    pub(super) wanted: Vec<(ShardId, ClientId)>,
+    pub(super) wanted: Vec<(ShardId, ClientId, u64)>,
     /// Client ids as peers were told them.
     pub(super) clients: Vec<String>,
     /// Sessions that clients were told, with their secrets.
@@ -552,7 +552,7 @@ impl Driver {
                 asked_ms,
             } => {
                 assert!(asked_ms > 0, "wanted without being asked for");
-                self.wanted.push((shard, client));
+                self.wanted.push((shard, client, asked_ms));
             }
             Event::SessionLeft { client, session } => {
                 if let Some(session) = session {

@@ -105,12 +105,14 @@ fn sessions(driver: &mut Driver, choices: &mut Choices<'_>) {
             Command::TakeSession { client, asked_ms }
         }
         3 | 4 => {
-            let (shard, client) = driver.wanted.pop().unwrap_or_else(|| nobody(choices));
+            let wanted = driver.wanted.pop();
+            let (shard, client, asked_ms) = wanted.unwrap_or_else(|| nobody(choices));
             let own = driver.left.iter().position(|it| it.client() == client);
             let session = own.map(|at| driver.left.swap_remove(at));
             Command::GiveSession {
                 shard,
                 client,
+                asked_ms,
                 session,
             }
         }
@@ -121,6 +123,7 @@ fn sessions(driver: &mut Driver, choices: &mut Choices<'_>) {
             Command::GiveSession {
                 shard: ShardId(0),
                 client: session.client(),
+                asked_ms: 1,
                 session: Some(session),
             }
         }
@@ -137,6 +140,7 @@ fn sessions(driver: &mut Driver, choices: &mut Choices<'_>) {
             Command::GiveSession {
                 shard: ShardId(choice >> 7),
                 client: session.client(),
+                asked_ms: 1,
                 session: Some(session),
             }
         }
@@ -145,9 +149,9 @@ fn sessions(driver: &mut Driver, choices: &mut Choices<'_>) {
 }
 
 /// Nobody has asked for it.
-fn nobody(choices: &mut Choices<'_>) -> (ShardId, ClientId) {
+fn nobody(choices: &mut Choices<'_>) -> (ShardId, ClientId, u64) {
     let client = ClientId::from_bytes(&[choices.byte(); ClientId::BYTES]);
-    (ShardId(0), client)
+    (ShardId(0), client, 0)
 }
 
 fn accept(driver: &mut Driver, choices: &mut Choices<'_>) {

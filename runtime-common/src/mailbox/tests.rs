@@ -116,6 +116,7 @@ fn a_session_is_asked_of_all_and_given_to_one() {
     let give = Command::GiveSession {
         shard,
         client,
+        asked_ms: 1,
         session,
     };
     assert_eq!(shard_of(&give), Some(shard));

@@ -165,6 +165,7 @@ fn answer(command: Command) -> (ClientId, Option<SavedSession>) {
         Command::GiveSession {
             shard: SHARD,
             client,
+            asked_ms: 5,
             session,
         } => (client, session),
         other => panic!("{other:?}"),

@@ -106,10 +106,13 @@ fn ask(world: &mut World, session: &Value) -> (Peer, ShardId) {
     (peer, shard)
 }
 
+/// What was found for whoever has asked, however late.
 fn give(world: &mut World, shard: ShardId, client: ClientId, session: Option<SavedSession>) {
+    let asked_ms = u64::MAX;
     world.command(Command::GiveSession {
         shard,
         client,
+        asked_ms,
         session,
     });
 }
@@ -426,6 +429,27 @@ fn more_than_there_is_room_for_is_named() {
         two.advance_ms(2 * WINDOW_MS);
         assert_eq!(two.stats().buffered_bytes, 0);
     }
+}
+
+/// A session that comes late where there is no place for it goes back.
+#[test]
+fn what_has_no_place_leaves_again() {
+    let (mut one, _) = node(config(Some(KEY)), 1);
+    let mut full = config(Some(KEY));
+    full.sessions.max_parked = 0;
+    let (mut two, _) = node(full, 2);
+    let bob = one.connect();
+    let session = session(&mut one, bob);
+    let (back, shard) = ask(&mut two, &session);
+    two.reset(back);
+    let saved = stored(take(&mut one, id(&session)));
+    give(&mut two, shard, id(&session), saved);
+    let (whose, again) = left(&mut two).remove(0);
+    assert_eq!(whose, id(&session));
+    assert_eq!(two.stats().buffered_bytes, 0);
+    let (peer, shard) = ask(&mut one, &session);
+    give(&mut one, shard, whose, stored(again));
+    resumed(&mut one, peer, &session);
 }
 
 /// Without a key sessions are those of one server.

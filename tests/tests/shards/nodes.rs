@@ -170,6 +170,7 @@ impl Nodes {
                     self.nodes[first.node].world.command(Command::GiveSession {
                         shard: first.shard,
                         client: first.client,
+                        asked_ms: first.asked_ms,
                         session: first.found.and_then(|(_, session)| session),
                     });
                 }

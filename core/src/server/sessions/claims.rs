@@ -60,6 +60,10 @@ impl Server {
         let Who {
             connection, client, ..
         } = who;
+        if self.sessions.leave {
+            // It is about to be told to go, and finds the session at the next server.
+            return Claim::Later;
+        }
         if self.is_overtaken_claim(&client, asked_ms) {
             return Claim::Overtaken;
         }
@@ -74,7 +78,7 @@ impl Server {
             }
             Some(Held::Moving { to, .. }) => {
                 if let Some(other) = to.replace(Taker::Client(claimer)) {
-                    self.is_overtaken_by(other, client);
+                    self.tell_overtaken(other, client);
                 }
                 return Claim::Later;
             }
@@ -135,6 +139,11 @@ impl Server {
         holder: ConnectionId,
         client: ClientId,
     ) {
+        let index = self.connections.resolve(holder);
+        if self.sessions.leave && index.and_then(|index| self.client_id(index)) == Some(client) {
+            // It is about to be told to go, and leaves with its session.
+            return;
+        }
         let luggage = self.replace(holder, &client);
         self.sessions.hands_over(&luggage);
         let request = Request::Replaced {
@@ -155,6 +164,10 @@ impl Server {
         let to = match self.sessions.get(&client) {
             Some(&Held::Moving { from, to, .. }) if from == Some(holder) => to,
             _ => return self.sessions.hands_over(&luggage),
+        };
+        let to = match to {
+            Some(Taker::Client(_)) if self.sessions.leave => None,
+            to => to,
         };
         match to {
             Some(Taker::Client(claimer)) => {
@@ -220,12 +233,10 @@ impl Server {
                     return self.replaced(connection, client, luggage);
                 }
                 match to {
-                    // It is about to be told to go, and finds the session at the next server.
-                    Some(Taker::Client(_)) if self.sessions.leave => {}
                     Some(Taker::Client(Claimer {
                         connection, ticket, ..
                     })) => self.reply_over(connection, ticket, unknown().into()),
-                    Some(Taker::Elsewhere(_)) => self.has_none(client),
+                    Some(Taker::Elsewhere(_)) => self.tell_none(client),
                     None => {}
                 }
                 return self.sessions.end(client);
@@ -321,6 +332,10 @@ impl Server {
         };
         match self.shard_of(&who.client) {
             Some(owner) if owner == self.shard => self.release(who, Some(granted.luggage)),
+            Some(owner) if self.sessions.leave => {
+                self.sessions.hands_over(&granted.luggage);
+                self.leaves_at_once(who, owner, Some(granted.luggage));
+            }
             Some(owner) => {
                 self.sessions.hands_over(&granted.luggage);
                 let luggage = Some(granted.luggage);

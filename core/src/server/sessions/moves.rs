@@ -6,7 +6,7 @@
 
 use super::table::{Claimer, Held, Taker};
 use super::{SavedSession, unknown};
-use crate::cluster::message::{Answer, Granted, Luggage, Request};
+use crate::cluster::message::{Answer, Granted, Item, Luggage, Request, Who};
 use crate::id::ClientId;
 use crate::machine::ShardId;
 use crate::server::event::Event;
@@ -52,7 +52,7 @@ impl Server {
     /// What the program has found.
     pub(in crate::server) fn give_session(
         &mut self,
-        shard: ShardId,
+        (shard, asked_ms): (ShardId, u64),
         client: ClientId,
         session: Option<SavedSession>,
     ) {
@@ -62,6 +62,10 @@ impl Server {
         }
         let wanted_ms = self.sessions.wanted_ms(&client);
         let claimer = match self.sessions.get(&client) {
+            // It answers somebody who has gone: the answer to who is here now is yet to come.
+            Some(Held::Moving { from: None, .. }) if session.is_none() && asked_ms < wanted_ms => {
+                return;
+            }
             Some(Held::Moving { from: None, to, .. }) => to.and_then(Taker::client),
             // What is here is newer.
             Some(_) => {
@@ -76,6 +80,7 @@ impl Server {
             self.stats.stale += u64::from(opened.is_none());
             opened
         });
+        let claimer = claimer.filter(|_| !self.sessions.leave);
         match (opened, claimer) {
             (Some((lives, luggage)), Some(claimer)) => {
                 // As if it had been here.
@@ -89,6 +94,10 @@ impl Server {
                 let granted = self.sessions.grant(client, connection, asked_ms);
                 let answer = Answer::Claimed(Granted { luggage, ..granted });
                 self.reply_over(connection, ticket, answer);
+            }
+            (Some((lives, luggage)), None) if self.sessions.is_full(&self.config.sessions) => {
+                self.sessions.hands_over(&luggage);
+                self.let_go((client, lives), &luggage, self.session_ends_ms());
             }
             (Some((lives, luggage)), None) => self.park(client, luggage, lives),
             // Others were asked for somebody who had asked before: what they keep from him may be this one's.
@@ -138,11 +147,11 @@ impl Server {
                 return self.parked_leaves(client, until);
             }
             // This one asks for it itself.
-            Some(Held::Moving { from: None, .. }) => return self.has_none(client),
-            Some(_) if is_overtaken => return self.has_none(client),
+            Some(Held::Moving { from: None, .. }) => return self.tell_none(client),
+            Some(_) if is_overtaken => return self.tell_none(client),
             Some(Held::Moving { to, .. }) => {
                 if let Some(other) = to.replace(Taker::Elsewhere(asked_ms)) {
-                    self.is_overtaken_by(other, client);
+                    self.tell_overtaken(other, client);
                 }
                 return;
             }
@@ -165,22 +174,22 @@ impl Server {
                 self.sessions.insert(client, moving, lives);
                 self.ask(holder.shard(), Request::Replace { holder, client });
             }
-            None => self.has_none(client),
+            None => self.tell_none(client),
         }
     }
 
     /// Somebody who waits for a session does not get it, as another one has asked for it since.
-    pub(super) fn is_overtaken_by(&mut self, taker: Taker, client: ClientId) {
+    pub(super) fn tell_overtaken(&mut self, taker: Taker, client: ClientId) {
         match taker {
             Taker::Client(other) => {
                 self.reply_over(other.connection, other.ticket, Answer::Overtaken);
             }
-            Taker::Elsewhere(_) => self.has_none(client),
+            Taker::Elsewhere(_) => self.tell_none(client),
         }
     }
 
     /// There is no such session for another server.
-    pub(super) fn has_none(&mut self, client: ClientId) {
+    pub(super) fn tell_none(&mut self, client: ClientId) {
         let session = None;
         let event = Event::SessionLeft { client, session };
         self.news.push_back(News::Session(Box::new(event)));
@@ -228,8 +237,33 @@ impl Server {
         Some(self.unpark(client, until))
     }
 
+    /// A session leaves from here, though another shard decides about it: that has nothing to give away any more.
+    pub(super) fn leaves_at_once(&mut self, who: Who, owner: ShardId, luggage: Option<Luggage>) {
+        if let Some(luggage) = luggage {
+            self.let_go((who.client, who.lives), &luggage, self.session_ends_ms());
+        }
+        self.sessions.end(who.client);
+        let luggage = None;
+        self.ask(owner, Request::Release { who, luggage });
+    }
+
+    /// Whether there is, or may come, a session that leaves when nobody is left here. Others are told of that once.
+    pub(in crate::server) fn waits_for_sessions(&mut self) -> bool {
+        if !self.sessions.leave || self.sessions.late {
+            return self.has_leaving();
+        }
+        if !self.sessions.gone {
+            self.sessions.gone = true;
+            let others = self.links.shards().filter(|&shard| shard != self.shard);
+            for shard in others.collect::<Vec<_>>() {
+                self.links.push(shard, Item::Gone);
+            }
+        }
+        self.has_leaving() || !self.links.are_gone(self.shard) || self.sessions.are_moving()
+    }
+
     /// Whether there are sessions that nobody has, where all leave.
-    pub(in crate::server) fn has_leaving(&self) -> bool {
+    fn has_leaving(&self) -> bool {
         self.sessions.leave && !self.sessions.parked.is_empty()
     }
 }

@@ -24,6 +24,10 @@ pub(in crate::server) struct Sessions {
     pub(super) shared: bool,
     /// They leave, for other servers.
     pub(in crate::server) leave: bool,
+    /// Other shards know that nobody is left here.
+    pub(super) gone: bool,
+    /// Nothing more is waited for.
+    pub(in crate::server) late: bool,
     /// Members that are away from rooms which have their home here.
     pub(in crate::server) away: usize,
     /// Memory of the mail of all sessions of this shard.
@@ -115,6 +119,8 @@ impl Sessions {
             due: None,
             shared: shared.is_some(),
             leave: false,
+            gone: false,
+            late: false,
             away: 0,
             mail_bytes: 0,
             mail_lost: 0,
@@ -182,6 +188,12 @@ impl Sessions {
     /// When the one has asked for a session for whom other servers were asked.
     pub(super) fn wanted_ms(&self, client: &ClientId) -> u64 {
         self.held.get(client).map_or(0, |entry| entry.asked_ms)
+    }
+
+    /// Whether one is on its way from another shard.
+    pub(super) fn are_moving(&self) -> bool {
+        let mut all = self.held.values().map(|entry| &entry.held);
+        all.any(|held| matches!(held, Held::Moving { from: Some(_), .. }))
     }
 
     /// How many connections a session has had but the first.

@@ -235,6 +235,7 @@ impl Server {
                 Item::Greeting { restarts, own } => self.greeted(from, restarts, own),
                 Item::Done(load) => self.links.carried_out(from, load),
                 Item::Holds(holds) => self.links.set_holds(from, holds),
+                Item::Gone => self.links.set_gone(from),
                 Item::Address(key, connections) => self.links.set_address(from, key, connections),
                 Item::Charge(key, charge) => self.charge_address(key, charge),
             }

@@ -10,18 +10,6 @@ fn who_asks_last_is_asked_for() {
     let [(mut one, _), (mut two, _)] = two();
     let bob = one.connect();
     let session = session(&mut one, bob);
-    let asked = |world: &mut World| {
-        let events = world.events().into_iter();
-        let mut asked = events.filter_map(|event| match event {
-            Event::SessionWanted {
-                shard,
-                client,
-                asked_ms,
-            } => Some((shard, client, asked_ms)),
-            _ => None,
-        });
-        asked.next()
-    };
     let pass = |worlds: [&mut World; 2]| worlds.into_iter().for_each(|it| it.advance_ms(10));
     pass([&mut one, &mut two]);
     let first = two.connect();
@@ -38,7 +26,7 @@ fn who_asks_last_is_asked_for() {
     two.expect_nothing(third);
     // The program carries what is wanted, until nothing is.
     let mut carried = 0;
-    while let Some((shard, client, asked_ms)) = asked(&mut two) {
+    while let Some((shard, client, asked_ms)) = asked_of(&mut two) {
         carried += 1;
         assert!(carried < 4, "without end");
         one.events();
@@ -92,4 +80,55 @@ fn who_does_not_wait_leaves_nothing() {
         assert_eq!(two.stats().buffered_bytes, 0);
         assert_eq!(take(&mut two, id(&session)), None);
     }
+}
+
+/// What becomes of a question is not an answer to a later one: who had asked it has gone.
+#[test]
+fn an_answer_to_somebody_who_has_gone_is_nobody_elses() {
+    let [(mut one, _), (mut two, _)] = two();
+    let bob = one.connect();
+    let session = session(&mut one, bob);
+    let mut asked = Vec::new();
+    let first = two.connect();
+    two.forget();
+    two.send(first, &resume(&session));
+    asked.extend(asked_of(&mut two));
+    two.reset(first);
+    one.advance_ms(1_000);
+    two.advance_ms(1_000);
+    let second = one.connect();
+    one.forget();
+    one.send(second, &resume(&session));
+    resumed(&mut one, second, &session);
+    one.advance_ms(1_000);
+    two.advance_ms(1_000);
+    let third = two.connect();
+    two.send(third, &resume(&session));
+    asked.extend(asked_of(&mut two));
+    // The program carries one after the other.
+    assert_eq!(asked.len(), 2);
+    for (shard, client, asked_ms) in asked {
+        one.events();
+        one.command(Command::TakeSession { client, asked_ms });
+        let (_, session) = left(&mut one).pop().expect("an answer");
+        two.command(Command::GiveSession {
+            shard,
+            client,
+            asked_ms,
+            session,
+        });
+    }
+    resumed(&mut two, third, &session);
+}
+
+fn asked_of(world: &mut World) -> Option<(ShardId, ClientId, u64)> {
+    let mut events = world.events().into_iter();
+    events.find_map(|event| match event {
+        Event::SessionWanted {
+            shard,
+            client,
+            asked_ms,
+        } => Some((shard, client, asked_ms)),
+        _ => None,
+    })
 }

@@ -187,7 +187,7 @@ impl Handle {
     /// Takes a session out of the server, for another one of the same
     /// [`sessions.key`](roomwire_core::config::Sessions::key): the connection that has it, if any, is closed with 4409,
     /// unless it has asked for it after `asked_ms`: when that is wanted, in ms since 1970, as
-    /// [`Event::SessionWanted`](roomwire_core::server::Event::SessionWanted) tells. `None`: it has none. Whoever takes it has it alone, and is to give it to a server
+    /// [`Event::SessionWanted`] tells. `None`: it has none. Whoever takes it has it alone, and is to give it to a server
     /// ([`Command::GiveSession`]) or to a store. Waits no longer than
     /// [`timeouts.relay_ms`](roomwire_core::config::Timeouts::relay_ms) and a second; who has no answer by then is told
     /// `None`. Where that would hold up a loop, as a store without threads for hooks does, it is so at once.

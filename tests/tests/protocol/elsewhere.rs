@@ -145,6 +145,7 @@ fn is_stale(world: &mut World, peer: Peer) {
     );
 }
 
+/// covers A11-04
 #[test]
 fn a_client_is_on_another_server_who_it_was() {
     for cut in [true, false] {

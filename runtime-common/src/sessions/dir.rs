@@ -4,7 +4,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +21,8 @@ use crate::seed;
 #[derive(Debug)]
 pub struct DirStore {
     dir: PathBuf,
-    /// Names files that nobody else has.
+    /// Names files that nobody else has: no other process, and none that was killed.
+    own: String,
     next: AtomicU64,
     failed: AtomicU64,
 }
@@ -38,8 +38,10 @@ impl DirStore {
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let [a, b, c, d, ..] = seed::from_system()?;
         let store = Self {
             dir,
+            own: format!("{:08x}", u32::from_be_bytes([a, b, c, d])),
             next: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         };
@@ -100,7 +102,8 @@ impl DirStore {
     /// A file that no other process, nor thread, has.
     fn own_file(&self, what: &str) -> PathBuf {
         let next = self.next.fetch_add(1, Ordering::Relaxed);
-        self.dir.join(format!(".{what}.{}.{next}", process::id()))
+        let own = &self.own;
+        self.dir.join(format!("{OWN}{what}-{own}-{next}"))
     }
 
     fn write(&self, session: &SavedSession) -> io::Result<()> {
@@ -131,10 +134,17 @@ impl DirStore {
     fn forget_old(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
-            let is_session = entry.file_name().to_string_lossy().ends_with(SUFFIX);
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
             // One that is gone meanwhile was taken.
-            let until = entry.metadata().and_then(|it| it.modified());
-            if is_session && until.is_ok_and(|until| until <= SystemTime::now()) {
+            let Ok(until) = entry.metadata().and_then(|it| it.modified()) else {
+                continue;
+            };
+            let over = SystemTime::now().duration_since(until);
+            let is_over = |by| over.as_ref().is_ok_and(|over| *over >= by);
+            // Others may be about to name theirs.
+            let is_left = name.starts_with(OWN) && is_over(ABANDONED);
+            if is_left || name.ends_with(SUFFIX) && is_over(Duration::ZERO) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -143,6 +153,10 @@ impl DirStore {
 }
 
 const SUFFIX: &str = ".session";
+/// How files begin that are not whole yet, or not gone yet.
+const OWN: &str = ".roomwire-";
+/// After that long nobody is at such a file any more.
+const ABANDONED: Duration = Duration::from_secs(3_600);
 
 fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new()

@@ -1,4 +1,5 @@
 use std::os::unix::fs::PermissionsExt;
+use std::process;
 use std::sync::Arc;
 
 use super::*;
@@ -80,10 +81,17 @@ fn what_is_over_goes_with_the_next_start() {
     store.save(session(1, 1_000));
     store.save(session(2, FAR_MS));
     fs::write(scratch.0.join("mine.txt"), "not a session").expect("a file");
+    // Of servers that were killed, a while ago and just now.
+    let hours = [2, 0].map(|hours| SystemTime::now() - Duration::from_secs(hours * 3_600));
+    for (since, name) in hours.into_iter().zip([".roomwire-old", ".roomwire-new"]) {
+        let file = File::create(scratch.0.join(name)).expect("a file");
+        file.set_modified(since).expect("a time");
+    }
     store.key().expect("a key");
-    assert_eq!(files(&scratch.0), 4);
+    assert_eq!(files(&scratch.0), 6);
     let store = DirStore::open(&scratch.0).expect("a store");
-    assert_eq!(files(&scratch.0), 3, "what is not a session stays");
+    assert_eq!(files(&scratch.0), 4, "what is not a session stays");
+    assert!(!scratch.0.join(".roomwire-old").exists());
     assert_eq!(store.take(session(1, 0).client(), 0), None);
     assert!(store.take(session(2, 0).client(), 0).is_some());
 }

@@ -264,12 +264,15 @@ fn with_store(
     };
     // What is wrong with the settings is told before anything is made.
     settings.core_config()?;
-    let failed = || RunError::io("using the directory of session_store.dir");
-    let store = DirStore::open(dir).map_err(failed())?;
+    let failed = |error: std::io::Error| {
+        let error = std::io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
+        RunError::io("using the directory of session_store.dir")(error)
+    };
+    let store = DirStore::open(dir).map_err(failed)?;
     let mut settings = settings.clone();
     let key = &mut settings.core.sessions.key;
     if key.is_none() {
-        *key = Some(store.key().map_err(failed())?);
+        *key = Some(store.key().map_err(failed)?);
     }
     Ok((settings.core_config()?, Some(Arc::new(store))))
 }

@@ -72,9 +72,10 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Gives a session away, to nobody else from now on; `None`: nobody has it. It may ask other servers, by their
     /// [handles](crate::Handle::take_session_blocking), which want `asked_ms`: when the client has asked, as its server tells.
-    /// What leaves one of them meanwhile is saved, so look at what was saved once
-    /// more after that. No more of these wait, for a whole server, than
-    /// [`limits.max_queued_events`](Limits::max_queued_events): for others there is none.
+    /// What leaves one of them meanwhile is saved, so look at what was saved once more after that. No more of these wait,
+    /// for a whole server, than it may have connections ([`limits.max_connections`](Limits::max_connections), or
+    /// [`limits.max_queued_events`](Limits::max_queued_events) where that is not set): clients for whom it is not called
+    /// hear `internal`, and may ask again.
     fn take(&self, client: ClientId, asked_ms: u64) -> Option<SavedSession>;
 }
 
@@ -101,7 +102,10 @@ impl Keeper {
             exchange: Arc::clone(exchange),
             pool: pool.cloned(),
             tray,
-            max_takes: limits.max_queued_events,
+            // Whoever comes back asks for one.
+            max_takes: limits
+                .max_connections
+                .map_or(limits.max_queued_events, |most| most as usize),
             over: Cell::new(true),
         }
     }
@@ -144,7 +148,7 @@ impl Keeper {
         self.exchange.save(session);
     }
 
-    /// Has a store look for a session; there is one answer.
+    /// Has a store look for a session; there is one answer, unless too many are looked for.
     fn find(&self, shard: ShardId, client: ClientId, asked_ms: u64) {
         let give = move |session| Command::GiveSession {
             shard,
@@ -152,8 +156,11 @@ impl Keeper {
             asked_ms,
             session,
         };
-        if !self.exchange.may_take(self.max_takes) {
-            return self.tray.put(Returned::Command(give(None)));
+        match self.exchange.may_take(self.max_takes) {
+            Some(true) => {}
+            // Whether there is one nobody knows: the client hears so, and may ask again.
+            Some(false) => return tracing::debug!(%client, "too many sessions are looked for"),
+            None => return self.tray.put(Returned::Command(give(None))),
         }
         let (exchange, tray) = (Arc::clone(&self.exchange), Arc::clone(&self.tray));
         let find = move || {

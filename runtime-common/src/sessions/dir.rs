@@ -34,14 +34,23 @@ impl DirStore {
     /// Uses a directory, which is made if it is not there, and forgets what is over in it. O(files).
     ///
     /// # Errors
-    /// When it cannot be made or read. Whether it can be written to is found out as well.
+    /// When it cannot be made or read, or others than who runs the server can write to it. Whether it can be written to is
+    /// found out as well.
     pub fn open(dir: impl Into<PathBuf>) -> io::Result<Self> {
         let dir = dir.into();
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let [a, b, c, d, ..] = seed::from_system()?;
+        let there = fs::metadata(&dir)?;
+        if there.mode() & 0o022 != 0 || there.uid() != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other(
+                "it can be written to by others than who runs the server: chown it, and chmod 700 it",
+            ));
+        }
+        let [own, ..] = *seed::from_system()?.as_chunks::<8>().0 else {
+            return Err(io::Error::other("no randomness"));
+        };
         let store = Self {
             dir,
-            own: format!("{:08x}", u32::from_be_bytes([a, b, c, d])),
+            own: format!("{:016x}", u64::from_be_bytes(own)),
             next: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         };
@@ -71,7 +80,7 @@ impl DirStore {
                 _ => {}
             }
         }
-        let file = File::open(&path)?;
+        let file = open(&path)?;
         if file.metadata()?.mode() & 0o077 != 0 {
             return Err(io::Error::other(format!(
                 "{} can be read by others than its owner: chmod 600 it",
@@ -108,12 +117,13 @@ impl DirStore {
 
     fn write(&self, session: &SavedSession) -> io::Result<()> {
         let own = self.own_file("session");
-        let written = create(&own).and_then(|mut file| {
+        let mut file = create(&own)?;
+        let mut write = || {
             file.write_all(session.as_bytes())?;
             file.set_modified(UNIX_EPOCH + Duration::from_millis(session.until_ms()))?;
             fs::rename(&own, self.path(session.client()))
-        });
-        written.inspect_err(|_| {
+        };
+        write().inspect_err(|_| {
             let _ = fs::remove_file(&own);
         })
     }
@@ -166,10 +176,23 @@ fn create(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Without waiting, as a pipe would.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other(format!("{} is no file", path.display()))),
+    }
+}
+
 /// What is in a file, if that is a session.
 fn read(path: &Path) -> io::Result<Option<SavedSession>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
     Ok(SavedSession::from_bytes(&bytes).ok())
 }
 

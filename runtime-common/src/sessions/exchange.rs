@@ -204,12 +204,13 @@ impl Exchange {
 
     // ---- with a store
 
-    /// Whether another session may be looked for, where so many are at once.
-    pub(super) fn may_take(&self, most: usize) -> bool {
+    /// Whether another session may be looked for, where so many are at once; `None`: there is no store.
+    pub(super) fn may_take(&self, most: usize) -> Option<bool> {
         let mut state = self.state();
-        let may = state.store.is_some() && state.takes < most;
+        state.store.as_ref()?;
+        let may = state.takes < most;
         state.takes += usize::from(may);
-        may
+        Some(may)
     }
 
     /// Has the store find a session. May wait as long as that.

@@ -173,9 +173,18 @@ fn answer(command: Command) -> (ClientId, Option<SavedSession>) {
 }
 
 fn shard(exchange: &Arc<Exchange>, pool: Option<&Arc<Pool>>) -> (Keeper, Desk<Command>) {
+    shard_of(exchange, pool, None)
+}
+
+fn shard_of(
+    exchange: &Arc<Exchange>,
+    pool: Option<&Arc<Pool>>,
+    max_connections: Option<u32>,
+) -> (Keeper, Desk<Command>) {
     let (bell, _) = Bell::new().expect("a bell");
     let desk = Desk::new(None, &Arc::new(bell), 1);
     let limits = Limits {
+        max_connections,
         max_queued_events: 2,
         ..Limits::default()
     };
@@ -413,10 +422,9 @@ fn no_more_wait_than_may() {
         assert_eq!(scene.wants(number), None);
     }
     heard(&calls);
-    // They are told at once.
+    // Nobody says that there is none.
     let none =
         |numbers: &[u8]| -> Vec<_> { numbers.iter().map(|&it| (client(it), None)).collect() };
-    assert_eq!(scene.given(3), none(&[2, 3, 4]));
     go_on.send(()).expect("it waits");
     go_on.send(()).expect("it waits");
     assert_eq!(scene.given(2), none(&[0, 1]));
@@ -426,6 +434,18 @@ fn no_more_wait_than_may() {
     assert_eq!(scene.given(1), none(&[6]));
     heard(&calls);
     heard(&calls);
+}
+
+/// All that a server has connections for can come back at once.
+#[test]
+fn everybody_may_come_back_at_once() {
+    let (shelf, _) = Shelf::with(None, false);
+    let mut scene = Scene::new(1, 1, Some(shelf));
+    (scene.keeper, scene.desk) = shard_of(&scene.exchange, scene.pool.as_ref(), Some(100));
+    for number in 0..100 {
+        assert_eq!(scene.wants(number), None);
+    }
+    scene.given(100);
 }
 
 #[test]

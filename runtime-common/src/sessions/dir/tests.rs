@@ -104,6 +104,17 @@ fn what_is_no_session_is_none() {
     fs::write(store.path(client), "scribble").expect("a file");
     assert_eq!(store.take(client, 0), None);
     assert_eq!(files(&scratch.0), 0);
+    // Nor is a pipe, for which nobody waits.
+    let made = process::Command::new("mkfifo")
+        .arg(store.path(client))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    assert_eq!(store.take(client, 0), None);
+    let made = process::Command::new("mkfifo")
+        .arg(scratch.0.join("key"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    assert!(store.key().is_err());
 }
 
 #[test]
@@ -143,6 +154,12 @@ fn a_directory_that_cannot_be_used_is_an_error() {
     fs::write(&scratch.0, "a file").expect("a file");
     assert!(DirStore::open(&scratch.0).is_err());
     fs::remove_file(&scratch.0).expect("removed");
+    // One that others can write to.
+    fs::create_dir(&scratch.0).expect("made");
+    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o777)).expect("changed");
+    let error = DirStore::open(&scratch.0).expect_err("others can write to it");
+    assert!(error.to_string().contains("chmod 700"), "{error}");
+    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o755)).expect("changed");
     // One that goes later costs sessions, and that is counted.
     let store = DirStore::open(&scratch.0).expect("a store");
     fs::remove_dir_all(&scratch.0).expect("removed");

@@ -634,8 +634,10 @@ impl Driver {
             self.flush(peer);
         }
         self.settle();
+        self.answer_wishes();
         self.check();
         self.sleep_until_everyone_is_read();
+        self.answer_wishes();
         self.check_caught_up();
         self.check_missed();
         match choices.below(3) {
@@ -716,6 +718,23 @@ impl Driver {
                 assert!(unanswered.all(|&application| application), "no outcome");
             }
         }
+    }
+
+    /// Nobody has what is asked of other servers: who waits for it hears so, and what it has said since.
+    fn answer_wishes(&mut self) {
+        for _ in 0..2_000 {
+            let Some((shard, client, _)) = self.wanted.pop() else {
+                return;
+            };
+            self.command(Command::GiveSession {
+                shard,
+                client,
+                asked_ms: u64::MAX,
+                session: None,
+            });
+            self.settle();
+        }
+        panic!("asked of others without end");
     }
 
     /// Who is not read from, although nobody is blocked, is throttled: it is read again when that is over.

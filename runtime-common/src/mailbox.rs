@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
@@ -57,15 +57,22 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
-/// Wakes a loop: once, however often it is rung before the loop listens again.
+/// Wakes a loop: once, however often it is rung before the loop listens again, and not at all while it is awake, if it
+/// says when it is.
 ///
 /// A pair of sockets: every loop can wait for one, while a mio loop has room for a single `Waker`, which may be
 /// that of the program around the server.
 #[derive(Debug)]
 pub struct Bell {
-    rung: AtomicBool,
+    /// [`ASLEEP`], [`RUNG`], both or none.
+    state: AtomicU8,
     clapper: UnixStream,
 }
+
+/// Whoever rings has to wake the loop.
+const ASLEEP: u8 = 1;
+/// Somebody has rung since the loop has listened.
+const RUNG: u8 = 2;
 
 impl Bell {
     /// A bell, and what is readable when it has been rung.
@@ -76,22 +83,39 @@ impl Bell {
         let (clapper, ear) = UnixStream::pair()?;
         clapper.set_nonblocking(true)?;
         ear.set_nonblocking(true)?;
-        let rung = AtomicBool::new(false);
-        Ok((Self { rung, clapper }, ear))
+        let state = AtomicU8::new(ASLEEP);
+        Ok((Self { state, clapper }, ear))
     }
 
-    /// The loop is about to look: what comes from now on rings again.
+    /// The loop is about to look, and never says that it is awake: what comes from now on rings again.
     /// `read` reads what is readable.
-    pub fn listen(&self, mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+    pub fn listen(&self, read: impl FnMut(&mut [u8]) -> io::Result<usize>) {
+        Self::hush(read);
+        self.state.swap(ASLEEP, Ordering::AcqRel);
+    }
+
+    /// Reads what has woken a loop, for one that says when it is awake.
+    pub fn hush(mut read: impl FnMut(&mut [u8]) -> io::Result<usize>) {
         let mut bytes = [0; 8];
         // Less than there is room for is all there is.
         while read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
-        self.rung.swap(false, Ordering::AcqRel);
     }
 
-    /// Wakes the loop, unless it was rung already. A system call at most.
+    /// The loop is awake and about to look. From now on until it dozes nobody makes a system call to wake it. Whether
+    /// somebody has rung; what then is readable is for [`hush`](Self::hush).
+    pub fn wake(&self) -> bool {
+        self.state.swap(0, Ordering::AcqRel) & RUNG != 0
+    }
+
+    /// The loop is about to sleep. `false` if somebody has rung since it woke: it has to look again instead.
+    pub fn doze(&self) -> bool {
+        let dozes = (self.state).compare_exchange(0, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        dozes.is_ok()
+    }
+
+    /// Wakes the loop, unless it was rung already or is awake. A system call at most.
     pub fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
+        if self.state.fetch_or(RUNG, Ordering::AcqRel) == ASLEEP {
             // It fails only if the loop is gone, which the sender finds out by itself.
             let _ = (&self.clapper).write(&[1]);
         }

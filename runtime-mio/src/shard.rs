@@ -64,7 +64,7 @@ impl<M: Hosted> Turning for Shard<M> {
         if token >= self.connections.0 {
             self.driver.readiness(token - self.connections.0, readiness);
         } else if token == self.first.0 {
-            self.mail = true;
+            Bell::hush(|bytes| self.ear.read(bytes));
         } else if let Some(listening) = self.listeners.get_mut(token - self.first.0 - 1) {
             listening.ready = true;
         }
@@ -86,7 +86,8 @@ impl<M: Hosted> Turning for Shard<M> {
             }
         };
         let more = end == TurnEnd::CutShort || self.driver.has_ready();
-        if self.mail || self.may_accept() || (more && self.late.is_none()) {
+        let busy = self.mail || self.may_accept() || (more && self.late.is_none());
+        if busy || !self.bell.doze() {
             return Some(Duration::ZERO);
         }
         let deadline = match end {
@@ -177,10 +178,9 @@ impl<M: Hosted> Shard<M> {
     }
 
     fn open_mail(&mut self) {
-        if !std::mem::take(&mut self.mail) {
+        if !(self.bell.wake() | std::mem::take(&mut self.mail)) {
             return;
         }
-        self.bell.listen(|bytes| self.ear.read(bytes));
         for _ in 0..LETTERS_PER_TURN {
             let Ok(letter) = self.mailbox.try_recv() else {
                 return;

@@ -121,3 +121,48 @@ fn a_session_is_asked_of_all_and_given_to_one() {
     };
     assert_eq!(shard_of(&give), Some(shard));
 }
+
+/// Nobody makes a system call for a loop that is awake, and it does not go to sleep over what has rung.
+#[test]
+fn a_loop_that_is_awake_looks_again_by_itself() {
+    let (bell, ear) = bell();
+    let (sender, letters) = mailbox(&bell);
+    assert!(!bell.wake());
+    sender.send(Letter::Abort).expect("there");
+    assert!(!rings(&ear), "it is awake");
+    assert!(!bell.doze(), "somebody has rung");
+    assert!(bell.wake());
+    assert_eq!(letters.try_iter().count(), 1);
+    assert!(bell.doze());
+    sender.send(Letter::Abort).expect("there");
+    sender.send(Letter::Abort).expect("there");
+    let mut reads = Vec::new();
+    Bell::hush(|bytes| {
+        let read = (&ear).read(bytes);
+        reads.push(read.as_ref().ok().copied());
+        read
+    });
+    assert_eq!(reads, [Some(1)], "it was asleep, and woken once");
+    assert!(bell.wake());
+    assert_eq!(letters.try_iter().count(), 2);
+}
+
+/// Two threads that take turns: if a ring were ever lost, this would wait for ever.
+#[test]
+fn no_ring_is_lost_between_looking_and_sleeping() {
+    let (bell, ear) = bell();
+    ear.set_nonblocking(false).expect("an option");
+    let (sender, letters) = mailbox(&bell);
+    let ringer = thread::spawn(move || {
+        (0..20_000).for_each(|_| sender.send(Letter::Abort).expect("there"));
+    });
+    let mut heard = 0;
+    while heard < 20_000 {
+        bell.wake();
+        heard += letters.try_iter().count();
+        if heard < 20_000 && bell.doze() {
+            (&ear).read_exact(&mut [0]).expect("a ring");
+        }
+    }
+    ringer.join().expect("it has rung");
+}

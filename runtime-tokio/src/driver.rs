@@ -239,7 +239,8 @@ impl<M: Machine + 'static> Driver<M> {
     ) -> TurnEnd {
         let over = self.now().mono + TURN_TIME;
         let more = more || !self.busy.is_empty();
-        let end = act(&mut Flush(self), (&self.clock, over), more, sink);
+        let scope = (&self.clock, over, self.links.is_empty());
+        let end = act(&mut Flush(self), scope, more, sink);
         self.now.set(None);
         end
     }

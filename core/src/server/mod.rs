@@ -151,6 +151,8 @@ pub struct Server {
     telling_holds: bool,
     /// Rooms with messages that wait for a seal.
     dirty: Vec<u32>,
+    /// A turn has begun since the last write: what there was to read has been read.
+    fresh: bool,
     /// Rooms of the seal under way.
     sealing: Vec<u32>,
 
@@ -285,6 +287,7 @@ impl Server {
             told_holds: Holds::default(),
             telling_holds: false,
             dirty: Vec::new(),
+            fresh: true,
             sealing: Vec::new(),
             news: VecDeque::new(),
             application_news: 0,
@@ -496,7 +499,7 @@ impl Machine for Server {
             self.check_awaited(&input);
         }
         match input {
-            Input::Tick => {}
+            Input::Tick => self.fresh = true,
             Input::LinkReady { to, credits } => self.links.grant(to, credits),
             Input::Received { connection, bytes } => {
                 if let Some(index) = self.resolve(connection) {

@@ -25,6 +25,7 @@ mod presence;
 mod proxies;
 mod proxy_protocol;
 mod rooms;
+mod rounds;
 mod sessions;
 mod terms;
 mod welcome;

@@ -275,8 +275,7 @@ impl<M: Machine + 'static> Driver<M> {
     pub(crate) fn turn(&self, more: bool, sink: &mut dyn FnMut(M::Event) -> bool) -> TurnEnd {
         let over = self.now().mono + TURN_TIME;
         let more = more || !self.busy.is_empty();
-        let scope = (&self.clock, over, self.links.is_empty());
-        let end = act(&mut &*self, scope, more, sink);
+        let end = act(&mut &*self, (&self.clock, over), more, sink);
         self.now.set(None);
         end
     }

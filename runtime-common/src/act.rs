@@ -28,14 +28,14 @@ pub trait Act<M: Machine> {
 }
 
 /// Has an adapter do what its machine puts out, until that is idle and there is no `more`, or the budget is spent, or
-/// the time is `over`. Where it is not `alone`, other shards wait for what it reads, and turns are shorter. `sink` takes events and says whether there is room for another.
+/// the time is `over`. `sink` takes events and says whether there is room for another.
 pub fn act<M: Machine>(
     adapter: &mut impl Act<M>,
-    (clock, over, alone): (&ClockBase, Instant, bool),
+    (clock, over): (&ClockBase, Instant),
     more: bool,
     sink: &mut dyn FnMut(M::Event) -> bool,
 ) -> TurnEnd {
-    let mut budget = TurnBudget::of_turn(alone);
+    let mut budget = TurnBudget::new();
     while budget.output(clock, over) {
         match adapter.poll() {
             Output::Transmit { connection } => adapter.transmit(connection),
@@ -50,7 +50,6 @@ pub fn act<M: Machine>(
                     return TurnEnd::CutShort;
                 }
             }
-            Output::Again if !alone => return TurnEnd::CutShort,
             Output::Again => {}
             Output::Idle { .. } if more => return TurnEnd::CutShort,
             Output::Idle { deadline } => return TurnEnd::Idle(deadline),

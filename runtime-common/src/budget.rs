@@ -33,10 +33,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// milliseconds of writes) that pings and new bytes are still looked at in time.
 pub const OUTPUTS_PER_TURN: u32 = 4_096;
 
-/// The same where there are other shards: what this one reads for a room of theirs goes out before a round of writes is
-/// over, so that it shares theirs.
-pub(crate) const OUTPUTS_PER_SHARED_TURN: u32 = 64;
-
 /// How long a turn may take. Outputs differ: between two of them a machine may work through 64 KiB of small
 /// messages, so their number alone bounds nothing. Long enough for a thousand writes and more on a slow machine: where
 /// a round is cut, what is read meanwhile goes to one part of the members now and to the other in a round of its
@@ -89,15 +85,6 @@ impl TurnBudget {
             outputs: OUTPUTS_PER_TURN,
             cut_short: false,
         }
-    }
-
-    /// A whole turn, of a machine that is `alone`, or one of several.
-    pub const fn of_turn(alone: bool) -> Self {
-        let mut this = Self::new();
-        if !alone {
-            this.outputs = OUTPUTS_PER_SHARED_TURN;
-        }
-        this
     }
 
     /// Whether another connection may be accepted. Takes it from the budget.

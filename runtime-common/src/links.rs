@@ -85,11 +85,6 @@ impl<R> Links<R> {
             .collect()
     }
 
-    /// Whether there is no other shard.
-    pub const fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// Tells all other shards that this one begins anew, for the so-manieth time.
     pub fn tell_restarted(&self, restarts: u16) {
         for (_, end) in &self.ends {

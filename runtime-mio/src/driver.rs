@@ -243,8 +243,8 @@ impl<M: Machine> Driver<M> {
         } else {
             let _ = self.read_busy(BUSY_SOCKETS_PER_TURN);
         }
-        let (clock, alone) = (self.clock, self.links.is_empty());
-        let end = act(self, (&clock, over, alone), more, sink);
+        let clock = self.clock;
+        let end = act(self, (&clock, over), more, sink);
         self.now = None;
         end
     }

@@ -239,8 +239,7 @@ impl<M: Machine + 'static> Driver<M> {
     ) -> TurnEnd {
         let over = self.now().mono + TURN_TIME;
         let more = more || !self.busy.is_empty();
-        let scope = (&self.clock, over, self.links.is_empty());
-        let end = act(&mut Flush(self), scope, more, sink);
+        let end = act(&mut Flush(self), (&self.clock, over), more, sink);
         self.now.set(None);
         end
     }

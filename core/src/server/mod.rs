@@ -151,8 +151,6 @@ pub struct Server {
     telling_holds: bool,
     /// Rooms with messages that wait for a seal.
     dirty: Vec<u32>,
-    /// A turn has begun since the last write: what there was to read has been read.
-    fresh: bool,
     /// Rooms of the seal under way.
     sealing: Vec<u32>,
 
@@ -287,7 +285,6 @@ impl Server {
             told_holds: Holds::default(),
             telling_holds: false,
             dirty: Vec::new(),
-            fresh: true,
             sealing: Vec::new(),
             news: VecDeque::new(),
             application_news: 0,
@@ -499,7 +496,7 @@ impl Machine for Server {
             self.check_awaited(&input);
         }
         match input {
-            Input::Tick => self.fresh = true,
+            Input::Tick => {}
             Input::LinkReady { to, credits } => self.links.grant(to, credits),
             Input::Received { connection, bytes } => {
                 if let Some(index) = self.resolve(connection) {

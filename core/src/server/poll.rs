@@ -1,8 +1,6 @@
 //! What the driver is told to do next, round by round.
 //!
-//! A round hands out every flag that was raised before it began. A driver may read while one goes on; what rooms
-//! publish meanwhile waits for its end, and there for one [`Output::Again`], at which the driver may look for more that
-//! shares a write with it. Between rounds the server does what waits:
+//! A round hands out every flag that was raised before it began. Between rounds the server does what waits:
 //! due timers, connections to close, tails to go on with, and the seal that turns what rooms published into
 //! queues. Each of these is budgeted; what is left is announced by [`Output::Again`], never hidden behind
 //! [`Output::Idle`].
@@ -46,10 +44,6 @@ impl Server {
                     None => continue,
                 }
             }
-            if !self.fresh && !self.dirty.is_empty() {
-                self.fresh = true;
-                return Output::Again;
-            }
             let more = self.between_rounds();
             let started = self.outboxes.begin_round();
             if started || !self.news.is_empty() || self.links.is_stirred() || self.has_next_job() {
@@ -85,7 +79,6 @@ impl Server {
                     return None;
                 }
                 self.awaiting = Some(connection);
-                self.fresh = false;
                 Some(Output::Transmit { connection })
             }
             flag::FINISH => Some(Output::Finish { connection }),

@@ -11,10 +11,6 @@ fn each_budget_is_spent_on_its_own() {
     let polled = (0..5_000).filter(|_| turn.output(&clock, later)).count();
     assert_eq!(polled, 4_096);
     assert_eq!((0..10).filter(|&reads| turn.read(reads)).count(), 4);
-    let mut shared = TurnBudget::of_turn(false);
-    let polled = (0..5_000).filter(|_| shared.output(&clock, later)).count();
-    assert_eq!(polled, 64, "others wait for what it reads");
-    assert_eq!(TurnBudget::of_turn(true), TurnBudget::new());
 }
 
 #[test]

@@ -63,12 +63,7 @@ impl<S: Wired> Solo<S> {
         self.handle(Input::Tick);
         let over = self.now().mono + TURN_TIME;
         let clock = self.pilot.clock();
-        let end = act(
-            self,
-            (&clock, over, true),
-            false,
-            &mut |event| match event {},
-        );
+        let end = act(self, (&clock, over), false, &mut |event| match event {});
         self.now = None;
         (!self.pilot.is_over()).then_some(end)
     }

@@ -25,7 +25,6 @@ mod presence;
 mod proxies;
 mod proxy_protocol;
 mod rooms;
-mod rounds;
 mod sessions;
 mod terms;
 mod welcome;

@@ -5,8 +5,9 @@
 //! of adapters use. A test says what happens; [`World`] is the usual way in, [`Driver`] is for other machines and for
 //! tests that need to decide about every single poll, and a [`stage`] is for what all servers do alike.
 
-mod client;
 #[cfg(feature = "sockets")]
+pub mod busy;
+mod client;
 pub mod clients;
 mod crowd;
 mod deflate;

@@ -17,6 +17,7 @@ use roomwire_core::{
     ConnectionId, Input, Instant, ListenerId, Machine, Now, Output, PeerAddr, ShardId,
     TransportEnd, Turn,
 };
+use roomwire_runtime::mailbox::Bell;
 use roomwire_runtime::{
     Act, BUSY_SOCKETS_PER_TURN, ClockBase, Line, Links, Next, READ_BUFFER_BYTES, Reads, Signal,
     Slots, TURN_TIME, TurnEnd, act, ended, sent, write,
@@ -32,6 +33,8 @@ pub(crate) struct Driver<M: Machine> {
     /// The clock as it was read first in this turn.
     now: Cell<Option<Now>>,
     flusher: Signal,
+    /// The bell was heard.
+    heard: Signal,
     /// Tasks whose sockets filled the buffer: a few go on each turn, behind all that have just become readable.
     busy: Line,
     /// Nobody reads, as the flusher waits for the program that takes events.
@@ -73,6 +76,7 @@ impl<M: Machine + 'static> Driver<M> {
             clock,
             now: Cell::new(None),
             flusher: Signal::default(),
+            heard: Signal::default(),
             busy: Line::default(),
             held: Cell::new(false),
             tasks: Cell::new(0),
@@ -120,6 +124,14 @@ impl<M: Machine + 'static> Driver<M> {
     /// Other shards may have something.
     pub(crate) fn rung(&self) {
         self.flusher.raise();
+        self.heard.raise();
+    }
+
+    /// Has the executor look at all sockets, which it does after two hundred tasks otherwise: with files on their way a
+    /// task reads up to 256 KiB, and what somebody says would wait for all of them.
+    pub(crate) async fn look(&self, bell: &Bell) {
+        bell.ring();
+        self.heard.wait().await;
     }
 
     /// Looks at the machine between two turns.

@@ -34,24 +34,6 @@ struct Stops {
     signal: Signal,
 }
 
-/// A look at all sockets.
-///
-/// The executor runs two hundred tasks before it has one, and with files on their way a task reads up to 256 KiB: without
-/// this, what somebody says meanwhile waits for tens of milliseconds.
-struct Look {
-    bell: Arc<Bell>,
-    /// The bell was heard.
-    heard: Rc<Signal>,
-}
-
-impl Look {
-    /// Rings, and waits until that is heard: then all other sockets that are ready have been seen, too.
-    async fn wait(&self) {
-        self.bell.ring();
-        self.heard.wait().await;
-    }
-}
-
 /// A shard on this thread.
 struct OwnThread(Shard<AsyncStd>);
 
@@ -88,16 +70,12 @@ async fn serve_on(
     let stops = Rc::new(Stops::default());
     let drains = bound.drains;
     let (sender, own) = (events.clone(), drains.clone());
-    let heard = Rc::new(Signal::default());
-    let look = Look {
-        bell: Arc::clone(&bound.bell),
-        heard: Rc::clone(&heard),
-    };
-    let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops), look);
+    let bell = Arc::clone(&bound.bell);
+    let flusher = flush(Rc::clone(&driver), sender, own, Rc::clone(&stops), bell);
     let flusher = spawn_local(flusher);
     let doing = "registering a bell with the runtime";
     let ear = Async::new(bound.ear).map_err(RunError::io(doing))?;
-    let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear, heard));
+    let relays = spawn_local(receive(Rc::clone(&driver), bound.bell, ear));
     let end = loop {
         let letter = poll_fn(|cx| match stops.signal.poll(cx) {
             Poll::Ready(()) => Poll::Ready(None),
@@ -137,16 +115,10 @@ async fn stop(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
 }
 
 /// Has the flusher take what other shards have when the bell has been rung.
-async fn receive(
-    driver: Rc<Driver<impl Hosted>>,
-    bell: Arc<Bell>,
-    ear: Async<UnixStream>,
-    heard: Rc<Signal>,
-) {
+async fn receive(driver: Rc<Driver<impl Hosted>>, bell: Arc<Bell>, ear: Async<UnixStream>) {
     while ear.readable().await.is_ok() {
         bell.listen(|bytes| ear.get_ref().read(bytes));
         driver.rung();
-        heard.raise();
     }
 }
 
@@ -177,7 +149,7 @@ async fn flush(
     events: Option<Sender<Event>>,
     drains: Drains,
     stops: Rc<Stops>,
-    look: Look,
+    bell: Arc<Bell>,
 ) {
     let mut late = None;
     let mut timer = Timer::never();
@@ -205,7 +177,7 @@ async fn flush(
             stops.signal.raise();
         }
         let TurnEnd::Idle(deadline) = end else {
-            look.wait().await;
+            driver.look(&bell).await;
             continue;
         };
         let deadline = deadline.and_then(|deadline| driver.deadline(deadline));

@@ -8,6 +8,7 @@
 #[cfg(feature = "sockets")]
 pub mod busy;
 mod client;
+#[cfg(feature = "sockets")]
 pub mod clients;
 mod crowd;
 mod deflate;

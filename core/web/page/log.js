@@ -67,7 +67,8 @@ export class Log {
       const { scrollTop, scrollHeight, clientHeight } = this.element;
       const isSameSize = this.height === scrollHeight && this.clientHeight === clientHeight;
       const isUp = isSameSize && scrollTop < this.top;
-      Object.assign(this, { top: scrollTop, height: scrollHeight, clientHeight });
+      this.top = scrollTop;
+      this.#measure();
       // Only who scrolls up leaves the end: what has grown, or shrunk, is no reason to stay behind.
       this.isAtEnd = this.#isNearEnd() || (this.isAtEnd && !isUp);
       onAway(!this.isAtEnd);
@@ -79,6 +80,12 @@ export class Log {
     const sizes = new ResizeObserver(() => this.settle());
     sizes.observe(this.element);
     sizes.observe(this.list);
+  }
+
+  /** What has this size already when it is scrolled next has been scrolled by somebody. */
+  #measure() {
+    const { scrollHeight, clientHeight } = this.element;
+    Object.assign(this, { height: scrollHeight, clientHeight });
   }
 
   #isNearEnd() {
@@ -99,6 +106,7 @@ export class Log {
     this.element.scrollTop = this.element.scrollHeight;
     this.top = this.element.scrollTop;
     this.isAtEnd = true;
+    this.#measure();
   }
 
   /** The offset of the oldest message that is shown and has one. */
@@ -139,6 +147,10 @@ export class Log {
     this.list.prepend(...made.map(({ node }) => node));
     this.entries.unshift(...made);
     element.scrollTop = this.isAtEnd ? element.scrollHeight : element.scrollHeight - before;
+    if (!element.hidden) {
+      this.top = element.scrollTop;
+      this.#measure();
+    }
     setTimeout(() => element.removeAttribute('aria-live'), 1000);
   }
 
@@ -176,6 +188,8 @@ export class Log {
   settle() {
     if (this.isAtEnd) {
       this.toEnd();
+    } else {
+      this.#measure();
     }
   }
 }

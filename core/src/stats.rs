@@ -16,6 +16,9 @@ pub struct Stats {
     pub buffered_bytes: usize,
     /// Memory of the messages that rooms keep, in bytes.
     pub history_bytes: usize,
+    /// Rooms that hold what was said in them for a moment (`room.flush_delay_ms`), and one for what other shards are to
+    /// have of it.
+    pub held: usize,
 
     // ---- connections
     /// Connections accepted.
@@ -169,6 +172,7 @@ impl core::ops::AddAssign for Stats {
             rooms,
             buffered_bytes,
             history_bytes,
+            held,
             accepted,
             refused_connections,
             refused_addresses,
@@ -234,6 +238,7 @@ impl core::ops::AddAssign for Stats {
         self.rooms += rooms;
         self.buffered_bytes += buffered_bytes;
         self.history_bytes += history_bytes;
+        self.held += held;
         self.accepted += accepted;
         self.refused_connections += refused_connections;
         self.refused_addresses += refused_addresses;

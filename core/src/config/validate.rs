@@ -558,6 +558,11 @@ fn check_rooms(rooms: &[RoomRule]) -> Result<(), ConfigError> {
                 ),
             ));
         }
+        within(
+            key("flush_delay_ms"),
+            rule.flush_delay_ms,
+            0..=MAX_FLUSH_DELAY_MS,
+        )?;
         within(key("linger_ms"), rule.linger_ms, 0..=MAX_MS)?;
         within(key("notice_members"), rule.notice_members, 1..=MAX_ENTRIES)?;
         within(
@@ -714,6 +719,8 @@ const MIB: usize = 1024 * 1024;
 const GIB: usize = 1024 * MIB;
 const NS_PER_MS: u64 = 1_000_000;
 
+/// People wait for it.
+const MAX_FLUSH_DELAY_MS: u64 = 1_000;
 /// 30 days: no deadline is meant to be longer.
 const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// 2^24: connections, rooms, members. Their indexes keep bits to spare.

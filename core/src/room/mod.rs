@@ -68,8 +68,10 @@ pub(crate) struct Room {
     pub(crate) serial: u32,
     /// The shard that numbers its messages.
     pub(crate) home: ShardId,
-    /// In the list of rooms that wait for a seal.
+    /// In the list of rooms that wait for a seal, or among those that are held first.
     pub(crate) dirty: bool,
+    /// Until when it is held.
+    pub(crate) held_until: Option<Instant>,
     /// Away from its home: members of all shards, as last told.
     pub(crate) total: u32,
     /// At its home: members on other shards, if there have been any.
@@ -111,6 +113,7 @@ pub(crate) struct Last {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) slow_reader: SlowReader,
+    pub(crate) flush_delay: Duration,
     pub(crate) linger: Duration,
     pub(crate) notice_members: usize,
     pub(crate) notice_interval: Duration,
@@ -134,6 +137,7 @@ impl Room {
             rule,
             serial,
             dirty: false,
+            held_until: None,
             joined: 0,
             left: 0,
             notice_due: None,

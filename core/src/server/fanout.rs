@@ -279,6 +279,7 @@ impl Server {
             return;
         };
         let (policy, serial) = (entry.rule.slow_reader, entry.serial);
+        let mut appended = 0;
         for group in entry.groups() {
             let except = publisher.and_then(|it| group.slot_of(it));
             let receivers = group.audience.len() - usize::from(except.is_some());
@@ -290,6 +291,7 @@ impl Server {
             let write = |out: &mut Vec<u8>| packed.put(dialect.opcode(), out);
             let audience = &mut group.audience;
             let range = audience.publish(serial, except, &mut self.outboxes, policy, write);
+            appended += (range.end - range.start) as usize;
             self.stats.deliveries += receivers as u64;
             let Some(places) = &mut places else {
                 continue;
@@ -306,9 +308,16 @@ impl Server {
                 places.push(place);
             }
         }
-        if !entry.dirty && entry.has_waiting() {
-            entry.dirty = true;
-            self.dirty.push(room);
+        if !entry.has_waiting() {
+            return;
+        }
+        let is_held = if entry.dirty {
+            entry.held_until.is_some()
+        } else {
+            self.wait_for_seal(room)
+        };
+        if is_held {
+            self.held.note(appended);
         }
     }
 
@@ -330,10 +339,10 @@ impl Server {
         Some((session.variant()?, session.slot(room)?))
     }
 
-    /// Queues for a client what its rooms have published so far. Looks at its rooms or at the dirty rooms,
-    /// whichever are fewer.
+    /// Queues for a client what its rooms have published so far. Looks at its rooms or at the dirty rooms, whichever are
+    /// fewer.
     pub(super) fn cut_client(&mut self, index: u32) {
-        if self.dirty.is_empty() && self.sealing.is_empty() {
+        if self.dirty.is_empty() && self.sealing.is_empty() && self.held.rooms().len() == 0 {
             return;
         }
         let Some(connection) = self.connections.get(index) else {
@@ -356,9 +365,11 @@ impl Server {
                 }
             }
         };
-        if self.dirty.len() + self.sealing.len() < session.memberships.len() {
-            self.steps.many(self.dirty.len() + self.sealing.len());
-            for &room in self.sealing.iter().chain(&self.dirty) {
+        let dirty = self.dirty.len() + self.sealing.len() + self.held.rooms().len();
+        if dirty < session.memberships.len() {
+            self.steps.many(dirty);
+            let held = self.held.rooms();
+            for &room in self.sealing.iter().chain(&self.dirty).chain(held) {
                 if let Some(slot) = session.slot(room) {
                     cut(room, slot);
                 }
@@ -405,9 +416,9 @@ impl Server {
                 return false;
             }
         }
-        entry.dirty = entry.has_waiting();
-        if entry.dirty {
-            self.dirty.push(room);
+        entry.dirty = false;
+        if entry.has_waiting() {
+            self.wait_for_seal(room);
         }
         true
     }

@@ -341,6 +341,9 @@ impl Server {
         if let Some(due) = removed.notice_due {
             self.deadlines.remove(due, Deadline::RoomNotice(room));
         }
+        if let Some(due) = removed.held_until {
+            self.held.forget(due, room);
+        }
         // Its number may stay among the dirty rooms until the next seal, which finds nothing to do there.
     }
 
@@ -443,6 +446,7 @@ pub(super) const fn not_member() -> Refused {
 fn resolve(rule: &RoomRule) -> Rule {
     Rule {
         slow_reader: rule.slow_reader,
+        flush_delay: Duration::from_millis(rule.flush_delay_ms),
         linger: Duration::from_millis(rule.linger_ms),
         notice_members: rule.notice_members as usize,
         notice_interval: Duration::from_millis(rule.notice_interval_ms),

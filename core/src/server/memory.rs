@@ -153,7 +153,8 @@ impl Server {
             addresses: self.addresses.heap_bytes(),
             rooms: self.rooms.value_bytes()
                 + capacity_bytes(&self.dirty)
-                + capacity_bytes(&self.sealing),
+                + capacity_bytes(&self.sealing)
+                + self.held.heap_bytes(),
             names: self.rooms.table_bytes(),
             news: self.news.capacity() * size_of::<News>()
                 + self.refusals.heap_bytes()

@@ -19,6 +19,7 @@ mod event;
 mod explain;
 mod fanout;
 mod files;
+mod held;
 mod history;
 mod identity;
 mod input;
@@ -82,6 +83,7 @@ pub use event::{CloseCause, Command, Event, Outcome, RequestToken};
 pub use explain::{MessageName, Verdict};
 use files::Files;
 pub(crate) use files::NextBinary;
+use held::Held;
 use history::Histories;
 pub(crate) use mail::Mail;
 pub use memory::Memory;
@@ -153,6 +155,8 @@ pub struct Server {
     dirty: Vec<u32>,
     /// Rooms of the seal under way.
     sealing: Vec<u32>,
+    /// Rooms with messages that wait for a moment first.
+    held: Held,
 
     news: VecDeque<News>,
     /// Events of `news` that count against the limit.
@@ -286,6 +290,7 @@ impl Server {
             telling_holds: false,
             dirty: Vec::new(),
             sealing: Vec::new(),
+            held: Held::default(),
             news: VecDeque::new(),
             application_news: 0,
             application_bytes: 0,
@@ -320,6 +325,7 @@ impl Server {
             rooms: self.rooms_held(),
             buffered_bytes: self.buffered_bytes(),
             history_bytes: self.histories.bytes(),
+            held: self.held.len(),
             mail_lost: self.sessions.mail_lost,
             ids_forgotten: self.repeats.forgotten + self.sessions.ids_forgotten,
             discarded: self.outboxes.discarded_messages,

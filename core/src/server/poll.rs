@@ -181,6 +181,7 @@ impl Server {
         more |= self.go_on_with_links();
         more |= self.go_on_with_drain();
         self.use_room();
+        more |= self.end_moments();
         more |= !self.seal(SEALS_PER_POLL);
         self.note_drops();
         while let Some(index) = self.outboxes.pop_overflowed() {
@@ -247,7 +248,7 @@ impl Server {
         let other = self.deadlines.first().map(|(due, _)| due);
         let message = self.unfinished.first().map(|(due, _)| due);
         let refusals = self.refusals.first_due();
-        let all = [timer, other, message, refusals];
+        let all = [timer, other, message, refusals, self.held.next_due()];
         all.into_iter().flatten().min()
     }
 

@@ -1,6 +1,7 @@
 //! Every limit by itself: all others raised, at the limit and one past it.
 
 mod defaults;
+mod flush;
 mod messages;
 mod queues;
 mod rates;

@@ -6,6 +6,7 @@
 mod batches;
 mod claims;
 mod files;
+mod flush;
 mod history;
 mod leaving;
 mod links;

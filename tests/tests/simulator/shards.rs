@@ -71,7 +71,13 @@ fn pick() -> impl FnMut(&Letter<Relay>) -> bool {
 
 #[test]
 fn a_relay_that_comes_twice() {
-    let expected = ["twice", "at another time", "does not fit", "nobody asked"];
+    let expected = [
+        "twice",
+        "about itself",
+        "at another time",
+        "does not fit",
+        "nobody asked",
+    ];
     notices(sound_plans(), &expected, || {
         let mut picks = pick();
         move |_, _, letter| match letter {

@@ -50,6 +50,7 @@ impl Oracle {
             self.check_file_memory(server);
         }
         self.life().clients = stats.clients;
+        self.life().held = stats.held;
         if self.alone {
             self.settled();
         }
@@ -64,6 +65,16 @@ impl Oracle {
         let live: Vec<usize> = self.live.iter().copied().collect();
         let drained = live.iter().copied();
         let drained: BTreeSet<usize> = drained.filter(|&n| self.sessions[n].drained).collect();
+        let mut present = self.present.iter().map(|&life| &self.lives[life]);
+        if present.any(|life| life.held > 0) {
+            // What was said is on its way, if only for a moment.
+            return drained.iter().for_each(|&number| {
+                let session = &self.sessions[number];
+                if session.welcomed && session.over.is_none() {
+                    self.check_answers(number);
+                }
+            });
+        }
         for &number in &drained {
             let session = &self.sessions[number];
             if session.welcomed && session.over.is_none() {

@@ -39,6 +39,8 @@ pub(super) struct Life {
     pub(super) live: usize,
     /// Its clients, as it counted them when it was idle.
     pub(super) clients: usize,
+    /// What it holds for a moment, likewise.
+    pub(super) held: usize,
     /// Clients were throttled.
     pub(super) throttles: bool,
     stage: Stage,
@@ -96,6 +98,7 @@ impl Life {
             bounds: Bounds::default(),
             live: 0,
             clients: 0,
+            held: 0,
             throttles: false,
             stage: Stage::Sound,
         }

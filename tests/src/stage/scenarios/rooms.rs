@@ -32,6 +32,12 @@ list! {
             ..Default::default()
         }];
     }),
+    what_is_held_comes_a_moment_later: || with(|config| {
+        config.rooms = vec![roomwire_core::config::RoomRule {
+            flush_delay_ms: 20,
+            ..Default::default()
+        }];
+    }),
     members_are_told_sums: || with(|config| {
         config.rooms = vec![roomwire_core::config::RoomRule {
             notice_members: 2,
@@ -73,6 +79,28 @@ fn a_room_is_joined_and_left(play: &mut Play<'_>) {
     );
     play.join(bob, "tea");
     play.hears(ada, "member_joined");
+}
+
+fn what_is_held_comes_a_moment_later(play: &mut Play<'_>) {
+    let (ada, bob) = (play.connect("ada"), play.connect("bob"));
+    play.join(ada, "game");
+    play.join(bob, "game");
+    play.pass(50);
+    play.hears(ada, "member_joined");
+    for number in 1..=3 {
+        let message = format!(r#"{{"type":"room_message","room":"game","data":{number}}}"#);
+        play.say(ada, &message);
+    }
+    play.pass(50);
+    for number in 1..=3 {
+        play.hears(bob, &format!(r#""from":"<ada>","data":{number}"#));
+    }
+    play.hears_nothing(ada);
+    play.say(bob, r#"{"type":"room_message","room":"game","data":4}"#);
+    play.close(bob, 1000, "");
+    play.pass(50);
+    play.hears(ada, r#""from":"<bob>","data":4"#);
+    play.hears(ada, "member_left");
 }
 
 fn who_joins_again_is_told_again(play: &mut Play<'_>) {

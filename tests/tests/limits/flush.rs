@@ -1,7 +1,7 @@
 //! `room.flush_delay_ms`: what is said in a room is held for a moment, so that more of it goes out at once.
 
 use roomwire_core::config::RoomRule;
-use roomwire_tests::{Peer, World};
+use roomwire_tests::{Peer, Rng, World};
 use serde_json::{Value, json};
 
 use crate::only;
@@ -159,4 +159,96 @@ fn who_is_sent_away_has_heard_it() {
     let all = world.all(bob);
     assert_eq!(all[0]["data"], "one");
     assert_eq!(all[1]["type"], "error");
+}
+
+/// What people do, the same for the same seed, where rooms hold what is said for so long; what each of them heard.
+fn story(seed: u64, delays_ms: [u64; 3]) -> Vec<Vec<Value>> {
+    let mut rng = Rng::new(seed);
+    let names = ["tea", "cake", "air"];
+    let mut world = World::alone(only(|config| {
+        config.heartbeat.interval_ms = 0;
+        let rules = names.iter().zip(delays_ms);
+        config.rooms = rules.map(|(name, delay)| rule(name, delay)).collect();
+        config.rooms[1].notice_members = 2;
+        config.rooms[2].history_messages = 10;
+    }));
+    let clients = world.connect_many(5);
+    for number in 0..150 {
+        let client = clients[rng.below(clients.len())];
+        let room = names[rng.below(names.len())];
+        let message = match rng.below(12) {
+            0..3 => json!({"type": "join", "room": room}),
+            3 => json!({"type": "leave", "room": room}),
+            4..10 => {
+                let data = if rng.one_in(20) {
+                    "x".repeat(70_000)
+                } else {
+                    number.to_string()
+                };
+                json!({"type": "room_message", "room": room, "data": data})
+            }
+            10 => json!({"type": "typing", "room": room}),
+            _ => {
+                let to = world.id(clients[rng.below(clients.len())]).to_owned();
+                json!({"type": "private_message", "to": to, "data": number})
+            }
+        };
+        world.send(client, &message);
+        if rng.one_in(10) {
+            world.stall(client);
+        } else if rng.one_in(5) {
+            world.release(client);
+        }
+        world.advance_us(rng.below(8_000) as u64);
+    }
+    clients.iter().for_each(|&client| world.release(client));
+    world.advance_ms(1_000);
+    assert_eq!(world.stats().held, 0);
+    clients.iter().map(|&client| world.all(client)).collect()
+}
+
+/// Each room's messages are the same, and before each message of its own a client heard the same of them.
+#[test]
+fn all_is_heard_that_would_be_and_in_order() {
+    let of = |heard: &[Value], room: &str| -> Vec<Value> {
+        let same = heard
+            .iter()
+            .filter(|it| it["room"] == room && is_shared(it));
+        same.cloned().collect()
+    };
+    for seed in 0..60 {
+        let at_once = story(seed, [0; 3]);
+        let held = story(seed, [7, 20, 1]);
+        for (mut at_once, mut held) in at_once.into_iter().zip(held) {
+            for room in ["tea", "cake", "air"] {
+                assert_eq!(of(&held, room), of(&at_once, room), "seed {seed}");
+            }
+            for heard in [&mut at_once, &mut held] {
+                let own: Vec<_> = heard.split_inclusive(|it| !is_shared(it)).collect();
+                let sorted = own.into_iter().flat_map(|part| {
+                    let mut part: Vec<_> = part
+                        .iter()
+                        .map(|it| (!is_shared(it), it.to_string()))
+                        .collect();
+                    part.sort();
+                    part
+                });
+                *heard = sorted.map(|(_, text)| Value::from(text)).collect();
+            }
+            assert_eq!(held, at_once, "seed {seed}");
+        }
+    }
+}
+
+/// Whether a message is one of those that all members of a room get.
+fn is_shared(message: &Value) -> bool {
+    let kind = message["type"].as_str().unwrap_or_default();
+    let notices = [
+        "member_joined",
+        "member_left",
+        "members_changed",
+        "user_typing",
+        "user_stopped_typing",
+    ];
+    kind == "room_message" || notices.contains(&kind)
 }

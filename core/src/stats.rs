@@ -16,8 +16,7 @@ pub struct Stats {
     pub buffered_bytes: usize,
     /// Memory of the messages that rooms keep, in bytes.
     pub history_bytes: usize,
-    /// Rooms that hold what was said in them for a moment (`room.flush_delay_ms`), and one for what other shards are to
-    /// have of it.
+    /// Rooms that hold what was said in them for a moment (`room.flush_delay_ms`).
     pub held: usize,
 
     // ---- connections

@@ -85,8 +85,6 @@ pub(crate) struct Link {
     credits: u32,
     /// The driver was told to take what is there.
     announced: bool,
-    /// Some of `out` need not wait, or has waited.
-    ripe: bool,
     /// Requests that the other shard has not carried out.
     asked: Load,
     /// Requests of the other shard that were carried out and not told of.
@@ -229,25 +227,7 @@ impl Links {
 
     /// Queues something for another shard.
     pub(crate) fn push(&mut self, to: ShardId, item: Item) {
-        self.queue(to, item, true);
-    }
-
-    /// Queues something that waits until there is something else, or much, or [`ripen`](Self::ripen) is called.
-    pub(crate) fn push_patiently(&mut self, to: ShardId, item: Item) {
-        self.queue(to, item, false);
-    }
-
-    /// What waits for other shards has waited for long enough. O(shards).
-    pub(crate) fn ripen(&mut self) {
-        for link in &mut self.links {
-            link.ripe |= !link.out.is_empty();
-        }
         self.stirred = true;
-    }
-
-    fn queue(&mut self, to: ShardId, item: Item, ripe: bool) {
-        // Nobody waits for room on a link that waits itself.
-        let much = RELAY_BYTES.min(self.max_bytes / 4);
         let Some(link) = self.get_mut(to) else {
             return;
         };
@@ -257,8 +237,6 @@ impl Links {
             link.asked.add(load);
         }
         link.out.push_back(item);
-        link.ripe |= ripe || link.waits.bytes >= much;
-        self.stirred |= link.ripe;
     }
 
     /// Tells another shard what this one holds.
@@ -354,7 +332,6 @@ impl Links {
             items.push(item);
         }
         if link.out.is_empty() {
-            link.ripe = false;
             items.extend(link.news.take());
         }
         self.stirred = true;
@@ -441,7 +418,6 @@ impl Links {
             let before = link.out.len();
             link.out.retain(Item::is_for_any_life);
             lost = before - link.out.len();
-            link.ripe = !link.out.is_empty();
             link.waits = Load::default();
             link.out
                 .iter()
@@ -526,6 +502,6 @@ impl Link {
     /// Nothing is there to be taken. What was carried out is told with something else, or once it is worth a
     /// message of its own.
     fn is_quiet(&self, max_bytes: usize) -> bool {
-        !self.ripe && self.news.is_empty() && !self.done.is_worth_telling(max_bytes)
+        self.out.is_empty() && self.news.is_empty() && !self.done.is_worth_telling(max_bytes)
     }
 }

@@ -692,7 +692,8 @@ pub struct RoomRule {
     pub slow_reader: SlowReader,
     /// For how long what is said is held at most, so that more of it goes out at once: a busy room costs a fraction of
     /// what it does otherwise. Held are the room's messages and notices, until the next multiple of this on the server's
-    /// clock, until the receiver gets something of its own, or until 256 KiB are held in all. Default 0: not at all.
+    /// clock or until the receiver gets something of its own. Each shard holds 256 KiB at most, and a quarter of what
+    /// `max_queued_bytes` and `max_queued_messages` let a client's queue hold. Default 0: not at all.
     pub flush_delay_ms: u64,
     /// How long an empty room is kept. Default 0.
     pub linger_ms: u64,

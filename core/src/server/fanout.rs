@@ -311,13 +311,13 @@ impl Server {
         if !entry.has_waiting() {
             return;
         }
-        let is_held = if entry.dirty {
-            entry.held_until.is_some()
+        let held_until = if entry.dirty {
+            entry.held_until
         } else {
             self.wait_for_seal(room)
         };
-        if is_held {
-            self.held.note(appended);
+        if let Some(due) = held_until {
+            self.held.note(due, room, appended);
         }
     }
 
@@ -410,6 +410,10 @@ impl Server {
         let Some((_, entry)) = self.rooms.get_mut(room) else {
             return true;
         };
+        if entry.held_until.is_some() {
+            // Its number was another's, which was dirty.
+            return true;
+        }
         let policy = entry.rule.slow_reader;
         for group in entry.groups() {
             if !group.audience.seal(&mut self.outboxes, policy, budget) {

@@ -1,6 +1,7 @@
 //! `room.flush_delay_ms`: what is said in a room is held for a moment, so that more of it goes out at once.
 
-use roomwire_core::config::RoomRule;
+use roomwire_core::Config;
+use roomwire_core::config::{RoomRule, SlowReader};
 use roomwire_tests::{Peer, Rng, World};
 use serde_json::{Value, json};
 
@@ -18,7 +19,11 @@ fn rule(pattern: &str, flush_delay_ms: u64) -> RoomRule {
 
 /// Two members of `tea`, where what is said is held, at the beginning of a moment.
 fn two_at_tea() -> (World, Peer, Peer) {
-    let mut world = World::new(only(|config| {
+    two_at_tea_of(World::new)
+}
+
+fn two_at_tea_of(world: impl FnOnce(Config) -> World) -> (World, Peer, Peer) {
+    let mut world = world(only(|config| {
         config.heartbeat.interval_ms = 0;
         config.rooms = vec![
             rule("tea", DELAY_MS),
@@ -123,6 +128,138 @@ fn much_is_not_held() {
     world.expect_nothing(bob);
     world.advance_ms(DELAY_MS);
     assert_eq!(heard(&mut world, bob), ["more"]);
+}
+
+/// What a member that reads at once hears of a burst that is said within one moment.
+fn burst(
+    flush_delay_ms: u64,
+    lower: impl FnOnce(&mut Config),
+    count: usize,
+    bytes: usize,
+) -> World {
+    let mut world = World::new(only(|config| {
+        config.heartbeat.interval_ms = 0;
+        config.rooms = vec![rule("tea", flush_delay_ms)];
+        lower(config);
+    }));
+    let clients = world.connect_many(2);
+    for &client in &clients {
+        world.join(client, "tea");
+    }
+    world.advance_ms(1_000);
+    world.forget();
+    for _ in 0..count {
+        say(&mut world, clients[0], "tea", &"x".repeat(bytes));
+        world.advance_us(100);
+    }
+    world.advance_ms(1_000);
+    assert_eq!(heard(&mut world, clients[1]).len(), count);
+    world
+}
+
+#[test]
+fn who_reads_at_once_is_not_slow() {
+    let small = |config: &mut Config| {
+        config.limits.max_message_bytes = 10_000;
+        config.limits.max_members_listed = 1;
+        config.limits.max_metadata_bytes = 100;
+        config.room_names.max_bytes = 100;
+        config.limits.max_queued_bytes = 100_000;
+        config.limits.max_buffered_bytes = config.min_buffered_bytes();
+    };
+    let policies = [
+        SlowReader::Close,
+        SlowReader::DropOldest,
+        SlowReader::DropNewest,
+        SlowReader::Latest,
+    ];
+    for (policy, delay) in policies
+        .into_iter()
+        .flat_map(|it| [(it, 0), (it, 50), (it, 1_000)])
+    {
+        let few = |config: &mut Config| {
+            config.limits.max_queued_messages = 64;
+            config.rooms[0].slow_reader = policy;
+        };
+        for world in [burst(delay, few, 100, 1), burst(delay, small, 20, 8_000)] {
+            let stats = world.stats();
+            assert_eq!(
+                (stats.slow_readers, stats.over_budget, stats.dropped),
+                (0, 0, 0)
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_held_is_counted_room_by_room() {
+    let (mut world, ada, bob) = two_at_tea();
+    for client in [ada, bob] {
+        world.join(client, "cake");
+    }
+    world.advance_ms(DELAY_MS);
+    world.forget();
+    say(&mut world, ada, "tea", "tea");
+    // Half a moment of tea is one of cake: more goes through there than may be held.
+    for _ in 0..5 {
+        say(&mut world, ada, "cake", &"x".repeat(60_000));
+    }
+    world.advance_us(DELAY_MS * 500);
+    assert_eq!(heard(&mut world, bob).len(), 5);
+    for _ in 0..4 {
+        say(&mut world, ada, "cake", &"x".repeat(60_000));
+    }
+    world.expect_nothing(bob);
+    world.advance_us(DELAY_MS * 500);
+    assert_eq!(heard(&mut world, bob).len(), 5);
+    // What a room held that is no more is not held.
+    for _ in 0..4 {
+        say(&mut world, ada, "tea", &"x".repeat(60_000));
+    }
+    for client in [ada, bob] {
+        world.reset(client);
+    }
+    assert_eq!((world.stats().rooms, world.stats().held), (0, 0));
+    let clients = world.connect_many(2);
+    for &client in &clients {
+        world.join(client, "tea");
+    }
+    world.advance_ms(DELAY_MS);
+    world.forget();
+    say(&mut world, clients[0], "tea", &"x".repeat(60_000));
+    world.expect_nothing(clients[1]);
+}
+
+#[test]
+fn a_room_with_the_number_of_another_has_its_own_moment() {
+    let (mut world, ada, bob) = two_at_tea_of(World::alone);
+    let eve = world.connect();
+    for client in [ada, bob] {
+        world.join(client, "air");
+    }
+    world.send(ada, &json!({"type": "leave", "room": "tea"}));
+    world.send(bob, &json!({"type": "leave", "room": "tea"}));
+    world.advance_ms(DELAY_MS);
+    world.forget();
+    // All in one turn: the empty room is still in the list of those that were told something.
+    for (peer, what, room) in [
+        (ada, "leave", "air"),
+        (bob, "leave", "air"),
+        (bob, "join", "tea"),
+        (eve, "join", "tea"),
+    ] {
+        world.post_json(peer, &json!({"type": what, "room": room}));
+    }
+    world.settle();
+    assert_eq!(world.stats().held, 1);
+    let told = world.all(bob);
+    assert!(
+        told.iter().all(|it| it["type"] != "member_joined"),
+        "{told:?}"
+    );
+    world.advance_ms(DELAY_MS);
+    world.expect(bob, "member_joined");
+    assert_eq!(world.stats().held, 0);
 }
 
 #[test]

@@ -1,126 +1,156 @@
-//! What is held for a moment (`room.flush_delay_ms`) is held once, where its room has its home.
+//! What is held for a moment (`room.flush_delay_ms`), each shard holds for its own clients.
 
 use roomwire_core::ShardId;
 use roomwire_core::config::RoomRule;
-use roomwire_tests::World;
+use roomwire_core::server::Command;
+use roomwire_tests::{Peer, World};
+use serde_json::{Value, json};
 
 use crate::{all_of, quiet, room_at, say};
 
-const DELAY_MS: u64 = 20;
+const DELAY_MS: u64 = 500;
 
-/// A world of three shards in which what is said in rooms is held for so long.
-fn holding(flush_delay_ms: u64) -> World {
-    let mut config = quiet();
-    config.rooms = vec![RoomRule {
-        flush_delay_ms,
-        ..RoomRule::default()
-    }];
-    World::of_shards(config, 3)
+/// A world of three shards, two clients each, all of them members of a room that has its home in the middle; nothing is
+/// held there now.
+struct Table {
+    world: World,
+    room: String,
+    clients: Vec<Peer>,
 }
 
-#[test]
-fn all_shards_hear_it_in_the_same_moment() {
-    let mut world = holding(DELAY_MS);
-    let room = room_at(&world, ShardId(1));
-    let clients = world.connect_many(6);
-    for &client in &clients {
-        world.join(client, &room);
-    }
-    world.advance_ms(2 * DELAY_MS);
-    for &from in &clients {
-        world.forget();
-        let begun = world.driver().now().mono;
-        world.send(from, &say(&room, 1));
-        let others = || clients.iter().filter(|&&to| to != from);
-        for &to in others() {
-            world.expect_nothing(to);
-        }
-        let first = *others().next().expect("five");
-        while all_of(&mut world, first, "room_message").is_empty() {
-            assert!(world.sleep());
-        }
-        let waited = world.driver().now().mono.saturating_since(begun);
-        assert!(waited.as_millis() as u64 <= DELAY_MS, "{waited:?}");
-        for &to in others().skip(1) {
-            assert_eq!(all_of(&mut world, to, "room_message").len(), 1);
-        }
-        world.expect_nothing(from);
-    }
-}
-
-#[test]
-fn links_are_used_once_a_moment() {
-    let relays = |flush_delay_ms| {
-        let mut world = holding(flush_delay_ms);
+impl Table {
+    fn new() -> Self {
+        let mut config = quiet();
+        config.rooms = vec![RoomRule {
+            flush_delay_ms: DELAY_MS,
+            ..RoomRule::default()
+        }];
+        let mut world = World::of_shards(config, 3);
         let room = room_at(&world, ShardId(1));
         let clients = world.connect_many(6);
         for &client in &clients {
             world.join(client, &room);
         }
-        world.advance_ms(2 * DELAY_MS);
+        world.advance_ms(4 * DELAY_MS);
         world.forget();
-        let at_home = clients.iter().find(|&&it| world.shard(it) == ShardId(1));
-        let from = *at_home.expect("one of six");
-        let before = world.stats().relayed;
-        for number in 0..10 {
-            world.send(from, &say(&room, number));
+        Self {
+            world,
+            room,
+            clients,
         }
-        world.advance_ms(DELAY_MS);
-        for &to in clients.iter().filter(|&&to| to != from) {
-            let heard = all_of(&mut world, to, "room_message");
-            let numbers = heard.iter().map(|it| it["data"].as_u64());
-            assert!(numbers.eq((0..10).map(Some)));
+    }
+
+    /// One of the clients of a shard.
+    fn at(&self, shard: u8) -> Peer {
+        let here = |&&peer: &&Peer| self.world.shard(peer) == ShardId(shard);
+        *self.clients.iter().find(here).expect("two at each")
+    }
+
+    /// Everybody but `from`.
+    fn others(&self, from: Peer) -> Vec<Peer> {
+        let all = self.clients.iter().copied();
+        all.filter(|&peer| peer != from).collect()
+    }
+
+    /// Says something and hears that it was said.
+    fn say(&mut self, from: Peer) {
+        let reply = self.world.request(from, &say(&self.room, 1));
+        assert_eq!(reply["type"], "ack");
+    }
+
+    /// The types of all that a client was told.
+    fn told(&mut self, peer: Peer) -> Vec<Value> {
+        let all = self.world.all(peer).into_iter();
+        all.map(|message| message["type"].clone()).collect()
+    }
+}
+
+#[test]
+fn all_shards_hear_it_in_the_same_moment() {
+    let mut table = Table::new();
+    for from in table.clients.clone() {
+        table.world.forget();
+        let begun = table.world.driver().now().mono;
+        table.say(from);
+        for to in table.others(from) {
+            table.world.expect_nothing(to);
         }
-        world.stats().relayed - before
+        assert_eq!(table.world.stats().held, 3);
+        while table.world.stats().held > 0 {
+            assert!(table.world.sleep());
+        }
+        let waited = table.world.driver().now().mono.saturating_since(begun);
+        assert!(waited.as_millis() as u64 <= DELAY_MS, "{waited:?}");
+        for to in table.others(from) {
+            assert_eq!(all_of(&mut table.world, to, "room_message").len(), 1);
+        }
+        table.world.expect_nothing(from);
+    }
+}
+
+/// Whoever is told something of its own, and be it the end, was told before what was said before, on each shard.
+#[test]
+fn nothing_overtakes_what_is_held() {
+    let kick = |table: &Table, connection| Command::Kick {
+        connection,
+        room: table.room.clone(),
     };
-    // With what shards tell each other besides, now and then.
-    let (held, at_once) = (relays(DELAY_MS), relays(0));
-    assert!(held <= 6 && at_once >= 20, "{held}, {at_once}");
+    let close = |connection| Command::Close {
+        connection,
+        code: 1000,
+        reason: String::new(),
+        reconnect_after_ms: None,
+    };
+    for how in ["ping", "leave", "kick", "close", "drain"] {
+        let mut table = Table::new();
+        let from = table.at(1);
+        table.say(from);
+        table.world.advance_ms(10);
+        let others = table.others(from);
+        for &to in &others {
+            let connection = table.world.connection(to);
+            match how {
+                "ping" => table.world.send(to, &json!({"type": "ping"})),
+                "leave" => {
+                    let leave = json!({"type": "leave", "room": table.room});
+                    table.world.send(to, &leave);
+                }
+                "kick" => table.world.command(kick(&table, connection)),
+                "close" => table.world.command(close(connection)),
+                _ => {}
+            }
+        }
+        if how == "drain" {
+            table.world.command(Command::Drain);
+        }
+        table.world.advance_ms(2 * DELAY_MS);
+        for to in others {
+            let told = table.told(to);
+            let answer = match how {
+                "ping" => "pong",
+                "leave" | "kick" => "left_room",
+                _ => "closing",
+            };
+            assert_eq!(told[0], "room_message", "{how}: {told:?}");
+            assert!(told.contains(&answer.into()), "{how}: {told:?}");
+        }
+        assert_eq!(table.world.stats().held, 0);
+    }
 }
 
 #[test]
-fn what_cannot_wait_takes_along_what_can() {
-    let mut world = holding(DELAY_MS);
-    let room = room_at(&world, ShardId(1));
-    let clients = world.connect_many(6);
-    for &client in &clients[..5] {
-        world.join(client, &room);
-    }
-    world.advance_ms(2 * DELAY_MS);
-    world.forget();
-    let at_home = clients.iter().find(|&&it| world.shard(it) == ShardId(1));
-    let from = *at_home.expect("one of six");
-    world.send(from, &say(&room, 1));
-    // The answer of a room's home comes after what was said there before.
-    let late = clients[5];
-    let reply = world.join(late, &room);
-    assert_eq!(reply["total"], 6);
-    world.advance_ms(DELAY_MS);
-    for &to in clients.iter().filter(|&&to| to != from && to != late) {
-        assert_eq!(all_of(&mut world, to, "room_message").len(), 1);
-    }
-    let heard = all_of(&mut world, late, "room_message");
-    assert!(heard.is_empty() || late == from, "{heard:?}");
-}
-
-#[test]
-fn much_goes_over_a_link_at_once() {
-    let mut world = holding(1_000);
-    let room = room_at(&world, ShardId(1));
-    let clients = world.connect_many(6);
-    for &client in &clients {
-        world.join(client, &room);
-    }
-    world.advance_ms(2_000);
-    world.forget();
-    let at_home = clients.iter().find(|&&it| world.shard(it) == ShardId(1));
-    let from = *at_home.expect("one of six");
-    let elsewhere = clients.iter().find(|&&it| world.shard(it) == ShardId(2));
-    let to = *elsewhere.expect("one of six");
-    let mut sent = 0;
-    while all_of(&mut world, to, "room_message").is_empty() {
-        world.send(from, &say(&room, "x".repeat(10_000)));
-        sent += 1;
-        assert!(sent <= 7, "64 KiB wait for nothing");
+fn a_shard_that_begins_anew_holds_nothing() {
+    for shard in 0..3 {
+        let mut table = Table::new();
+        let from = table.at((shard + 1) % 3);
+        table.say(from);
+        table.world.restart(ShardId(shard));
+        table.world.advance_ms(2 * DELAY_MS);
+        assert_eq!(table.world.stats().held, 0);
+        for to in table.others(from) {
+            let here = table.world.shard(to) == ShardId(shard);
+            let heard = all_of(&mut table.world, to, "room_message").len();
+            assert_eq!(heard, usize::from(!here), "{shard}");
+        }
     }
 }

@@ -168,10 +168,6 @@ impl Server {
             return;
         }
         let said = Said::from(told);
-        let delay = self.flush_delay(room);
-        if let Some(delay) = delay {
-            self.hold_links(delay);
-        }
         for shard in shards {
             let delivery = Delivery {
                 room: name.clone(),
@@ -181,11 +177,7 @@ impl Server {
                 offset,
                 said: said.clone(),
             };
-            let item = Item::Delivery(delivery);
-            match delay {
-                Some(_) => self.links.push_patiently(shard, item),
-                None => self.links.push(shard, item),
-            }
+            self.links.push(shard, Item::Delivery(delivery));
         }
     }
 

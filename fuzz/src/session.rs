@@ -415,6 +415,12 @@ impl Driver {
                 self.mail = Some(0);
             }
             Event::NewIdentity { .. } => self.mail = None,
+            // What is missing counts as told.
+            Event::MailGap(gap) => {
+                if let Some(last) = &mut self.mail {
+                    *last = gap.to.max(*last);
+                }
+            }
             Event::Message(Message {
                 told:
                     Told::PrivateMessage {

@@ -10,6 +10,7 @@ fn plain(form: WireForm) -> Variant {
 fn room(slow_reader: SlowReader) -> Room {
     let rule = Rule {
         slow_reader,
+        flush_delay: Duration::ZERO,
         linger: Duration::ZERO,
         notice_members: 10,
         notice_interval: Duration::ZERO,

@@ -454,7 +454,8 @@ pub struct RateLimit {
     pub messages: u32,
     /// The window. Default 60,000.
     pub per_ms: u64,
-    /// The bucket of all connections of one user or address is this many times as large. Default 20.
+    /// The bucket of all connections of one user or address is this many times as large. What is said on one thread
+    /// of the server counts on the others a moment later. Default 20.
     pub address_factor: u32,
     /// Pings and WebSocket control frames of one connection per `per_ms`, a bucket of their own. Default 300,
     /// then close code 1008.

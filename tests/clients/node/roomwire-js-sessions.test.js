@@ -274,7 +274,9 @@ test('what is said under a name is told once, however often the connection is cu
   }
   const outcomes = await Promise.all(all);
   assert.equal(outcomes.length, 60);
-  await ada.own.request({ type: 'ping' });
+  await ada.until('room_message', 60);
+  // For what might come twice.
+  await pause(100);
   const heard = ada.told.filter(({ type, room }) => type === 'room_message' && room === 'milk');
   assert.deepEqual(heard.map(({ data }) => data), Array.from({ length: 60 }, (_, number) => number));
 });

@@ -221,6 +221,9 @@ export class WebSocketClient {
     const room = this.#rooms.get(name);
     this.#rooms.delete(name);
     room?.waiting.splice(0).forEach((entry) => this.#settle(entry, fault('left')));
+    // Credit that follows would accept them anew, if the room is joined again at once.
+    const taken = [...this.#files].filter(({ blob, seen }) => !blob && seen.room === name);
+    taken.forEach((file) => file.end({ code: 'not_member' }));
     // Who has not asked is not in it.
     if (this.#state !== 'closed' && (!this.#socket || (room && room.socket !== this.#socket))) {
       return Promise.resolve({ type: 'left_room', room: name });

@@ -199,6 +199,25 @@ describe('an end', () => {
     assert.ok(!ada.told.some((message) => message instanceof Buffer || message instanceof ArrayBuffer));
   });
 
+  test('of who leaves the room and comes back at once is one, and the file can be taken anew', TEST_MS, async (t) => {
+    const [ada, bob] = await members(t, 'tea', server.url, server.url);
+    const data = crypto.randomBytes(8_000_000);
+    const sent = ada.sendFile(data, { room: 'tea' });
+    for (let at = 0; at < 4; at += 1) {
+      const offer = await bob.offer(at);
+      const copy = offer.accept();
+      await progress(bob, offer, 300_000);
+      bob.leave('tea');
+      const joins = bob.join('tea');
+      assert.equal((await outcome({ done: copy })).code, 'not_member');
+      await joins;
+    }
+    const { code, blob } = await outcome({ done: (await bob.offer(4)).accept() });
+    assert.equal(code, 'complete');
+    assert.ok(data.equals(await bytesOf(blob)));
+    assert.deepEqual(await outcome(sent), { code: 'complete', completed: 1, failed: 4 });
+  });
+
   test('of a receiver leaves the others alone', TEST_MS, async (t) => {
     const [ada, bob, eve] = await members(t, 'some', ...Array(3).fill(server.url));
     const sent = ada.sendFile(large, { room: 'some' });
@@ -378,6 +397,25 @@ describe('over sockets that the test holds', () => {
     assert.deepEqual(socket().take(), [{ type: 'file_complete', transfer: 7 }]);
     await clock.pass(60_000);
     assert.deepEqual(clock.waits, []);
+  });
+
+  test('a copy is over once its room is left: no credit follows, and an offer is a new one', TEST_MS, async (t) => {
+    const world = await offered(t, { room: 'tea', size: 60 });
+    const { client, socket, ended } = world;
+    const credit = (offset) => ({ type: 'file_credit', transfer: 7, offset, window: 64 });
+    const text = 'x'.repeat(20);
+    client.join('tea');
+    await socket().say(chunk(0, text));
+    assert.deepEqual(socket().take().filter(({ type }) => type !== 'join'), [credit(0), credit(20)]);
+    client.leave('tea').catch(() => {});
+    client.join('tea').catch(() => {});
+    await socket().say(chunk(20, text), { type: 'file_error', transfer: 7, code: 'not_member', message: '' });
+    assert.deepEqual(socket().take().map(({ type }) => type), ['leave', 'join']);
+    assert.deepEqual(ended.value, { code: 'not_member' });
+    await world.again();
+    world.file.accept();
+    await turn();
+    assert.deepEqual(socket().take(), [credit(0)]);
   });
 
   test('a copy that is not offered again is lost', TEST_MS, async (t) => {

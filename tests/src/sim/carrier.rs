@@ -77,6 +77,7 @@ struct Sending {
 
 #[derive(Debug)]
 struct Taking {
+    room: Option<String>,
     size: u64,
     /// The first byte has come, or been claimed.
     got: u64,
@@ -214,6 +215,14 @@ impl Carrier {
         if let Some((&transfer, taking)) = taken {
             taking.over = true;
             self.abort(transfer);
+        }
+    }
+
+    /// It says that it leaves a room, and nothing more of the files that it takes there.
+    pub(super) fn leaves(&mut self, room: &str) {
+        let takes = self.takes.values_mut();
+        for taking in takes.filter(|taking| taking.room.as_deref() == Some(room)) {
+            taking.over = true;
         }
     }
 
@@ -379,6 +388,7 @@ impl Carrier {
         let got = self.kept.remove(&transfer).unwrap_or_default();
         let most = number(value, "maxWindow");
         let taking = Taking {
+            room: value["room"].as_str().map(str::to_owned),
             size: number(value, "size"),
             got,
             begun: false,

@@ -195,6 +195,9 @@ impl<'a> Cast<'a> {
                 (Kind::Join(after), room, text)
             }
             Wish::Leave(room) => {
+                if let Some(carrier) = &mut actor.carrier {
+                    carrier.leaves(ROOMS[room]);
+                }
                 let text = json!({"type": "leave", "room": ROOMS[room]});
                 (Kind::Leave, room, text)
             }

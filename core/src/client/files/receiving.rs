@@ -93,6 +93,9 @@ pub enum ReceiveOutcome {
 }
 
 /// One file that is being taken.
+///
+/// A client that leaves the room it is for drops this with its `leave`: credit that follows would accept the file anew,
+/// if the client joins again.
 #[derive(Debug)]
 pub struct Receiving {
     transfer: TransferId,

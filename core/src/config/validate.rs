@@ -558,11 +558,9 @@ fn check_rooms(rooms: &[RoomRule]) -> Result<(), ConfigError> {
                 ),
             ));
         }
-        within(
-            key("flush_delay_ms"),
-            rule.flush_delay_ms,
-            0..=MAX_FLUSH_DELAY_MS,
-        )?;
+        if let Some(delay_ms) = rule.flush_delay_ms {
+            within(key("flush_delay_ms"), delay_ms, 0..=MAX_FLUSH_DELAY_MS)?;
+        }
         within(key("linger_ms"), rule.linger_ms, 0..=MAX_MS)?;
         within(key("notice_members"), rule.notice_members, 1..=MAX_ENTRIES)?;
         within(

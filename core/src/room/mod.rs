@@ -72,6 +72,10 @@ pub(crate) struct Room {
     pub(crate) dirty: bool,
     /// Until when it is held.
     pub(crate) held_until: Option<Instant>,
+    /// Messages that it was told since the last seal.
+    pub(crate) told: u32,
+    /// There was more than one in the last seal.
+    pub(crate) is_busy: bool,
     /// Away from its home: members of all shards, as last told.
     pub(crate) total: u32,
     /// At its home: members on other shards, if there have been any.
@@ -113,7 +117,8 @@ pub(crate) struct Last {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
     pub(crate) slow_reader: SlowReader,
-    pub(crate) flush_delay: Duration,
+    /// `None`: as long as is worth it.
+    pub(crate) flush_delay: Option<Duration>,
     pub(crate) linger: Duration,
     pub(crate) notice_members: usize,
     pub(crate) notice_interval: Duration,
@@ -138,6 +143,8 @@ impl Room {
             serial,
             dirty: false,
             held_until: None,
+            told: 0,
+            is_busy: false,
             joined: 0,
             left: 0,
             notice_due: None,

@@ -10,7 +10,7 @@ fn plain(form: WireForm) -> Variant {
 fn room(slow_reader: SlowReader) -> Room {
     let rule = Rule {
         slow_reader,
-        flush_delay: Duration::ZERO,
+        flush_delay: None,
         linger: Duration::ZERO,
         notice_members: 10,
         notice_interval: Duration::ZERO,

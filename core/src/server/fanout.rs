@@ -158,6 +158,11 @@ impl Server {
             Told::Application(message) => self.publish_application(room, message),
             told => self.publish_notice(room, except, told),
         }
+        if let Some((_, entry)) = self.rooms.get_mut(room)
+            && entry.dirty
+        {
+            entry.told = entry.told.saturating_add(1);
+        }
     }
 
     /// Publishes a client's data, in each form at most once: with the envelope, or bare where that is the form.
@@ -421,6 +426,8 @@ impl Server {
             }
         }
         entry.dirty = false;
+        entry.is_busy = entry.told > 1;
+        entry.told = 0;
         if entry.has_waiting() {
             self.wait_for_seal(room);
         }

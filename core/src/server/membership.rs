@@ -446,7 +446,7 @@ pub(super) const fn not_member() -> Refused {
 fn resolve(rule: &RoomRule) -> Rule {
     Rule {
         slow_reader: rule.slow_reader,
-        flush_delay: Duration::from_millis(rule.flush_delay_ms),
+        flush_delay: rule.flush_delay_ms.map(Duration::from_millis),
         linger: Duration::from_millis(rule.linger_ms),
         notice_members: rule.notice_members as usize,
         notice_interval: Duration::from_millis(rule.notice_interval_ms),
@@ -466,6 +466,7 @@ const fn keeps(rule: &RoomRule) -> Keeps {
 pub(super) fn lobby_rule() -> Rule {
     Rule {
         slow_reader: SlowReader::Close,
+        flush_delay: Some(Duration::ZERO),
         ..resolve(&RoomRule::default())
     }
 }

@@ -180,7 +180,7 @@ fn room_rules() -> Vec<RoomRule> {
         RoomRule {
             notice_members: 2,
             notice_interval_ms: 20,
-            flush_delay_ms: 15,
+            flush_delay_ms: Some(15),
             ..rule("big")
         },
         RoomRule {

@@ -98,7 +98,7 @@ fn defaults_are_what_is_documented() {
     let rule = RoomRule::default();
     assert_eq!(rule.pattern, "*");
     assert_eq!(rule.slow_reader, SlowReader::Close);
-    assert_eq!(rule.flush_delay_ms, 0);
+    assert_eq!(rule.flush_delay_ms, None);
     assert_eq!(rule.linger_ms, 0);
     assert_eq!(rule.notice_members, 1_000);
     assert_eq!(rule.notice_interval_ms, 1_000);

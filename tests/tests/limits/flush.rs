@@ -12,7 +12,7 @@ const DELAY_MS: u64 = 20;
 fn rule(pattern: &str, flush_delay_ms: u64) -> RoomRule {
     RoomRule {
         pattern: pattern.to_owned(),
-        flush_delay_ms,
+        flush_delay_ms: Some(flush_delay_ms),
         ..RoomRule::default()
     }
 }

@@ -2,6 +2,7 @@
 
 mod defaults;
 mod flush;
+mod gathering;
 mod messages;
 mod queues;
 mod rates;

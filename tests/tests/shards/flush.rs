@@ -22,7 +22,7 @@ impl Table {
     fn new() -> Self {
         let mut config = quiet();
         config.rooms = vec![RoomRule {
-            flush_delay_ms: DELAY_MS,
+            flush_delay_ms: Some(DELAY_MS),
             ..RoomRule::default()
         }];
         let mut world = World::of_shards(config, 3);

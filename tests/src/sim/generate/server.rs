@@ -53,7 +53,7 @@ pub(super) fn config(rng: &mut Rng) -> Config {
     // Without a draw of its own: seeds that have found something keep their stories.
     let number = config.limits.max_queued_bytes;
     for (index, rule) in config.rooms.iter_mut().enumerate() {
-        rule.flush_delay_ms = [0, 0, 1, 7, 40][(number / 3 + index) % 5];
+        rule.flush_delay_ms = Some([0, 0, 1, 7, 40][(number / 3 + index) % 5]);
     }
     config
 }

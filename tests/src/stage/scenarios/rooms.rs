@@ -34,7 +34,7 @@ list! {
     }),
     what_is_held_comes_a_moment_later: || with(|config| {
         config.rooms = vec![roomwire_core::config::RoomRule {
-            flush_delay_ms: 20,
+            flush_delay_ms: Some(20),
             ..Default::default()
         }];
     }),

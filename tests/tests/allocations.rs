@@ -3,6 +3,7 @@
 //! The only test of its binary: the counter sees every thread.
 
 use std::alloc::System;
+use std::time::Duration;
 
 use roomwire_core::config::RateLimit;
 use roomwire_core::{
@@ -103,12 +104,19 @@ impl Room {
         }
     }
 
-    /// One turn: some members speak, then everyone gets what was said.
+    /// One turn: some members speak, then everyone gets what was said, at the end of the moment for which a room of so
+    /// many is held.
     fn turn(&mut self, number: usize, frame: &[u8]) -> Drained {
         for publish in 0..PUBLISHES_PER_TURN {
             let speaker = self.members[(number * 37 + publish * 101) % MEMBERS];
             self.receive(speaker, frame);
         }
+        self.end_moment()
+    }
+
+    fn end_moment(&mut self) -> Drained {
+        self.now.mono = self.now.mono + Duration::from_millis(1);
+        let _ = self.server.handle(self.now, Input::Tick);
         self.drain()
     }
 }
@@ -179,7 +187,7 @@ fn nor_does_a_compressed_one() {
             };
             room.receive(room.members[speaker], frame);
         }
-        room.drain()
+        room.end_moment()
     };
     for number in 0..WARM_UP_TURNS {
         turn(&mut room, number);

@@ -695,8 +695,8 @@ pub struct RoomRule {
     /// what it does otherwise. Held are the room's messages and notices, until the next multiple of this on the server's
     /// clock or until the receiver gets something of its own. Each shard holds 256 KiB at most, and a quarter of what
     /// `max_queued_bytes` and `max_queued_messages` let a client's queue hold. 0: not at all. Default: none, which is as
-    /// long as is worth it, in a large room to which more than one message was said at once the last time: 1 ms for
-    /// 1,000 members; with several shards 8 ms, divided by the shards; 10 ms at most, and not at all for less than half
+    /// long as is worth it, in a large room in which more than one message was said at once the last time: 1 ms for
+    /// 1,000 members; with 2 to 8 shards 8 ms, divided by the shards; 10 ms at most, and not at all for less than half
     /// a millisecond.
     pub flush_delay_ms: Option<u64>,
     /// How long an empty room is kept. Default 0.

@@ -77,6 +77,11 @@ impl Audience {
         self.open != NONE || self.sealing.is_some()
     }
 
+    /// Whether a seal has begun and has not come to its end.
+    pub(crate) fn is_sealing(&self) -> bool {
+        self.sealing.is_some()
+    }
+
     /// Adds a member, which gets what is published from now on. Returns its slot. Amortised O(1).
     pub(crate) fn join(&mut self, connection: u32, outboxes: &Outboxes) -> u32 {
         outboxes.steps.one();

@@ -11,6 +11,7 @@ pub(crate) mod guests;
 pub(crate) mod history;
 pub(crate) mod registry;
 
+use core::ops::{AddAssign, SubAssign};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -72,9 +73,11 @@ pub(crate) struct Room {
     pub(crate) dirty: bool,
     /// Until when it is held.
     pub(crate) held_until: Option<Instant>,
-    /// Messages that it was told since the last seal.
-    pub(crate) told: u32,
-    /// There was more than one in the last seal.
+    /// What it was told since the last seal began.
+    pub(crate) told: Load,
+    /// How many messages of it were said: the others are notices.
+    pub(crate) said: u32,
+    /// More than one was in the last seal.
     pub(crate) is_busy: bool,
     /// Away from its home: members of all shards, as last told.
     pub(crate) total: u32,
@@ -125,6 +128,27 @@ pub(crate) struct Rule {
     pub(crate) metadata_notices: bool,
 }
 
+/// What a room's members are to be told, in all forms.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    pub(crate) bytes: usize,
+    pub(crate) messages: usize,
+}
+
+impl AddAssign for Load {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.messages += more.messages;
+    }
+}
+
+impl SubAssign for Load {
+    fn sub_assign(&mut self, less: Self) {
+        self.bytes -= less.bytes;
+        self.messages -= less.messages;
+    }
+}
+
 /// A client's place in a room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Membership {
@@ -143,7 +167,8 @@ impl Room {
             serial,
             dirty: false,
             held_until: None,
-            told: 0,
+            told: Load::default(),
+            said: 0,
             is_busy: false,
             joined: 0,
             left: 0,
@@ -151,6 +176,15 @@ impl Room {
             linger_due: None,
             offers: Vec::new(),
             history: None,
+        }
+    }
+
+    /// A seal begins, unless one has begun that its budget did not suffice for.
+    pub(crate) fn begin_seal(&mut self) {
+        let has_begun = self.groups.iter().any(|group| group.audience.is_sealing());
+        if self.dirty && !has_begun {
+            self.told = Load::default();
+            self.is_busy = core::mem::take(&mut self.said) > 1;
         }
     }
 

@@ -9,7 +9,7 @@ use crate::config::SlowReader;
 use crate::dialect::{binary, json};
 use crate::id::{ClientId, ConnectionId};
 use crate::message::{Asked, Payload, Published, ServerMessage, Terms};
-use crate::room::{LOBBY, Variant, WireForm};
+use crate::room::{LOBBY, Load, Variant, WireForm};
 use crate::session::buffer::Place;
 use crate::session::connection::{Kind, Stage};
 use crate::session::facts::{Audience, Places};
@@ -158,10 +158,12 @@ impl Server {
             Told::Application(message) => self.publish_application(room, message),
             told => self.publish_notice(room, except, told),
         }
-        if let Some((_, entry)) = self.rooms.get_mut(room)
+        // Notices are no sign of more to come.
+        if matches!(told, Told::Data { .. } | Told::Application(_))
+            && let Some((_, entry)) = self.rooms.get_mut(room)
             && entry.dirty
         {
-            entry.told = entry.told.saturating_add(1);
+            entry.said = entry.said.saturating_add(1);
         }
     }
 
@@ -316,13 +318,15 @@ impl Server {
         if !entry.has_waiting() {
             return;
         }
-        let held_until = if entry.dirty {
-            entry.held_until
-        } else {
-            self.wait_for_seal(room)
+        let told = Load {
+            bytes: appended,
+            messages: 1,
         };
-        if let Some(due) = held_until {
-            self.held.note(due, room, appended);
+        entry.told += told;
+        if !entry.dirty {
+            self.wait_for_seal(room);
+        } else if let Some(due) = entry.held_until {
+            self.held.note(due, room, told);
         }
     }
 
@@ -419,6 +423,7 @@ impl Server {
             // Its number was another's, which was dirty.
             return true;
         }
+        entry.begin_seal();
         let policy = entry.rule.slow_reader;
         for group in entry.groups() {
             if !group.audience.seal(&mut self.outboxes, policy, budget) {
@@ -426,8 +431,6 @@ impl Server {
             }
         }
         entry.dirty = false;
-        entry.is_busy = entry.told > 1;
-        entry.told = 0;
         if entry.has_waiting() {
             self.wait_for_seal(room);
         }

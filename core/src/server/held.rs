@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use super::Server;
 use crate::config::ValidConfig;
+use crate::room::Load;
 use crate::time::Instant;
 
 /// Rooms that are let go between two polls.
@@ -29,13 +30,6 @@ pub(super) struct Held {
     all: Load,
     /// From there on all moments end.
     most: Load,
-}
-
-/// What was said in a room while it was held.
-#[derive(Clone, Copy, Debug, Default)]
-struct Load {
-    bytes: usize,
-    messages: usize,
 }
 
 impl Held {
@@ -61,21 +55,18 @@ impl Held {
         self.rooms.keys().next().map(|&(due, _)| due)
     }
 
-    /// A room that is held until `due` was told something of that size. O(log rooms held).
-    pub(super) fn note(&mut self, due: Instant, room: u32, bytes: usize) {
+    /// A room that is held until `due` was told more. O(log rooms held).
+    pub(super) fn note(&mut self, due: Instant, room: u32, more: Load) {
         if let Some(load) = self.rooms.get_mut(&(due, room)) {
-            load.bytes += bytes;
-            load.messages += 1;
-            self.all.bytes += bytes;
-            self.all.messages += 1;
+            *load += more;
+            self.all += more;
         }
     }
 
     /// A room that was held until `due` is held no more. O(log rooms held).
     pub(super) fn forget(&mut self, due: Instant, room: u32) {
         if let Some(load) = self.rooms.remove(&(due, room)) {
-            self.all.bytes -= load.bytes;
-            self.all.messages -= load.messages;
+            self.all -= load;
         }
     }
 
@@ -93,20 +84,22 @@ impl Held {
 }
 
 impl Server {
-    /// A room that was told something waits for the next seal, or first for the end of its moment, which is returned.
-    pub(super) fn wait_for_seal(&mut self, room: u32) -> Option<Instant> {
+    /// A room that was told something waits for the next seal, or first for the end of its moment.
+    pub(super) fn wait_for_seal(&mut self, room: u32) {
         let delay = self.delay_of(room);
-        let (_, entry) = self.rooms.get_mut(room)?;
+        let Some((_, entry)) = self.rooms.get_mut(room) else {
+            return;
+        };
         entry.dirty = true;
         if delay.is_zero() {
             self.dirty.push(room);
-            return None;
+            return;
         }
         self.steps.one();
         let due = next_multiple(self.now.mono, delay);
         entry.held_until = Some(due);
-        self.held.rooms.insert((due, room), Load::default());
-        Some(due)
+        self.held.rooms.insert((due, room), entry.told);
+        self.held.all += entry.told;
     }
 
     /// For how long a room is held that was told something.
@@ -142,13 +135,15 @@ impl Server {
 /// `shards`: 0 for a server that is alone.
 ///
 /// Telling a member something takes 5 to 10 microseconds, so this is a part of what a message takes to be told. With
-/// several shards it is as long as that: a message of another shard's client takes a turn to come to the room's home, and
-/// one to go back.
+/// several shards it is as long as telling a shard's part of the members: so long does a message of another shard's
+/// client take to come to the room's home, and then to go back.
 fn gathering(members: usize, shards: usize) -> Duration {
-    let micros = match shards {
-        0 | 1 => members * ALONE_MEMBER_US,
+    let alone = members * ALONE_MEMBER_US;
+    let linked = match shards {
+        0 | 1 => 0,
         shards => members * LINKED_MEMBER_US / shards,
     };
+    let micros = alone.max(linked);
     let millis = (micros + 500) / 1_000;
     Duration::from_millis(millis.min(MAX_GATHERING_MS) as u64)
 }

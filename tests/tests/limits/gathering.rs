@@ -59,6 +59,19 @@ fn one_message_at_a_time_never_waits() {
 }
 
 #[test]
+fn notices_are_no_sign_of_more() {
+    let (mut world, clients) = crowd(1, 500, None);
+    for kind in ["typing_start", "typing_stop"] {
+        let typing = json!({"type": kind, "room": "tea"});
+        clients[..3]
+            .iter()
+            .for_each(|&client| world.post_json(client, &typing));
+        say(&mut world, &clients[..1]);
+        assert_eq!((world.stats().held, heard(&mut world, clients[9])), (0, 1));
+    }
+}
+
+#[test]
 fn several_at_once_are_waited_for_until_there_is_one() {
     for (shards, members) in SIZES {
         let (mut world, clients) = crowd(shards, members, None);

@@ -302,6 +302,7 @@ fn read_header(source: &mut Source<'_>, explain: usize) -> Result<Result<Run, Re
         config.adopted = read.adopted;
         config.compression.enabled &= read.compresses;
         config.application_types = read.application_types;
+        config.files.to_program = read.files_to_program;
         let recorded = config.clone();
         config.explain.entries = config.explain.entries.max(explain);
         let config = config.validate();

@@ -104,6 +104,9 @@ pub(super) struct HeaderConfig {
     #[serde(default)]
     pub(super) compresses: bool,
     pub(super) application_types: Vec<String>,
+    /// Whether the program took files.
+    #[serde(default)]
+    pub(super) files_to_program: bool,
 }
 
 /// The buffer is handed on when it is this long.
@@ -431,6 +434,7 @@ fn put_header(out: &mut Vec<u8>, config: &ValidConfig, seed: &[u8; 32], masked: 
         adopted: config.adopted.clone(),
         compresses: config.compression.enabled,
         application_types: config.application_types.clone(),
+        files_to_program: config.files.to_program,
     };
     // Plain data into memory: there is nothing that could fail.
     let json = serde_json::to_vec(&config);

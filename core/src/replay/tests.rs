@@ -265,6 +265,7 @@ fn the_header_holds_what_serde_skips() {
         ..Default::default()
     }];
     config.adopted.echo = true;
+    config.files.to_program = true;
     let mut file = Vec::new();
     let valid = config.clone().validate().expect("valid");
     drop(Recorder::new(valid, [3; 32], Options::default(), &mut file));
@@ -278,21 +279,23 @@ fn the_header_holds_what_serde_skips() {
 }
 
 #[test]
-fn older_headers_say_nothing_of_what_is_adopted_or_compressed() {
+fn older_headers_say_less() {
     let header = HeaderConfig {
         config: Config::default(),
         listeners: Vec::new(),
         adopted: crate::config::ListenerConfig::default(),
         compresses: true,
         application_types: Vec::new(),
+        files_to_program: true,
     };
     let mut json = serde_json::to_value(header).expect("JSON");
     let fields = json.as_object_mut().expect("an object");
     assert!(fields.remove("adopted").is_some());
     assert!(fields.remove("compresses").is_some());
+    assert!(fields.remove("files_to_program").is_some());
     let header: HeaderConfig = serde_json::from_value(json).expect("a header");
     assert_eq!(header.adopted, crate::config::ListenerConfig::default());
-    assert!(!header.compresses);
+    assert!(!header.compresses && !header.files_to_program);
 }
 
 /// Masked or not, connections that another server has upgraded are done again, and what they say is masked.

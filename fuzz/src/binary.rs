@@ -4,9 +4,10 @@
 //! bytes, so nothing was overlooked; a stream gives the same frames however it is cut, and holds no more than one.
 
 use roomwire_core::config::Limits;
+use roomwire_core::dialect::binary::registry::Range;
 use roomwire_core::dialect::binary::{
-    BinaryLimits, Frame, FrameStream, FrameTooLong, Frames, HEADER_BYTES, decode, decode_message,
-    encode, encode_batch, encode_request, name_of, registry, split_batch,
+    BinaryLimits, Frame, FrameError, FrameStream, FrameTooLong, Frames, HEADER_BYTES, decode,
+    decode_message, encode, encode_batch, encode_request, name_of, registry, split_batch,
 };
 use roomwire_core::dialect::json;
 use roomwire_core::{Asked, ClientMessage, ErrorCode, Messages};
@@ -99,6 +100,9 @@ fn check_request(bytes: &[u8], limits: &BinaryLimits, level: u32) {
             ));
             assert!(!refusal.message.is_empty() && !rejected.body_follows);
             assert_eq!(rejected.asked == Asked::Nothing, frame.is_err());
+            if let Err(error) = frame {
+                check_no_frame(bytes, error);
+            }
             if let Ok(frame) = frame {
                 let known = registry::entry(frame.kind).and_then(|entry| entry.from_client);
                 let is_application = frame.kind == registry::APPLICATION;
@@ -111,7 +115,7 @@ fn check_request(bytes: &[u8], limits: &BinaryLimits, level: u32) {
         }
     };
     let frame = frame.expect("one frame");
-    assert!(name_of(frame.kind).is_some());
+    check_range(frame.kind, name_of(frame.kind).expect("a name"));
     let mut again = vec![b'-'];
     encode_request(&request, frame.timestamp, &mut again).expect("a frame");
     assert_eq!(&again[1..], bytes);
@@ -142,6 +146,28 @@ fn check_request(bytes: &[u8], limits: &BinaryLimits, level: u32) {
     }
 }
 
+/// What a type of frame is called fits the range that it is of.
+fn check_range(kind: u8, name: &str) {
+    let range = registry::range_of(kind);
+    assert_ne!(range, Range::Never);
+    assert_eq!(range == Range::Files, name.starts_with("file_"));
+    assert_eq!(range == Range::Application, name == "application");
+    assert_eq!(range == Range::Direct, name == "private_message");
+    let for_many = ["broadcast", "room_message"].contains(&name);
+    assert_eq!(range == Range::RoomData, for_many);
+}
+
+/// What is wrong with it follows from its length, and is said in words.
+fn check_no_frame(bytes: &[u8], error: FrameError) {
+    let (expected, word) = match bytes.len() {
+        0..HEADER_BYTES => (FrameError::NoHeader, "header of 13 bytes"),
+        length if length < claimed(bytes) => (FrameError::Short, "shorter"),
+        _ => (FrameError::Long, "longer"),
+    };
+    assert_eq!(error, expected);
+    assert!(error.to_string().contains(word));
+}
+
 fn check_message(bytes: &[u8]) {
     let batch = split_batch(bytes);
     if let Ok(Some(frames)) = batch {
@@ -158,7 +184,9 @@ fn check_message(bytes: &[u8]) {
     };
     let frame = Frame::parse(bytes).expect("one frame");
     assert_eq!(told.timestamp, frame.timestamp);
-    assert!(registry::entry(frame.kind).is_some_and(|entry| entry.from_server.is_some()));
+    let entry = registry::entry(frame.kind).expect("an entry");
+    assert!(entry.from_server.is_some());
+    check_range(frame.kind, entry.name);
     let mut again = vec![b'-'];
     encode(&told.message, told.number, told.timestamp, &mut again);
     assert_eq!(&again[1..], bytes);

@@ -266,6 +266,48 @@ fn check_answers(head: &RequestHead<'_>, unix_ms: u64, policy: &OriginPolicy) {
     let (code, body) = parse_response(&out);
     assert_eq!(code, 200);
     assert_eq!(body, if reply.head_only { 0 } else { "healthy".len() });
+    check_files(&reply);
+}
+
+/// Of a file, and of the word that it has not changed: both name its version, and say the same about it.
+fn check_files(reply: &ReplyTo) {
+    const BODY: &[u8] = b"body {}";
+    let (kind, tag) = ("text/css", reply.unix_ms);
+    for file in [
+        Response::public_file(kind, BODY, tag),
+        Response::page_file(kind, BODY, tag),
+    ] {
+        let [whole, unchanged] = [file, file.not_modified()].map(|response| {
+            let mut out = Vec::new();
+            response.write(reply, &mut out);
+            out
+        });
+        let body = if reply.head_only { 0 } else { BODY.len() };
+        assert_eq!(parse_response(&whole), (200, body));
+        assert_eq!(parse_response(&unchanged), (304, 0));
+        let unchanged = fields(&unchanged);
+        assert!(unchanged.contains(&format!("ETag: \"{tag:016x}\"")));
+        let mut also = fields(&whole);
+        assert!(also.contains(&format!("Content-Length: {}", BODY.len())));
+        also.retain(|field| {
+            !field.starts_with("Content-Type") && !field.starts_with("Content-Length")
+        });
+        assert_eq!(also, unchanged);
+    }
+    let mut out = Vec::new();
+    Response::json(Status::Ok, b"{}").write(reply, &mut out);
+    assert_eq!(
+        parse_response(&out),
+        (200, if reply.head_only { 0 } else { 2 })
+    );
+    assert!(fields(&out).contains(&"Content-Type: application/json".to_owned()));
+}
+
+/// The lines of a response's head behind the first one.
+fn fields(out: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(out);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    head.split("\r\n").skip(1).map(str::to_owned).collect()
 }
 
 fn check_refusal(refusal: &Refusal, reply: &ReplyTo) {
@@ -283,9 +325,16 @@ fn check_refusal(refusal: &Refusal, reply: &ReplyTo) {
         }
     );
     let stays = reply.keep_alive && refusal.keeps_connection();
-    let text = String::from_utf8_lossy(&out);
-    let head = text.split("\r\n\r\n").next().unwrap_or_default();
-    assert_eq!(head.contains("Connection: keep-alive"), stays, "{text}");
+    let fields = fields(&out);
+    let connection = fields.iter().find(|it| it.starts_with("Connection: "));
+    assert_eq!(
+        connection.is_some_and(|it| it.contains("keep-alive")),
+        stays
+    );
+    let mut own = refusal.headers();
+    assert!(own.all(|(name, value)| fields.contains(&format!("{name}: {value}"))));
+    let first = format!("HTTP/1.1 {code} {}\r\n", refusal.status().reason());
+    assert!(out.starts_with(first.as_bytes()));
 }
 
 /// Parses a response with another parser; its status and how long its body is.

@@ -19,6 +19,7 @@ pub(super) fn check(choices: &mut Choices<'_>) {
     while let Some(name) = rest.next() {
         config.headers.push((name, rest.next().unwrap_or_default()));
     }
+    check_shown(&config);
     match Client::new(config.clone(), SEED) {
         Ok(client) => check_request(&config, client.unsent()),
         Err(error) => {
@@ -26,6 +27,21 @@ pub(super) fn check(choices: &mut Choices<'_>) {
             assert!(error.to_string().contains(&error.key));
         }
     }
+}
+
+/// What may be secret makes no difference to what is logged of a configuration.
+fn check_shown(config: &ClientConfig) {
+    let mut other = config.clone();
+    if let Some((path, _)) = config.target.split_once('?') {
+        other.target = format!("{path}?another");
+    }
+    let values = other.headers.iter_mut().map(|(_, value)| value);
+    values.chain(&mut other.protocols).for_each(|secret| {
+        *secret = "another".to_owned();
+    });
+    let shown = format!("{config:?}");
+    assert_eq!(shown, format!("{other:?}"));
+    assert!(shown.contains(&format!("{:?}", config.host)));
 }
 
 const MOST_LINES: usize = 20;

@@ -1,8 +1,10 @@
 //! The JSON dialect.
 //!
 //! Promises: any text is decoded or refused, "not JSON" exactly when it is none; what is read out of it is what
-//! a parser that builds a tree sees; what is written is JSON; metadata is what a tree would be after the same
-//! changes.
+//! a parser that builds a tree sees; what is written is JSON, and its other end reads it as it was meant; metadata is
+//! what a tree would be after the same changes.
+
+mod client;
 
 use std::borrow::Cow;
 
@@ -34,8 +36,11 @@ pub fn target(data: &[u8]) {
     check_decode(text, tree.as_ref(), &limits);
     check_server_type(text, tree.as_ref());
     check_metadata(text, &metadata_limits);
-    check_every_message(text, if is_json(text) { text } else { "null" });
+    let data = if is_json(text) { text.trim() } else { "null" };
+    check_every_message(text, data);
     check_every_notice(text);
+    client::check_any(text, tree.as_ref());
+    client::check_requests(text);
 }
 
 /// Few, so that inputs come to it.
@@ -702,6 +707,7 @@ fn check_encoded(message: &ServerMessage<'_>, id: Option<&str>, kind: &str) {
         let id = id.and_then(|id| serde_json::from_str::<Value>(id).ok());
         assert_eq!(tree.get("id"), id.as_ref());
     }
+    client::check_read(message, id, text);
 }
 
 fn check_application(message: &str, id: Option<&str>) {

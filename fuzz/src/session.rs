@@ -2,15 +2,18 @@
 //!
 //! Promises: every item has exactly one outcome; each connection is asked for, closed and told of once, one at a time;
 //! what waits keeps to its bounds; a drain comes to an end, and its deadline is in the future; after the end there is
-//! nothing; mail of one session comes in order; the same inputs give the same outputs.
+//! nothing; mail of one session comes in order; who is refused for good asks no more; nothing secret is logged; the
+//! same inputs give the same outputs. A configuration beyond its bounds is refused.
+
+mod absurd;
 
 use std::collections::BTreeSet;
 
 use core::time::Duration;
 
 use roomwire_core::client::session::{
-    BINARY_PROTOCOL, Batching, Command, Content, Credentials, Delivery, Event, Item, JSON_PROTOCOL,
-    Message, Send, Session, SessionConfig, State, Told,
+    BINARY_PROTOCOL, Batching, CloseCause, Command, Content, Credentials, Delivery, Event, Item,
+    JSON_PROTOCOL, Message, Send, Session, SessionConfig, State, Told,
 };
 use roomwire_core::dialect::binary;
 use roomwire_core::http::{HeadLimits, Parsed, RequestHead};
@@ -77,7 +80,10 @@ fn configuration(choices: &mut Choices<'_>) -> SessionConfig {
         secret: SessionSecret([1; 16]),
         after: (bits & 16 == 16).then_some(2),
     });
-    config.credentials_timeout_ms = (bits & 8 == 8).then_some(700);
+    if bits & 8 == 8 {
+        config.credentials_timeout_ms = Some(700);
+        config.connection.headers = vec![("authorization".to_owned(), "former".to_owned())];
+    }
     if bits & 32 == 32 {
         config.max_batch_messages = 1 + usize::from(bits >> 6);
         config.max_room_name_bytes = 1;
@@ -141,7 +147,11 @@ impl Driver {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) {
-        match choices.below(18) {
+        let choice = choices.byte();
+        if choice == ABSURD {
+            return absurd::check(choices);
+        }
+        match usize::from(choice) % 18 {
             0 => self.send(Content::Text("x".repeat(choices.below(256))), choices),
             1 => self.send(
                 Content::Json(OBJECTS[choices.below(OBJECTS.len())].to_owned()),
@@ -214,6 +224,13 @@ impl Driver {
         if bits & 4 == 4 {
             credentials.headers = vec![("a".to_owned(), "b\r\n".to_owned())];
         }
+        if bits & 16 == 16 {
+            // Good ones, instead of those that there are.
+            credentials.headers = vec![("Authorization".to_owned(), "secret".to_owned())];
+        }
+        let shown = format!("{credentials:?}");
+        assert_eq!(shown.contains("true"), credentials.target.is_some());
+        assert!(!shown.contains("/b") && !shown.contains("secret"));
         self.command(Command::Credentials {
             attempt,
             credentials,
@@ -293,6 +310,8 @@ impl Driver {
         let Ok(Parsed::Complete { head, .. }) = parsed else {
             return;
         };
+        // What a program gives replaces what there is.
+        assert!(head.values("authorization").count() <= 1);
         let upgrade =
             handshake::check(&head, &[JSON_PROTOCOL, BINARY_PROTOCOL], false).expect("a handshake");
         let mut answer = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
@@ -407,7 +426,12 @@ impl Driver {
         assert!(!self.is_over, "{event:?} after the end");
         match event {
             Event::Queued(item) => assert!(!self.outcomes.contains(item)),
-            Event::Closed(_) => self.closes += 1,
+            Event::Closed(closed) => {
+                self.closes += 1;
+                if let CloseCause::Refused { status } = closed.cause {
+                    assert!(may_change(status) || closed.reconnect_in.is_none());
+                }
+            }
             Event::Ended(_) => self.is_over = true,
             Event::Session(told) if !told.resumed => self.mail = Some(told.last),
             // The server has lost it, and it begins anew.
@@ -458,6 +482,12 @@ impl Driver {
 
 fn room(choices: &mut Choices<'_>) -> String {
     format!("room {}", choices.below(6))
+}
+
+/// Statuses that another answer may follow.
+fn may_change(status: u16) -> bool {
+    let soon = [408, 425, 429].contains(&status);
+    soon || (status >= 500 && ![501, 505].contains(&status))
 }
 
 /// What a server can say in frames.
@@ -590,6 +620,8 @@ const SAYINGS: [&str; 26] = [
     r#"{"type":"private_message","from":"client_BBBBBBBBBBBBBBBBBBBBBBBB","data":1,"timestamp":1,"offset":$N}"#,
 ];
 
+/// A step with a number of its own, so that all that was found before stays what it was.
+const ABSURD: u8 = 255;
 const MAX_STEPS: usize = 2_000;
 const MAX_POLLS: usize = 100_000;
 /// The bound, what the session reserves for itself, and control frames.

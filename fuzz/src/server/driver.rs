@@ -607,8 +607,14 @@ impl Driver {
         assert!(stats.failed_jobs <= self.failed_jobs);
     }
 
-    /// Memory is given back: to be called at `Idle`.
+    /// Memory is given back, and nothing waits for who is gone: to be called at `Idle`.
     pub(super) fn check_memory(&self) {
+        let server = self.server.as_ref();
+        let last = MessageName::Number(server.published());
+        for &connection in &self.issued {
+            let waits = server.explain(&last, connection) == Verdict::Waiting;
+            assert!(!waits || self.live.contains_key(&connection));
+        }
         let limits = &self.server.as_ref().config().limits;
         let heads = self.live.len() * 2 * limits.max_head_bytes;
         let most = limits.max_buffered_bytes + heads + ONE_READ_BYTES;
@@ -658,6 +664,16 @@ impl Driver {
             ),
             (0, 0, 0, 0)
         );
+        // Places stay for whoever comes next, what was somebody's does not.
+        let memory = self.server.as_ref().memory();
+        let own = [
+            memory.sessions,
+            memory.memberships,
+            memory.metadata,
+            memory.input,
+            memory.notes,
+        ];
+        assert_eq!(own, [0; 5], "{memory:?}");
         assert_eq!(self.opened, self.closed, "an end that was not told");
         assert_eq!(stats.opened, self.opened.len() as u64);
         assert_eq!(self.drained, self.drain_asked);

@@ -3,6 +3,8 @@
 //! `cargo run --example seeds` writes them into the corpora as `seed-<name>`.
 
 mod connection;
+mod recorded;
+mod said;
 mod session;
 
 /// Names and bytes of a target's seeds; empty for a target that is not known.
@@ -16,14 +18,14 @@ pub fn seeds(target: &str) -> Vec<(&'static str, Vec<u8>)> {
         "heartbeat" => heartbeat(),
         "http_body" => http_body(),
         "http_head" => http_head(),
-        "json" => json(),
+        "json" => [json(), said::requests()].concat(),
         "limiter" => limiter(),
-        "mask" => mask(),
+        "mask" => [mask(), recorded::masked()].concat(),
         "negotiation" => connection::negotiation(),
         "proxy_protocol" => proxy_protocol(),
-        "replay" => replay(),
+        "replay" => [replay(), recorded::damaged(), recorded::written()].concat(),
         "server" => server(),
-        "session" => session::session(),
+        "session" => [session::session(), said::session()].concat(),
         _ => Vec::new(),
     }
 }
@@ -32,22 +34,30 @@ fn with(choices: &[u8], rest: &[u8]) -> Vec<u8> {
     [choices, rest].concat()
 }
 
+/// Vectors of the test suite.
+fn vectors() -> Vec<serde_json::Value> {
+    const VECTORS: &str = include_str!("../../tests/vectors/binary.json");
+    serde_json::from_str(VECTORS).expect("JSON")
+}
+
+/// The frame of one.
+fn frame(vector: &serde_json::Value) -> Vec<u8> {
+    let hex = vector["hex"].as_str().expect("a frame");
+    let frame = data_encoding::HEXLOWER.decode(hex.as_bytes());
+    // The application's type is another one here.
+    let text = frame.expect("hexadecimal");
+    match text.windows(6).position(|word| word == b"\"roll\"") {
+        Some(at) => [&text[..at], b"\"app\" ", &text[at + 6..]].concat(),
+        None => text,
+    }
+}
+
 /// The vectors of the test suite, grouped so that a stream holds several.
 fn binary() -> Vec<(&'static str, Vec<u8>)> {
-    const VECTORS: &str = include_str!("../../tests/vectors/binary.json");
-    let all: Vec<serde_json::Value> = serde_json::from_str(VECTORS).expect("JSON");
+    let all = vectors();
     let frames = |fits: &dyn Fn(&serde_json::Value) -> bool| {
         let fitting = all.iter().filter(|vector| fits(vector));
-        let bytes = fitting.map(|vector| {
-            let hex = vector["hex"].as_str().expect("a frame");
-            let frame = data_encoding::HEXLOWER.decode(hex.as_bytes());
-            // The application's type is another one here.
-            let text = frame.expect("hexadecimal");
-            match text.windows(6).position(|word| word == b"\"roll\"") {
-                Some(at) => [&text[..at], b"\"app\" ", &text[at + 6..]].concat(),
-                None => text,
-            }
-        });
+        let bytes = fitting.map(frame);
         with(&[6, 3, 0, 9], &bytes.collect::<Vec<_>>().concat())
     };
     let is = |vector: &serde_json::Value, field: &str, value: &str| vector[field] == value;

@@ -8,6 +8,9 @@ pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
     let clients: &[u8] = &[0, 1, 0, 0, 2, 0, 3, 0, 3, 1, 13];
     let say = |text: u8| [4, text, 0, 13];
     let said = (0..13).flat_map(say).collect::<Vec<_>>();
+    // Three files to the program: whole, another than its hash says, given up.
+    let file = |end: u8| [5, 6, end].map(say).concat();
+    let files = [7, 8, 9].map(file).concat();
     // Of a file from one to the other, in a room.
     let wrong: &[u8] = &[
         4, 0, 0, 4, 0, 1, 13, 4, 13, 0, 13, 4, 14, 1, 13, 1, 3, 0x0f, 0x42, 0x41, 0, 8, 2, 13, 4,
@@ -56,6 +59,8 @@ pub(super) fn written() -> Vec<(&'static str, Vec<u8>)> {
                 ],
             ),
         ),
+        ("written-files", recorded(&[8], &[clients, &files])),
+        ("written-files-masked", recorded(&[9], &[clients, &files])),
         ("written-wrong-file", recorded(&[1], &[clients, wrong])),
         ("written-pool", recorded(&[0], &[clients, pool])),
         ("written-pool-masked", recorded(&[1], &[clients, pool])),

@@ -1,18 +1,30 @@
 //! tungstenite's blocking client over real TCP, for the tests of adapters. Every wait is bounded.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::protocol::CloseFrame;
-use tungstenite::{Message, WebSocket};
+use tungstenite::{ClientHandshake, HandshakeError, Message, WebSocket};
 
 use crate::frame::{Opcode, masked};
 
 /// Longer than anything takes that is tested.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why there is no connection.
+type Refused = Box<HandshakeError<ClientHandshake<TcpStream>>>;
+
+fn is_reset(refused: &Refused) -> bool {
+    match &**refused {
+        HandshakeError::Failure(tungstenite::Error::Io(error)) => {
+            error.kind() == ErrorKind::ConnectionReset
+        }
+        _ => false,
+    }
+}
 
 /// tungstenite's client.
 #[derive(Debug)]
@@ -30,19 +42,36 @@ impl Client {
 
     /// The same at a path.
     pub fn connect_at(address: SocketAddr, path: &str) -> Self {
+        Self::try_connect_at(address, path).expect("a handshake")
+    }
+
+    /// The same, as often as it takes: a thread that still says goodbye takes nobody in.
+    fn connect_anew(address: SocketAddr) -> Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Self::try_connect_at(address, "/") {
+                Err(refused) if is_reset(&refused) && Instant::now() < end => {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                outcome => return outcome.expect("a handshake"),
+            }
+        }
+    }
+
+    fn try_connect_at(address: SocketAddr, path: &str) -> Result<Self, Refused> {
         let stream = TcpStream::connect(address).expect("a connection");
         let patience = Some(PATIENCE);
         stream.set_read_timeout(patience).expect("a timeout");
         stream.set_write_timeout(patience).expect("a timeout");
         let url = format!("ws://{address}{path}");
-        let (socket, _) = tungstenite::client(url, stream).expect("a handshake");
+        let (socket, _) = tungstenite::client(url, stream).map_err(Box::new)?;
         let mut client = Self {
             socket,
             id: String::new(),
         };
         let welcome = client.expect("welcome");
         client.id = welcome["clientId"].as_str().expect("an id").to_owned();
-        client
+        Ok(client)
     }
 
     /// Sends a message.
@@ -108,10 +137,7 @@ pub fn assert_cut(client: &mut Client) {
         // A cut connection is an end of the stream or a reset, not silence until the read times out.
         Err(Error::Protocol(_)) => {}
         Err(Error::Io(error)) => {
-            let waited = matches!(
-                error.kind(),
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-            );
+            let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
             assert!(!waited, "{error}");
         }
         other => panic!("{other:?}"),
@@ -183,7 +209,7 @@ pub fn survive(address: SocketAddr, lost: Vec<Client>, mut left: Vec<Client>) {
             }
         }
     }
-    let mut new: Vec<Client> = (0..12).map(|_| Client::connect(address)).collect();
+    let mut new: Vec<Client> = (0..12).map(|_| Client::connect_anew(address)).collect();
     for (number, client) in new.iter_mut().enumerate() {
         client.send(&json!({"type": "join", "room": "tea"}));
         // Those who have joined before hear of the others.

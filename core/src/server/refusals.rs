@@ -106,9 +106,14 @@ impl Server {
     /// Tells of what has come of kinds whose minute is over. O(these).
     pub(super) fn tell_due_refusals(&mut self) {
         let now = self.now.mono;
-        while self.refusals.first_due().is_some_and(|due| due <= now)
-            && let Some(untold) = self.refusals.told.pop_front()
-        {
+        // Each once: at the end of time a minute from now is now.
+        for _ in 0..self.refusals.told.len() {
+            if self.refusals.first_due().is_none_or(|due| due > now) {
+                return;
+            }
+            let Some(untold) = self.refusals.told.pop_front() else {
+                return;
+            };
             self.steps.one();
             if untold.count > 0 {
                 let due = now + TELL_EVERY;
